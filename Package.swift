@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+// This file owns the modules of gossipd and every edge between them; nothing else states an edge.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A module of ours: its own folder under Sources, the edges it may use, the strict settings.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// A command line program: thin, it only wires modules together.
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+let package = Package(
+    name: "gossipd",
+    products: [
+        .executable(name: "gossipd", targets: ["gossipd"]),
+        .executable(name: "gossipctl", targets: ["gossipctl"]),
+        .executable(name: "gossipsim", targets: ["gossipsim"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        // The cores: no I/O, no clock, no randomness of their own, no logger, no Foundation.
+        module("ClusterTypes"),
+        module("SWIMCore", ["ClusterTypes"]),
+        module("StoreCore", ["ClusterTypes"]),
+        module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore"]),
+        module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
+
+        // Two drivers of the kernel: virtual time, and the real network.
+        module("Simulator", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
+        module(
+            "Transport",
+            [
+                "ClusterTypes", "NodeKernel", "WireProtocol", nioCore, nioPosix,
+            ]),
+        module("Persistence", ["ClusterTypes"]),
+
+        // The host: systemd, configuration, the admin API.
+        .systemLibrary(
+            name: "CSystemd", path: "Sources/CSystemd", pkgConfig: "libsystemd",
+            providers: [.apt(["libsystemd-dev"])]),
+        module("SystemdSupport", ["CSystemd", logging]),
+        module("DaemonConfig", ["ClusterTypes", .product(name: "TOMLKit", package: "TOMLKit")]),
+        module("AdminModel"),
+        module(
+            "AdminServer",
+            ["AdminModel", nioCore, nioPosix, nioHTTP1, hummingbird, hummingbirdCore, httpTypes, logging]),
+        module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
+
+        // The programs.
+        program(
+            "gossipd",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
+                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer",
+                nioCore, nioPosix, logging, arguments, unixSignals,
+            ]),
+        program("gossipctl", ["AdminModel", "AdminClient", arguments]),
+        program("gossipsim", ["ClusterTypes", "Simulator", arguments]),
+
+        tests("ClusterTypesTests", ["ClusterTypes"]),
+        tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"]),
+        tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
+        tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
+        tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
+        tests(
+            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator"]),
+        tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
+        tests("PersistenceTests", ["ClusterTypes", "Persistence"]),
+        tests("SystemdSupportTests", ["SystemdSupport", logging]),
+        tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
+        tests("AdminServerTests", ["AdminModel", "AdminServer", "AdminClient", nioCore, nioPosix]),
+        tests("GossipctlTests", ["AdminModel", "gossipctl"]),
+        tests("ProcessTests", ["AdminModel", "AdminClient", nioCore, nioPosix]),
+        tests("TidyTests", []),
+    ],
+    swiftLanguageModes: [.v6]
+)
