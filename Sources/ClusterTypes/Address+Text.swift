@@ -74,7 +74,7 @@ extension Address: CustomStringConvertible {
     }
 
     private static func parseIPv4(_ text: some StringProtocol) -> UInt32? {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        let parts = String(text).split(separator: Character("."), omittingEmptySubsequences: false)
         guard parts.count == 4 else { return nil }
         var value: UInt32 = 0
         for part in parts {
@@ -90,7 +90,7 @@ extension Address: CustomStringConvertible {
         var head: [UInt16] = []
         var tail: [UInt16] = []
         var sawGap = false
-        var parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        var parts = String(text).split(separator: Character(":"), omittingEmptySubsequences: false).map(String.init)
         guard parts.count >= 3, parts.count <= 9 else { return nil }
         // A leading or trailing `::` leaves two empty parts at that end; one of them is the gap.
         if parts[0].isEmpty {

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the bounds that every module shares: what is larger is refused at the edge it arrives at.
+
+/// Sizes in bytes unless the name says otherwise.
+package enum Bounds {
+    /// A member's name, UTF-8.
+    package static let nameBytesMax = 64
+    /// Tags of one member.
+    package static let tagsMax = 64
+    /// A tag's name; its value may use the rest of `tagBytesMax`.
+    package static let tagNameBytesMax = 64
+    /// Names and values of all tags of one member together: an alive update always fits into the smallest datagram.
+    package static let tagBytesMax = 960
+    /// A configuration key, UTF-8.
+    package static let keyBytesMax = 512
+    /// A register's value.
+    package static let valueBytesMax = 512 * 1024
+    /// A set's element.
+    package static let elementBytesMax = 4 * 1024
+    /// Actors that one row may name: writers of one set element or resetters of one counter.
+    package static let rowActorsMax = 1_024
+    /// The smallest allowed limit of a datagram: IPv6's minimum MTU less its headers.
+    package static let datagramBytesMin = 1_232
+    /// The largest UDP payload over IPv4.
+    package static let datagramBytesMax = 65_507
+    /// One frame of a stream.
+    package static let frameBytesMax = 1024 * 1024
+    /// Messages in one datagram or frame.
+    package static let messagesPerPacketMax = 8_192
+    /// Members a node keeps, in any state; more are refused and counted.
+    package static let membersMax = 20_000
+    /// An incarnation that no honest node reaches; higher ones are refused, so that refutation never overflows.
+    package static let incarnationMax: UInt64 = 1 << 62
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the events of membership and the evidence each carries, so that an operator can see why.
+
+import ClusterTypes
+
+/// A way a probe took.
+package enum ProbePath: UInt8, Hashable, Comparable, Sendable, CaseIterable {
+    case udp = 0
+    case relay = 1
+    case stream = 2
+
+    package static func < (a: ProbePath, b: ProbePath) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Why a member is suspected or failed, as far as this node knows.
+package struct Evidence: Hashable, Sendable {
+    /// Who first said so; this node itself when `isLocal`.
+    package var accuser: NodeID
+    /// This node's own probe got no answer.
+    package var isLocal: Bool
+    /// Probes sent by this node without an answer, direct and through relays.
+    package var probes: Int
+    /// The ways this node tried in vain, sorted.
+    package var pathsFailed: [ProbePath]
+    /// The stream connect was refused: the host answers, the process is gone.
+    package var streamRefused: Bool
+    /// Other nodes that said the same, in the order they were heard, at most `suspicionConfirmationsMax`.
+    package var confirmedBy: [NodeID]
+    /// When the first unanswered probe was sent or the first claim arrived.
+    package var since: Clock
+
+    package init(accuser: NodeID, isLocal: Bool, since: Clock) {
+        self.accuser = accuser
+        self.isLocal = isLocal
+        self.since = since
+        probes = 0
+        pathsFailed = []
+        streamRefused = false
+        confirmedBy = []
+    }
+}
+
+/// A change of the member table, or of this node's place in it.
+package enum MemberEventKind: Hashable, Sendable {
+    /// Heard of for the first time, alive.
+    case joined
+    /// Alive again after suspect, failed, left or forgotten; carries what it was before and for how long.
+    case alive(previously: MemberState, after: Interval)
+    /// Name, address or tags changed; carries the former ones.
+    case updated(from: MemberInfo)
+    case suspected(Evidence)
+    /// The suspicion ran out, or another node said so; `after` counts from the start of the evidence.
+    case failed(Evidence, after: Interval)
+    case left
+    case forgotten(by: NodeID)
+    /// Dropped from the table after `failed_retention`.
+    case reaped
+    /// Another active member uses the same name.
+    case nameConflict(with: NodeID)
+    /// This node was suspected or called failed, and refuted it with a higher incarnation.
+    case refuted(accuser: NodeID, incarnation: UInt64)
+}
+
+/// One event about one member.
+package struct MemberEvent: Hashable, Sendable {
+    package var id: NodeID
+    package var info: MemberInfo
+    package var incarnation: UInt64
+    package var kind: MemberEventKind
+
+    package init(id: NodeID, info: MemberInfo, incarnation: UInt64, kind: MemberEventKind) {
+        self.id = id
+        self.info = info
+        self.incarnation = incarnation
+        self.kind = kind
+    }
+}

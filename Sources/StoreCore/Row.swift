@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the row: the unit that is merged, sent, repaired and made durable.
+
+import ClusterTypes
+
+/// What a key holds.
+package enum KeyType: UInt8, Hashable, Comparable, Sendable, CaseIterable {
+    case register = 1
+    case set = 2
+    case counter = 3
+
+    package static func < (a: KeyType, b: KeyType) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Names one row: a register has one, a set one per element, a counter one per actor.
+package struct RowID: Hashable, Comparable, Sendable {
+    package enum Part: Hashable, Comparable, Sendable {
+        case register
+        case element([UInt8])
+        case counter(ActorID)
+
+        package var type: KeyType {
+            switch self {
+            case .register: .register
+            case .element: .set
+            case .counter: .counter
+            }
+        }
+
+        package static func < (a: Part, b: Part) -> Bool {
+            switch (a, b) {
+            case (.element(let x), .element(let y)): x.lexicographicallyPrecedes(y)
+            case (.counter(let x), .counter(let y)): x < y
+            case (.register, _), (.element, _), (.counter, _): a.type < b.type
+            }
+        }
+    }
+
+    package var key: String
+    package var part: Part
+
+    package init(key: String, part: Part) {
+        self.key = key
+        self.part = part
+    }
+
+    package static func < (a: RowID, b: RowID) -> Bool {
+        a.key != b.key ? a.key < b.key : a.part < b.part
+    }
+}
+
+/// A row with everything known of it. A row always travels whole; merging is a join (commutative, associative,
+/// idempotent), so order, loss and repetition of deltas cannot change where two nodes end.
+package struct Row: Hashable, Sendable {
+    package var id: RowID
+    /// Per actor the last event on this row that is folded into it, sorted by actor, each actor once.
+    package var versions: [Dot]
+    /// The newest event on this row by (stamp, author): it names who wrote last and when.
+    package var stamp: HybridTimestamp
+    package var author: ActorID
+    package var content: RowContent
+
+    package init(id: RowID, versions: [Dot], stamp: HybridTimestamp, author: ActorID, content: RowContent) {
+        self.id = id
+        self.versions = versions
+        self.stamp = stamp
+        self.author = author
+        self.content = content
+    }
+}
+
+/// What a row holds; its case agrees with the row id's part.
+package enum RowContent: Hashable, Sendable {
+    /// Last writer wins by (stamp, author, hash of the value); nil is a delete.
+    case register([UInt8]?)
+    /// Observed-remove, add wins: per actor its last add and the last of its adds that somebody removed.
+    case element([ElementEntry])
+    /// PN counter: the owner's totals, and how much of them a delete has observed and set back.
+    case counter(CounterEntry)
+}
+
+/// One actor's adds of a set element. The add is live while `added > removed`. Both only grow; merge takes the maximum.
+package struct ElementEntry: Hashable, Sendable {
+    package var actor: ActorID
+    /// Counter of the actor's last add, 0 when it never added.
+    package var added: UInt64
+    /// The highest `added` of this actor that a remove has observed.
+    package var removed: UInt64
+
+    package init(actor: ActorID, added: UInt64, removed: UInt64) {
+        self.actor = actor
+        self.added = added
+        self.removed = removed
+    }
+}
+
+/// One actor's share of a PN counter. All four only grow; merge takes the maximum of each.
+package struct CounterEntry: Hashable, Sendable {
+    package var increments: UInt64
+    package var decrements: UInt64
+    package var resetIncrements: UInt64
+    package var resetDecrements: UInt64
+
+    package init(increments: UInt64, decrements: UInt64, resetIncrements: UInt64, resetDecrements: UInt64) {
+        self.increments = increments
+        self.decrements = decrements
+        self.resetIncrements = resetIncrements
+        self.resetDecrements = resetDecrements
+    }
+}
