@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns everything a kernel asks of its driver.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+/// One output of the kernel. A driver carries actions out in order.
+///
+/// Durability: what depends on a record is emitted only after `Input.persisted` came back for its token, so a driver
+/// may send, reply and publish whatever it is handed at once.
+package enum Action: Sendable {
+    /// Send one datagram; it fits into the configured size.
+    case send(Packet, to: Address)
+    /// Connect; answer with `streamOpened` or `streamClosed` no later than `timeout`.
+    case openStream(StreamID, to: Address, timeout: Interval)
+    /// Write one frame. Ignored when the stream is gone.
+    case writeStream(StreamID, Packet)
+    /// Close after everything written before is flushed. No further input about this stream is expected.
+    case closeStream(StreamID)
+    /// Hand `token` back at `at` or as soon as possible after it.
+    case setTimer(TimerToken, at: Instant)
+    /// Make the records durable, in order and atomically, then answer `persisted(token)`.
+    case persist(PersistToken, [DurableRecord])
+    /// Resolve a seed `HOST:PORT` and answer `resolved`.
+    case resolve(seed: String)
+    case reply(CommandID, Reply)
+    case event(KernelEvent)
+    /// The node has left the cluster: nothing more will be sent, the driver may stop.
+    case stopped(LeaveOutcome)
+}
+
+/// What a kernel makes durable.
+package enum DurableRecord: Hashable, Sendable {
+    /// No incarnation up to this one is used again by a later process.
+    case incarnationFence(UInt64)
+    /// Where to look for the cluster after a restart, in order of preference; replaces the former list.
+    case peers([RememberedPeer])
+    /// A row of the store in its newest state.
+    case row(Row)
+    /// Events that count as seen beside those of the rows.
+    case context(CausalContext)
+}
+
+/// A peer to try after a restart.
+package struct RememberedPeer: Hashable, Sendable {
+    package var id: NodeID
+    package var name: String
+    package var address: Address
+
+    package init(id: NodeID, name: String, address: Address) {
+        self.id = id
+        self.name = name
+        self.address = address
+    }
+}
+
+/// How leaving went.
+package struct LeaveOutcome: Hashable, Sendable {
+    /// Peers that acknowledged it.
+    package var acknowledged: Int
+    /// Peers that were asked.
+    package var asked: Int
+
+    package init(acknowledged: Int, asked: Int) {
+        self.acknowledged = acknowledged
+        self.asked = asked
+    }
+
+    /// A majority of those asked knows.
+    package var isQuorum: Bool { acknowledged * 2 > asked || asked == 0 }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what clients and the daemon ask of a kernel, and the answers.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+/// A request; each gets exactly one `Reply`.
+package enum Command: Sendable {
+    case status
+    case members
+    /// A member by name, id or unique prefix of its id, with its latest events.
+    case explain(String)
+    /// Contact these seeds now; answered when each has answered or failed.
+    case join([String])
+    /// The seeds of the configuration changed: keep trying these from now on.
+    case replaceSeeds([String])
+    /// Leave the cluster for good; `stopped` follows when a quorum knows or `deadline` is over.
+    case leave(deadline: Interval)
+    case forget(String)
+    case changeTags(set: [Tag], unset: [String])
+    case ping(String)
+
+    case read(key: String)
+    /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
+    case list(prefix: String, after: String?, limit: Int)
+    case put(key: String, value: [UInt8])
+    case delete(key: String)
+    case addElement([UInt8], key: String)
+    case removeElement([UInt8], key: String)
+    case increment(key: String, by: Int64)
+}
+
+/// The answer to a `Command`.
+package enum Reply: Sendable {
+    case status(StatusView)
+    case members([MemberView])
+    case explanation(MemberExplanation)
+    case joined(JoinReport)
+    case done
+    case tags([Tag])
+    case pinged(member: MemberView, roundTrip: Interval)
+    case key(KeyView, author: AuthorView)
+    case keys([(KeyView, AuthorView)], isComplete: Bool)
+    case written(WriteReport)
+    case failure(CommandFailure)
+}
+
+/// Why a command was not carried out; nothing changed.
+package enum CommandFailure: Error, Hashable, Sendable {
+    case noSuchMember(String)
+    case ambiguousMember(String, candidates: [NodeID])
+    /// Forgetting needs a member that is failed or left.
+    case memberIsActive(String)
+    case memberIsSelf(String)
+    case invalidTags(String)
+    case pingTimedOut(String, after: Interval)
+    case noSuchKey(String)
+    case noSuchElement(key: String)
+    case typeConflict(key: String, existing: KeyType, requested: KeyType)
+    case invalid(String)
+    case counterOverflow(key: String)
+    /// The node is leaving; it takes no more writes.
+    case leaving
+}
+
+package struct StatusView: Sendable {
+    package var id: NodeID
+    package var info: MemberInfo
+    package var incarnation: UInt64
+    package var awareness: Int
+    package var alive: Int
+    package var suspect: Int
+    package var failed: Int
+    package var left: Int
+    package var root: Hash128
+    package var keys: Int
+    package var bytes: Int
+    package var isLeaving: Bool
+
+    package init(
+        id: NodeID, info: MemberInfo, incarnation: UInt64, awareness: Int, alive: Int, suspect: Int, failed: Int,
+        left: Int, root: Hash128, keys: Int, bytes: Int, isLeaving: Bool
+    ) {
+        self.id = id
+        self.info = info
+        self.incarnation = incarnation
+        self.awareness = awareness
+        self.alive = alive
+        self.suspect = suspect
+        self.failed = failed
+        self.left = left
+        self.root = root
+        self.keys = keys
+        self.bytes = bytes
+        self.isLeaving = isLeaving
+    }
+}
+
+package struct MemberView: Sendable {
+    package var member: Member
+    package var isSelf: Bool
+    /// Another active member has the same name.
+    package var hasNameConflict: Bool
+
+    package init(member: Member, isSelf: Bool, hasNameConflict: Bool) {
+        self.member = member
+        self.isSelf = isSelf
+        self.hasNameConflict = hasNameConflict
+    }
+}
+
+/// A member with the events this node remembers of it, oldest first.
+package struct MemberExplanation: Sendable {
+    package var view: MemberView
+    package var timeline: [(at: Clock, event: MemberEvent)]
+
+    package init(view: MemberView, timeline: [(at: Clock, event: MemberEvent)]) {
+        self.view = view
+        self.timeline = timeline
+    }
+}
+
+package struct JoinReport: Sendable {
+    package var answered: [String]
+    package var failed: [(seed: String, reason: JoinFailure)]
+
+    package init(answered: [String], failed: [(seed: String, reason: JoinFailure)]) {
+        self.answered = answered
+        self.failed = failed
+    }
+}
+
+/// The author of a change, with the name it has now; empty when the member is not known.
+package struct AuthorView: Hashable, Sendable {
+    package var id: NodeID
+    package var name: String
+
+    package init(id: NodeID, name: String) {
+        self.id = id
+        self.name = name
+    }
+}
+
+package struct WriteReport: Sendable {
+    package var key: String
+    package var version: String
+    /// Nodes known to hold the write durably, this one included.
+    package var nodesHolding: Int
+    /// Active members, this one included.
+    package var nodesTotal: Int
+
+    package init(key: String, version: String, nodesHolding: Int, nodesTotal: Int) {
+        self.key = key
+        self.version = version
+        self.nodesHolding = nodesHolding
+        self.nodesTotal = nodesTotal
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns everything that can happen to a kernel. Nothing else reaches it; time and randomness come beside it.
+
+import ClusterTypes
+import SWIMCore
+
+/// One input of the kernel.
+package enum Input: Sendable {
+    /// The first input: the sockets are bound, the identity is durable.
+    case start
+    /// A datagram was received and decoded.
+    case packet(Packet, from: Address)
+    /// A timer set by an action fired.
+    case timer(TimerToken)
+    /// A stream that the kernel opened is connected.
+    case streamOpened(StreamID)
+    /// A peer opened a stream.
+    case streamAccepted(StreamID, from: Address)
+    /// A frame arrived on a stream.
+    case streamPacket(StreamID, Packet)
+    /// A stream ended, for whatever reason; sent once for each stream, not after the kernel's own `closeStream`.
+    case streamClosed(StreamID, StreamEnd)
+    /// This host could not send a datagram (EPERM, ENOBUFS, no route...). It says nothing about the peer.
+    case sendFailed(to: Address)
+    /// The records of this token are durable.
+    case persisted(PersistToken)
+    /// The answer to `Action.resolve`; empty when the name did not resolve.
+    case resolved(seed: String, [Address])
+    /// A client or the daemon itself asks; answered by exactly one `Action.reply` with the same id.
+    case command(CommandID, Command)
+}
+
+/// A stream, named by whoever created it: even numbers are the kernel's, odd ones the driver's (accepted streams).
+package struct StreamID: Hashable, Comparable, Sendable {
+    package var rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (a: StreamID, b: StreamID) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Why a stream ended.
+package enum StreamEnd: UInt8, Hashable, Sendable, CaseIterable {
+    /// The peer closed it in order.
+    case finished
+    /// Nobody listens at the address: the host is up, the process is not.
+    case refused
+    /// The connect or the stream took too long.
+    case timedOut
+    /// No route, network or host unreachable.
+    case unreachable
+    /// Broken off by the peer or the network.
+    case reset
+    /// The peer sent what does not decode, or too much.
+    case invalid
+    /// This host has no stream left to give.
+    case localLimit
+}
+
+package struct PersistToken: Hashable, Comparable, Sendable {
+    package var rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (a: PersistToken, b: PersistToken) -> Bool { a.rawValue < b.rawValue }
+}
+
+package struct CommandID: Hashable, Comparable, Sendable {
+    package var rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (a: CommandID, b: CommandID) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Names a timer. Timers are not cancelled: the kernel ignores those that no longer mean anything.
+package enum TimerToken: Hashable, Sendable {
+    case swim(SWIMTimer)
+    /// Try the seeds that have not answered.
+    case join(generation: UInt64)
+    /// Start the synchronisations that are due.
+    case sync(generation: UInt64)
+    /// A stream has made no progress for too long.
+    case streamIdle(StreamID, generation: UInt64)
+    /// The peers to remember are written again.
+    case rememberPeers(generation: UInt64)
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what a kernel is told once, at birth: its tunables and who it is.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+/// A kernel's tunables.
+package struct KernelConfiguration: Sendable {
+    package var cluster: ClusterID
+    package var swim: SWIMConfiguration
+    package var store: StoreConfiguration
+    /// The largest datagram, in bytes. Default 1400; `Bounds.datagramBytesMin...datagramBytesMax`.
+    package var datagramBytesMax: Int
+    /// How many bytes a packet's header and each message take on the wire: the codec's own word.
+    package var sizes: WireSizes
+    /// Seeds `HOST:PORT` to join through, tried until one of them answers and then for ever, ever more rarely.
+    package var seeds: [String]
+    /// Peers remembered by an earlier process of this node; tried like seeds.
+    package var rememberedPeers: [RememberedPeer]
+    /// Streams open at once, both ways. Default 128.
+    package var streamsMax: Int
+    /// A stream without progress is closed after this. Default 10 s.
+    package var streamIdleTimeout: Interval
+    /// The shortest time between two synchronisations that this node starts for one reason. Default 250 ms.
+    package var syncIntervalMin: Interval
+
+    package init(cluster: ClusterID, sizes: WireSizes) {
+        self.cluster = cluster
+        self.sizes = sizes
+        swim = SWIMConfiguration()
+        store = StoreConfiguration()
+        datagramBytesMax = 1_400
+        seeds = []
+        rememberedPeers = []
+        streamsMax = 128
+        streamIdleTimeout = .seconds(10)
+        syncIntervalMin = .milliseconds(250)
+    }
+}
+
+/// The codec's sizes, so that the kernel can fill a datagram to its limit without knowing the encoding.
+package struct WireSizes: Sendable {
+    /// A packet without messages.
+    package var header: Int
+    /// One message with its frame, in bytes.
+    package var message: @Sendable (Message) -> Int
+
+    package init(header: Int, message: @escaping @Sendable (Message) -> Int) {
+        self.header = header
+        self.message = message
+    }
+}
+
+/// Who a kernel is, as the data directory and the configuration say.
+package struct KernelIdentity: Sendable {
+    package var id: NodeID
+    package var name: String
+    /// Where peers reach this node.
+    package var address: Address
+    package var tags: [Tag]
+    /// Every incarnation up to this one may have been used; a new process begins above it.
+    package var incarnationFence: UInt64
+    /// The epoch under which this process writes; never used by an earlier process that may have lost memory.
+    package var storeEpoch: UInt32
+
+    package init(
+        id: NodeID, name: String, address: Address, tags: [Tag], incarnationFence: UInt64, storeEpoch: UInt32
+    ) {
+        self.id = id
+        self.name = name
+        self.address = address
+        self.tags = tags
+        self.incarnationFence = incarnationFence
+        self.storeEpoch = storeEpoch
+    }
+}

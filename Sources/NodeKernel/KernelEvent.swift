@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the events a kernel reports: the one source of the journal, `gossipctl events`, watches and metrics.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+/// Something that happened, with its evidence.
+package enum KernelEvent: Hashable, Sendable {
+    case member(MemberEvent)
+    /// A seed or remembered peer answered; `members` active members are known now, this node included.
+    case joinSucceeded(seed: String, address: Address, members: Int)
+    /// A seed did not answer; told on the first failure and then ever more rarely.
+    case joinFailed(seed: String, reason: JoinFailure, attempts: Int)
+    /// The visible state of a key changed, here or by a peer.
+    case keyChanged(Change)
+    /// Two types were created under one key at once.
+    case typeConflict(key: String, kept: KeyType, aside: KeyType)
+    /// A peer's event lies too far in the future: not applied, not forwarded.
+    case quarantined(key: String, author: ActorID, ahead: Interval)
+    /// Rows moved between this node and a peer.
+    case synchronised(SyncSummary)
+    /// Local health awareness (Lifeguard) went from one score to another.
+    case awarenessChanged(from: Int, to: Int)
+    /// Another process uses this node's id.
+    case identityInUse(at: Address)
+    /// A packet was well formed but of no use; counted, and reported rarely.
+    case packetIgnored(IgnoredPacket, from: Address)
+    case leaving
+}
+
+package enum JoinFailure: UInt8, Hashable, Sendable, CaseIterable {
+    case unresolved
+    case refused
+    case timedOut
+    case unreachable
+    case brokenOff
+    case otherCluster
+}
+
+package enum IgnoredPacket: UInt8, Hashable, Sendable, CaseIterable {
+    case otherCluster
+    case wrongTarget
+    case unexpected
+    case outOfBounds
+}
+
+/// What one store synchronisation moved.
+package struct SyncSummary: Hashable, Sendable {
+    package var peer: NodeID
+    package var rowsReceived: Int
+    package var rowsSent: Int
+    package var took: Interval
+
+    package init(peer: NodeID, rowsReceived: Int, rowsSent: Int, took: Interval) {
+        self.peer = peer
+        self.rowsReceived = rowsReceived
+        self.rowsSent = rowsSent
+        self.took = took
+    }
+}
