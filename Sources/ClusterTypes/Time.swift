@@ -9,10 +9,10 @@ package struct Interval: Hashable, Comparable, Sendable, CustomStringConvertible
 
     package static let zero = Interval(nanoseconds: 0)
 
-    package static func nanoseconds(_ count: Int64) -> Interval { Interval(nanoseconds: count) }
-    package static func microseconds(_ count: Int64) -> Interval { Interval(nanoseconds: count * 1_000) }
-    package static func milliseconds(_ count: Int64) -> Interval { Interval(nanoseconds: count * 1_000_000) }
-    package static func seconds(_ count: Int64) -> Interval { Interval(nanoseconds: count * 1_000_000_000) }
+    package static func nanoseconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count)) }
+    package static func microseconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000) }
+    package static func milliseconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000) }
+    package static func seconds(_ count: Int) -> Interval { Interval(nanoseconds: Int64(count) * 1_000_000_000) }
 
     /// Rounds to the nearest nanosecond and clamps to what fits.
     package static func seconds(_ count: Double) -> Interval {
