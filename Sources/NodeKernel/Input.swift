@@ -70,6 +70,8 @@ package struct CommandID: Hashable, Comparable, Sendable {
 /// Names a timer. Timers are not cancelled: the kernel ignores those that no longer mean anything.
 package enum TimerToken: Hashable, Sendable {
     case swim(SWIMTimer)
+    /// Updates wait for their next round of gossip.
+    case gossip(generation: UInt64)
     /// Try the seeds that have not answered.
     case join(generation: UInt64)
     /// Start the synchronisations that are due.

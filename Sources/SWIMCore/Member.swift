@@ -95,8 +95,24 @@ package struct Member: Hashable, Sendable {
         self.since = since
     }
 
-    package var entry: MemberTableEntry {
-        MemberTableEntry(id: id, incarnation: incarnation, state: state, info: info)
+    /// The row of this member in a push-pull sent at `now`.
+    package func entry(now: Instant) -> MemberTableEntry {
+        let age = max(0, (now - since.now).nanoseconds / 1_000_000_000)
+        return MemberTableEntry(
+            id: id, incarnation: incarnation, state: state, ageSeconds: UInt32(clamping: age), info: info)
+    }
+
+    /// The claim that gossip makes of this member's present state; `accuser` stands in where a claim needs one.
+    package func update(accuser: NodeID) -> MemberUpdate {
+        let claim: MemberClaim =
+            switch state {
+            case .alive: .alive(info)
+            case .suspect: .suspect(by: accuser)
+            case .failed: .failed(by: accuser)
+            case .left: .left
+            case .forgotten: .forgotten(by: accuser)
+            }
+        return MemberUpdate(subject: id, incarnation: incarnation, claim: claim)
     }
 }
 

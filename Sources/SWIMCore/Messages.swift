@@ -79,12 +79,16 @@ package struct MemberTableEntry: Hashable, Sendable {
     package var id: NodeID
     package var incarnation: UInt64
     package var state: MemberState
+    /// How long the sender has known of this state, in whole seconds, saturating: so that retention ends everywhere
+    /// at about the same time and synchronisation cannot keep a dead member for ever.
+    package var ageSeconds: UInt32
     package var info: MemberInfo
 
-    package init(id: NodeID, incarnation: UInt64, state: MemberState, info: MemberInfo) {
+    package init(id: NodeID, incarnation: UInt64, state: MemberState, ageSeconds: UInt32, info: MemberInfo) {
         self.id = id
         self.incarnation = incarnation
         self.state = state
+        self.ageSeconds = ageSeconds
         self.info = info
     }
 }

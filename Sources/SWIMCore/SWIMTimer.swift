@@ -17,8 +17,6 @@ package enum SWIMTimer: Hashable, Sendable {
     case pingExpiry(sequence: UInt32)
     /// The suspicion of this member runs out.
     case suspicion(NodeID, generation: UInt64)
-    /// Fresh updates wait for their next round of gossip.
-    case gossip(generation: UInt64)
     /// Try to reach a failed member again.
     case reconnect(generation: UInt64)
     /// Look for members whose retention is over.

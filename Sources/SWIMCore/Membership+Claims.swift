@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what a claim about a member does to the table. Claims form a lattice: the higher (incarnation, rank) wins.
+
+import ClusterTypes
+
+extension Membership {
+    /// Applies a claim that gossip brought. Claims older than what is known change nothing.
+    mutating func onUpdate(
+        _ update: MemberUpdate, clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        guard isWithinBounds(update) else {
+            statistics.claimsRefused += 1
+            return
+        }
+        if update.subject == selfID {
+            onClaimAboutSelf(update, clock: clock, into: &actions)
+            return
+        }
+        switch update.claim {
+        case .alive(let info):
+            onAlive(update, info: info, clock: clock, using: &rng, into: &actions)
+        case .suspect(let accuser):
+            guard table[update.subject] != nil else { return }
+            let evidence = Evidence(accuser: accuser, isLocal: false, since: clock)
+            suspect(
+                update.subject, incarnation: update.incarnation, evidence: evidence, clock: clock, into: &actions)
+        case .failed(let accuser):
+            guard supersedes(update, rank: .failed) else { return }
+            fail(update.subject, incarnation: update.incarnation, by: accuser, clock: clock, into: &actions)
+        case .left:
+            guard supersedes(update, rank: .left) else { return }
+            depart(update, state: .left, kind: .left, clock: clock, into: &actions)
+        case .forgotten(let operatorNode):
+            guard supersedes(update, rank: .forgotten) else { return }
+            depart(update, state: .forgotten, kind: .forgotten(by: operatorNode), clock: clock, into: &actions)
+        }
+    }
+
+    private func isWithinBounds(_ update: MemberUpdate) -> Bool {
+        guard update.subject != .unknown, update.incarnation <= Bounds.incarnationMax else { return false }
+        switch update.claim {
+        case .alive(let info): return info.isWithinBounds
+        case .suspect, .failed, .left, .forgotten: return true
+        }
+    }
+
+    /// Whether a claim of `rank` is news about a member that is known.
+    private func supersedes(_ update: MemberUpdate, rank: MemberState) -> Bool {
+        guard let member = table[update.subject] else { return false }
+        return update.incarnation != member.incarnation
+            ? update.incarnation > member.incarnation : rank > member.state
+    }
+
+    private mutating func onAlive(
+        _ update: MemberUpdate, info: MemberInfo, clock: Clock, using rng: inout SeededGenerator,
+        into actions: inout [SWIMAction]
+    ) {
+        let id = update.subject
+        guard let member = table[id] else {
+            admit(update, info: info, clock: clock, using: &rng, into: &actions)
+            return
+        }
+        guard update.incarnation > member.incarnation else { return }
+        suspicions[id] = nil
+        table.change(id) {
+            $0.incarnation = update.incarnation
+            $0.info = info
+            $0.state = .alive
+            if member.state != .alive { $0.since = clock }
+        }
+        disseminate(update)
+        if member.state != .alive {
+            if !member.state.isActive { order.insert(id, using: &rng) }
+            emit(.alive(previously: member.state, after: clock.now - member.since.now), of: id, into: &actions)
+        }
+        if member.info != info {
+            emit(.updated(from: member.info), of: id, into: &actions)
+        }
+        if member.info.name != info.name || !member.state.isActive { reportNameConflict(of: id, into: &actions) }
+    }
+
+    /// Takes in a member never heard of, or long dropped.
+    private mutating func admit(
+        _ update: MemberUpdate, info: MemberInfo, clock: Clock, using rng: inout SeededGenerator,
+        into actions: inout [SWIMAction]
+    ) {
+        let id = update.subject
+        if let incarnation = reaped[id] {
+            guard update.incarnation > incarnation else { return }
+            reaped[id] = nil
+        }
+        guard table.count < Bounds.membersMax else {
+            statistics.claimsRefused += 1
+            return
+        }
+        table.insert(Member(id: id, info: info, incarnation: update.incarnation, state: .alive, since: clock))
+        order.insert(id, using: &rng)
+        disseminate(update)
+        emit(.joined, of: id, into: &actions)
+        reportNameConflict(of: id, into: &actions)
+    }
+
+    /// Two live nodes with one name both stay (DESIGN.md section 3); everybody says so.
+    private mutating func reportNameConflict(of id: NodeID, into actions: inout [SWIMAction]) {
+        guard let name = table[id]?.info.name,
+            let other = table.active(named: name).first(where: { $0 != id })
+        else { return }
+        emit(.nameConflict(with: other), of: id, into: &actions)
+    }
+
+    private mutating func depart(
+        _ update: MemberUpdate, state: MemberState, kind: MemberEventKind, clock: Clock,
+        into actions: inout [SWIMAction]
+    ) {
+        let id = update.subject
+        suspicions[id] = nil
+        probes.removeAll { $0.target == id }
+        table.change(id) {
+            $0.state = state
+            $0.incarnation = update.incarnation
+            $0.since = clock
+        }
+        disseminate(update)
+        emit(kind, of: id, into: &actions)
+    }
+
+    private mutating func onClaimAboutSelf(
+        _ update: MemberUpdate, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        guard update.incarnation >= me.incarnation else { return }
+        switch update.claim {
+        case .alive:
+            // Our own claim comes back, or one of an earlier process that outran the fence: stay ahead of it.
+            guard update.incarnation > me.incarnation, !isLeaving else { return }
+            wantedIncarnation = max(wantedIncarnation, update.incarnation + 1)
+            claimOwnIncarnation(clock: clock, into: &actions)
+        case .suspect(let accuser), .failed(let accuser), .forgotten(let accuser):
+            refute(update.incarnation, accuser: accuser, clock: clock, into: &actions)
+        case .left:
+            refute(update.incarnation, accuser: selfID, clock: clock, into: &actions)
+        }
+    }
+
+    /// An operator removes a failed or left member for good; the tombstone outlives synchronisation.
+    ///
+    /// - Returns: false when the member is unknown or active; nothing changed then.
+    package mutating func forget(_ id: NodeID, clock: Clock, into actions: inout [SWIMAction]) -> Bool {
+        guard let member = table[id], id != selfID, member.state == .failed || member.state == .left else {
+            return false
+        }
+        let update = MemberUpdate(subject: id, incarnation: member.incarnation, claim: .forgotten(by: selfID))
+        depart(update, state: .forgotten, kind: .forgotten(by: selfID), clock: clock, into: &actions)
+        return true
+    }
+
+    /// Changes this node's tags and tells everybody under a new incarnation.
+    package mutating func replaceTags(_ tags: [Tag], clock: Clock, into actions: inout [SWIMAction]) {
+        let former = me.info
+        let info = MemberInfo(
+            name: former.name, address: former.address, tags: tags, protocolVersion: former.protocolVersion)
+        precondition(info.isWithinBounds, "tags out of bounds: the caller checks them")
+        guard info != former else { return }
+        table.change(selfID) { $0.info = info }
+        wantedIncarnation = max(wantedIncarnation, me.incarnation + 1)
+        claimOwnIncarnation(clock: clock, into: &actions)
+        emit(.updated(from: former), of: selfID, into: &actions)
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns this node's own probes: direct ping, escalation to relays and a stream, and the verdict.
+
+import ClusterTypes
+
+extension Membership {
+    /// One protocol period (SWIM section 3.1): probe the next member in the round.
+    mutating func onPeriod(clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]) {
+        guard !isLeaving else { return }
+        generation += 1
+        let period = awareness.scale(configuration.probeInterval)
+        actions.append(.setTimer(.period(generation: generation), at: clock.now + period))
+        let inFlight = probes.map(\.target)
+        if let target = order.advance(in: table, using: &rng, where: { !inFlight.contains($0) }) {
+            startProbe(of: target, clock: clock, into: &actions)
+        }
+    }
+
+    /// Sends the direct ping. A suspect is told of the suspicion in the same datagram, so that it can refute at once
+    /// (Lifeguard's buddy system, section IV-C).
+    mutating func startProbe(of id: NodeID, clock: Clock, into actions: inout [SWIMAction]) {
+        guard let member = table[id] else { return }
+        let sequence = takeSequence()
+        let wait = directTimeout(for: member)
+        let deadline = clock.now + wait + awareness.scale(configuration.probeTimeout)
+        probes.append(
+            Probe(
+                sequence: sequence, target: id, address: member.info.address, sentAt: clock,
+                timeoutAt: clock.now + wait, deadline: deadline))
+        statistics.probes += 1
+        var messages: [SWIMMessage] = []
+        if member.state == .suspect { messages.append(.update(member.update(accuser: accuser(of: id)))) }
+        messages.append(.ping(Ping(sequence: sequence, target: id)))
+        actions.append(.send(messages, to: member.info.address))
+        actions.append(.setTimer(.probeTimeout(sequence: sequence), at: clock.now + wait))
+    }
+
+    /// `SRTT + 4 * RTTVAR` within bounds once a round trip is known (RFC 6298 section 2.3), scaled by awareness.
+    func directTimeout(for member: Member) -> Interval {
+        let base =
+            member.roundTrip.map {
+                min(configuration.probeTimeout, max(configuration.probeTimeoutMin, $0.timeout))
+            } ?? configuration.probeTimeout
+        return awareness.scale(base)
+    }
+
+    /// No direct ack in time: ask relays, and try a stream at once.
+    mutating func onProbeTimeout(
+        _ sequence: UInt32, clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        guard let index = probes.firstIndex(where: { $0.sequence == sequence }), probes[index].stage == .direct else {
+            return
+        }
+        if wasStalled(due: probes[index].timeoutAt, clock: clock, into: &actions) {
+            let remaining = probes[index].deadline - probes[index].timeoutAt
+            probes[index].timeoutAt = clock.now + configuration.probeTimeoutMin
+            probes[index].deadline = probes[index].timeoutAt + remaining
+            actions.append(.setTimer(.probeTimeout(sequence: sequence), at: probes[index].timeoutAt))
+            return
+        }
+        let target = probes[index].target
+        let address = probes[index].address
+        probes[index].stage = .escalated
+        actions.append(.setTimer(.probeDeadline(sequence: sequence), at: probes[index].deadline))
+        let relays = table.randomPeers(configuration.indirectProbes, using: &rng) { peer in
+            peer != target && table[peer]?.state == .alive
+        }
+        probes[index].relays = relays
+        let wait = probes[index].deadline - clock.now
+        let request = IndirectPing(
+            sequence: sequence, target: target, targetAddress: address,
+            deadlineMilliseconds: UInt32(clamping: wait.nanoseconds / 1_000_000))
+        for relay in relays {
+            guard let member = table[relay] else { continue }
+            actions.append(.send([.indirectPing(request)], to: member.info.address))
+        }
+        statistics.indirectPingsSent += UInt64(relays.count)
+        actions.append(.openProbeStream(sequence: sequence, target: target, to: address))
+    }
+
+    /// An ack for a probe of ours, for a ping we relayed, or for an operator's ping.
+    mutating func onAck(_ ack: Ack, from sender: NodeID, clock: Clock, into actions: inout [SWIMAction]) {
+        if let index = probes.firstIndex(where: { $0.sequence == ack.sequence }) {
+            let probe = probes[index]
+            if sender == probe.target {
+                addRoundTrip(clock.now - probe.sentAt.now, of: sender)
+            } else if probe.relays.contains(sender) {
+                statistics.probesAcknowledgedByRelay += 1
+            } else {
+                return
+            }
+            succeed(at: index, into: &actions)
+        } else if let index = relayed.firstIndex(where: { $0.sequence == ack.sequence && $0.target == sender }) {
+            let ping = relayed.remove(at: index)
+            actions.append(.send([.ack(Ack(sequence: ping.requesterSequence))], to: ping.requesterAddress))
+        } else if let index = operatorPings.firstIndex(where: { $0.sequence == ack.sequence && $0.target == sender }) {
+            let ping = operatorPings.remove(at: index)
+            addRoundTrip(clock.now - ping.sentAt, of: sender)
+            actions.append(.pingAnswered(sequence: ack.sequence, roundTrip: clock.now - ping.sentAt))
+        }
+    }
+
+    /// A relay answers that the target did not answer it.
+    mutating func onNack(_ nack: Nack, from sender: NodeID) {
+        guard let index = probes.firstIndex(where: { $0.sequence == nack.sequence }),
+            probes[index].relays.contains(sender), !probes[index].nackedBy.contains(sender)
+        else { return }
+        probes[index].nackedBy.append(sender)
+        statistics.nacksReceived += 1
+    }
+
+    /// What became of the stream that a probe asked for. A refused connect after a silent ping is proof enough.
+    package mutating func onStreamProbe(
+        sequence: UInt32, outcome: StreamProbeOutcome, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        guard let index = probes.firstIndex(where: { $0.sequence == sequence }) else { return }
+        probes[index].stream = outcome
+        switch outcome {
+        case .acknowledged:
+            statistics.probesAcknowledgedByStream += 1
+            succeed(at: index, into: &actions)
+        case .refused:
+            fail(at: index, clock: clock, into: &actions)
+        case .failed, .notTried:
+            break
+        }
+    }
+
+    /// This host could not send to `address`: whoever is probed there is not to blame.
+    package mutating func onSendFailed(to address: Address) {
+        for index in probes.indices where probes[index].address == address && probes[index].stage == .direct {
+            probes[index].sendFailed = true
+        }
+    }
+
+    mutating func onProbeDeadline(
+        _ sequence: UInt32, clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        guard let index = probes.firstIndex(where: { $0.sequence == sequence }) else { return }
+        if !probes[index].wasExtended, wasStalled(due: probes[index].deadline, clock: clock, into: &actions) {
+            probes[index].wasExtended = true
+            probes[index].deadline = clock.now + configuration.probeTimeout
+            actions.append(.setTimer(.probeDeadline(sequence: sequence), at: probes[index].deadline))
+            return
+        }
+        fail(at: index, clock: clock, into: &actions)
+    }
+
+    private mutating func succeed(at index: Int, into actions: inout [SWIMAction]) {
+        probes.remove(at: index)
+        statistics.probesAcknowledged += 1
+        raiseAwareness(by: -1, into: &actions)
+    }
+
+    /// The verdict: nobody got through. Nacks that should have come and did not are charged to this node.
+    private mutating func fail(at index: Int, clock: Clock, into actions: inout [SWIMAction]) {
+        let probe = probes.remove(at: index)
+        statistics.probesFailed += 1
+        if probe.sendFailed {
+            raiseAwareness(by: 1, into: &actions)
+            return
+        }
+        // A refused stream or a single nack shows that this node's own network works; silence all around does not.
+        if probe.stream != .refused, probe.nackedBy.isEmpty {
+            raiseAwareness(by: max(1, probe.relays.count), into: &actions)
+        }
+        guard let member = table[probe.target], member.state.isActive else { return }
+        var evidence = Evidence(accuser: selfID, isLocal: true, since: probe.sentAt)
+        evidence.probes = probe.attempts
+        evidence.pathsFailed = probe.pathsFailed
+        evidence.streamRefused = probe.stream == .refused
+        suspect(probe.target, incarnation: member.incarnation, evidence: evidence, clock: clock, into: &actions)
+    }
+
+    private mutating func addRoundTrip(_ sample: Interval, of id: NodeID) {
+        guard table[id] != nil else { return }
+        table.change(id) { member in
+            if member.roundTrip == nil {
+                member.roundTrip = RoundTrip(first: sample)
+            } else {
+                member.roundTrip?.add(sample)
+            }
+        }
+    }
+
+    /// Whether a timer fires so late that this process must have been stopped or starved: then answers may wait unread,
+    /// and the node mistrusts itself before it blames anybody.
+    mutating func wasStalled(due: Instant, clock: Clock, into actions: inout [SWIMAction]) -> Bool {
+        guard clock.now - due > configuration.probeTimeout / 2 else { return false }
+        statistics.stalls += 1
+        raiseAwareness(by: 1, into: &actions)
+        return true
+    }
+
+    func accuser(of id: NodeID) -> NodeID { suspicions[id]?.evidence.accuser ?? selfID }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the way from the first accusation to failure, and this node's refutation of claims about itself.
+
+import ClusterTypes
+
+extension Membership {
+    /// Suspects `id`, or adds to a running suspicion of it. `incarnation` is the accuser's view and at least ours.
+    mutating func suspect(
+        _ id: NodeID, incarnation: UInt64, evidence: Evidence, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        guard let member = table[id], incarnation >= member.incarnation else { return }
+        if member.state == .suspect, incarnation == member.incarnation {
+            addEvidence(evidence, to: id, clock: clock, into: &actions)
+            return
+        }
+        // At one incarnation only a living member can become suspect; a higher incarnation is newer news of it.
+        guard member.state == .alive || incarnation > member.incarnation else { return }
+        let active = table.activeCount
+        let timeoutMin = Suspicion.timeoutMin(configuration, members: active)
+        // The member itself and this node cannot confirm.
+        let expected = min(configuration.suspicionConfirmations, max(0, active - 2))
+        var suspicion = Suspicion(
+            evidence: evidence, startedAt: clock.now, generation: nextGeneration(), timeoutMin: timeoutMin,
+            timeoutMax: timeoutMin * configuration.suspicionMaxMultiplier, expectedConfirmations: expected)
+        if evidence.streamRefused { suspicion.lower(to: configuration.refusedSuspicionMin) }
+        suspicions[id] = suspicion
+        table.change(id) {
+            $0.state = .suspect
+            $0.incarnation = incarnation
+            $0.since = clock
+        }
+        setSuspicionTimer(of: id, into: &actions)
+        disseminate(MemberUpdate(subject: id, incarnation: incarnation, claim: .suspect(by: evidence.accuser)))
+        emit(.suspected(evidence), of: id, into: &actions)
+    }
+
+    private mutating func addEvidence(
+        _ evidence: Evidence, to id: NodeID, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        guard var suspicion = suspicions[id], let member = table[id] else { return }
+        let isNews = suspicion.confirm(by: evidence.accuser)
+        if evidence.isLocal {
+            suspicion.evidence.isLocal = true
+            suspicion.evidence.probes += evidence.probes
+            for path in evidence.pathsFailed where !suspicion.evidence.pathsFailed.contains(path) {
+                suspicion.evidence.pathsFailed.append(path)
+            }
+            suspicion.evidence.pathsFailed.sort()
+            if evidence.streamRefused {
+                suspicion.evidence.streamRefused = true
+                suspicion.lower(to: configuration.refusedSuspicionMin)
+            }
+        }
+        suspicions[id] = suspicion
+        if isNews {
+            // Each independent confirmation travels on: it shortens everybody's wait (Lifeguard section IV-B).
+            disseminate(
+                MemberUpdate(
+                    subject: id, incarnation: member.incarnation, claim: .suspect(by: evidence.accuser)))
+        }
+        if isNews || evidence.streamRefused { setSuspicionTimer(of: id, into: &actions) }
+    }
+
+    private func setSuspicionTimer(of id: NodeID, into actions: inout [SWIMAction]) {
+        guard let suspicion = suspicions[id] else { return }
+        actions.append(.setTimer(.suspicion(id, generation: suspicion.generation), at: suspicion.deadline))
+    }
+
+    /// A suspicion's timer: an earlier confirmation may have set a second one, and only the right moment counts.
+    mutating func onSuspicionTimer(
+        _ id: NodeID, generation: UInt64, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        guard let suspicion = suspicions[id], suspicion.generation == generation, let member = table[id],
+            clock.now >= suspicion.deadline
+        else { return }
+        if wasStalled(due: suspicion.deadline, clock: clock, into: &actions) {
+            // The refutation may wait unread in the socket: look again after one probe's time.
+            actions.append(
+                .setTimer(.suspicion(id, generation: generation), at: clock.now + configuration.probeTimeout))
+            suspicions[id] = suspicion.postponed(to: clock.now + configuration.probeTimeout)
+            return
+        }
+        fail(id, incarnation: member.incarnation, by: selfID, clock: clock, into: &actions)
+    }
+
+    /// Declares `id` failed, on this node's own account or on that of `accuser`.
+    mutating func fail(
+        _ id: NodeID, incarnation: UInt64, by accuser: NodeID, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        let suspicion = suspicions.removeValue(forKey: id)
+        let evidence = suspicion?.evidence ?? Evidence(accuser: accuser, isLocal: false, since: clock)
+        table.change(id) {
+            $0.state = .failed
+            $0.incarnation = incarnation
+            $0.since = clock
+        }
+        probes.removeAll { $0.target == id }
+        disseminate(MemberUpdate(subject: id, incarnation: incarnation, claim: .failed(by: accuser)))
+        emit(.failed(evidence, after: clock.now - evidence.since.now), of: id, into: &actions)
+    }
+
+    /// Somebody claims that this node is not alive: say otherwise with a higher incarnation (SWIM section 4.2).
+    mutating func refute(
+        _ incarnation: UInt64, accuser: NodeID, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        guard !isLeaving else { return }
+        wantedIncarnation = max(wantedIncarnation, max(incarnation, me.incarnation) + 1)
+        statistics.refutations += 1
+        raiseAwareness(by: 1, into: &actions)
+        claimOwnIncarnation(clock: clock, into: &actions)
+        emit(.refuted(accuser: accuser, incarnation: wantedIncarnation), of: selfID, into: &actions)
+    }
+
+    /// Moves this node to `wantedIncarnation` and says so, as soon as the fence allows it.
+    mutating func claimOwnIncarnation(clock: Clock, into actions: inout [SWIMAction]) {
+        guard wantedIncarnation <= incarnationFence else {
+            requestFence(into: &actions)
+            return
+        }
+        let wanted = wantedIncarnation
+        table.change(selfID) { $0.incarnation = wanted }
+        disseminate(me.update(accuser: selfID))
+    }
+
+    mutating func requestFence(into actions: inout [SWIMAction]) {
+        guard !awaitsFence else { return }
+        awaitsFence = true
+        actions.append(.persistFence(max(incarnationFence, wantedIncarnation) + Self.fenceStep))
+    }
+
+    func emit(_ kind: MemberEventKind, of id: NodeID, into actions: inout [SWIMAction]) {
+        guard let member = table[id] else { return }
+        actions.append(
+            .event(MemberEvent(id: id, info: member.info, incarnation: member.incarnation, kind: kind)))
+    }
+
+    mutating func nextGeneration() -> UInt64 {
+        suspicionGeneration += 1
+        return suspicionGeneration
+    }
+}

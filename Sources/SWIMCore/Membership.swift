@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the membership machine: its state, its birth and its dispatch of messages and timers.
+
+import ClusterTypes
+
+/// SWIM (Das, Gupta and Motivala, DSN 2002) with Lifeguard (Dadgar, Phillips and Currey, 2018) for one node.
+///
+/// A value: each `on…` takes the time and a generator and appends actions. No failure is thrown at a peer's message:
+/// what is of no use is counted and dropped.
+package struct Membership: Sendable {
+    package let configuration: SWIMConfiguration
+    package internal(set) var table: MemberTable
+    package internal(set) var awareness: Awareness
+    package internal(set) var statistics = SWIMStatistics()
+    /// Claims waiting to be piggybacked, one slot per subject.
+    package internal(set) var queue = DisseminationQueue<NodeID, MemberUpdate>(capacity: Bounds.membersMax)
+    package internal(set) var isStarted = false
+    package internal(set) var isLeaving = false
+
+    var order = ProbeOrder()
+    var suspicions: [NodeID: Suspicion] = [:]
+    /// In flight, oldest first; few, so a linear search serves.
+    var probes: [Probe] = []
+    var relayed: [RelayedPing] = []
+    var operatorPings: [OperatorPing] = []
+    /// Incarnations of members that were reaped: synchronisation does not bring them back.
+    var reaped: [NodeID: UInt64] = [:]
+    var departure: Departure?
+
+    /// Incarnations up to this one are durably reserved for this process.
+    var incarnationFence: UInt64
+    /// A claim of this node waits until a higher fence is durable.
+    var awaitsFence = false
+    /// The incarnation that the waiting claim needs at least.
+    var wantedIncarnation: UInt64 = 0
+
+    var nextSequence: UInt32 = 0
+    /// Tells the current timers from stale ones: of the protocol period, of upkeep, of suspicions.
+    var generation: UInt64 = 0
+    var upkeepGeneration: UInt64 = 0
+    var suspicionGeneration: UInt64 = 0
+    let updateBytes: @Sendable (MemberUpdate) -> Int
+
+    /// How many incarnations one durable write reserves.
+    static let fenceStep: UInt64 = 1_024
+    /// Relayed pings in flight at most; more requests are dropped and nobody is harmed.
+    static let relayedMax = 1_024
+    /// Reaped members remembered at most.
+    static let reapedMax = 20_000
+
+    /// - Parameters:
+    ///   - id: This node.
+    ///   - info: What it says of itself.
+    ///   - incarnationFence: Every incarnation up to this one may have been used by an earlier process.
+    ///   - updateBytes: The size of an update on the wire.
+    package init(
+        configuration: SWIMConfiguration, id: NodeID, info: MemberInfo, incarnationFence: UInt64, clock: Clock,
+        updateBytes: @escaping @Sendable (MemberUpdate) -> Int
+    ) {
+        self.configuration = configuration
+        self.updateBytes = updateBytes
+        self.incarnationFence = incarnationFence
+        awareness = Awareness(max: configuration.awarenessMax)
+        wantedIncarnation = incarnationFence + 1
+        table = MemberTable(
+            self: Member(id: id, info: info, incarnation: incarnationFence + 1, state: .alive, since: clock))
+    }
+
+    package var selfID: NodeID { table.selfID }
+
+    /// This node's own row.
+    package var me: Member {
+        guard let member = table[selfID] else { preconditionFailure("this node is missing from its own table") }
+        return member
+    }
+
+    /// How many times an update is sent: `retransmitMultiplier * ceil(log10(n + 1))`.
+    package var transmissionsMax: Int {
+        configuration.retransmitMultiplier * max(1, Logarithm.decimalDigits(table.activeCount))
+    }
+
+    /// Reserves the first incarnations; protocol periods begin when that is durable.
+    package mutating func start(into actions: inout [SWIMAction]) {
+        precondition(!isStarted, "started twice")
+        requestFence(into: &actions)
+    }
+
+    /// The fence asked for by `persistFence` is durable.
+    package mutating func onFencePersisted(
+        _ fence: UInt64, clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        incarnationFence = max(incarnationFence, fence)
+        awaitsFence = false
+        if isStarted {
+            if wantedIncarnation > me.incarnation { claimOwnIncarnation(clock: clock, into: &actions) }
+            return
+        }
+        isStarted = true
+        nextSequence = UInt32(truncatingIfNeeded: rng.next())
+        claimOwnIncarnation(clock: clock, into: &actions)
+        // A random first period keeps nodes that start together from probing together.
+        let offset = configuration.probeInterval * rng.fraction()
+        actions.append(.setTimer(.period(generation: generation), at: clock.now + offset))
+        actions.append(.setTimer(.reconnect(generation: upkeepGeneration), at: clock.now + nextReconnect(using: &rng)))
+        actions.append(.setTimer(.reap(generation: upkeepGeneration), at: clock.now + reapInterval))
+    }
+
+    /// Handles one datagram message of `sender` from `address`.
+    package mutating func onMessage(
+        _ message: SWIMMessage, from sender: NodeID, at address: Address, clock: Clock,
+        using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        guard isStarted else { return }
+        switch message {
+        case .ping(let ping):
+            onPing(ping, from: sender, at: address, into: &actions)
+        case .ack(let ack):
+            if isLeaving, onLeaveAck(ack, from: sender, into: &actions) { return }
+            onAck(ack, from: sender, clock: clock, into: &actions)
+        case .indirectPing(let request):
+            onIndirectPing(request, from: sender, at: address, clock: clock, into: &actions)
+        case .nack(let nack):
+            onNack(nack, from: sender)
+        case .update(let update):
+            onUpdate(update, clock: clock, using: &rng, into: &actions)
+        }
+    }
+
+    /// Handles a timer that an action asked for; a stale one is ignored.
+    package mutating func onTimer(
+        _ timer: SWIMTimer, clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        switch timer {
+        case .period(let generation):
+            guard generation == self.generation else { return }
+            onPeriod(clock: clock, using: &rng, into: &actions)
+        case .probeTimeout(let sequence):
+            onProbeTimeout(sequence, clock: clock, using: &rng, into: &actions)
+        case .probeDeadline(let sequence):
+            onProbeDeadline(sequence, clock: clock, using: &rng, into: &actions)
+        case .relayNack(let sequence):
+            onRelayNack(sequence, into: &actions)
+        case .pingExpiry(let sequence):
+            onPingExpiry(sequence, into: &actions)
+        case .suspicion(let id, let generation):
+            onSuspicionTimer(id, generation: generation, clock: clock, into: &actions)
+        case .reconnect(let generation):
+            guard generation == upkeepGeneration else { return }
+            onReconnect(clock: clock, using: &rng, into: &actions)
+        case .reap(let generation):
+            guard generation == upkeepGeneration else { return }
+            onReap(clock: clock, into: &actions)
+        case .leave(let attempt):
+            onLeaveTimer(attempt, clock: clock, using: &rng, into: &actions)
+        }
+    }
+
+    /// Queues `update` for gossip; it supersedes what is queued about the same member.
+    mutating func disseminate(_ update: MemberUpdate) {
+        queue.enqueue(update, for: update.subject, bytes: updateBytes(update))
+    }
+
+    mutating func raiseAwareness(by delta: Int, into actions: inout [SWIMAction]) {
+        if let former = awareness.add(delta) {
+            actions.append(.awarenessChanged(from: former, to: awareness.score))
+        }
+    }
+
+    mutating func takeSequence() -> UInt32 {
+        nextSequence &+= 1
+        return nextSequence
+    }
+
+    /// Traps with the state when something that must hold does not.
+    package func checkInvariants() {
+        table.checkInvariants()
+        queue.checkInvariants()
+        let suspects = table.members.filter { $0.state == .suspect }
+        for member in suspects {
+            precondition(suspicions[member.id] != nil, "\(member.id) is suspect without a suspicion")
+        }
+        precondition(suspicions.count == suspects.count, "\(suspicions.count) suspicions, \(suspects.count) suspects")
+        precondition(
+            me.state == .alive || isLeaving && me.state == .left, "this node calls itself \(me.state)")
+        precondition(!isStarted || me.incarnation <= incarnationFence, "incarnation beyond its durable fence")
+        precondition(reaped.count <= Self.reapedMax, "\(reaped.count) reaped members exceed the bound")
+    }
+}

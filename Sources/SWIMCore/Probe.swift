@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the probes and relayed pings in flight, as values without behaviour of their own.
+
+import ClusterTypes
+
+/// One probe in flight, from the direct ping to the verdict.
+struct Probe: Hashable, Sendable {
+    enum Stage: Hashable, Sendable {
+        /// The direct ping waits for its ack.
+        case direct
+        /// Relays and a stream were asked too.
+        case escalated
+    }
+
+    let sequence: UInt32
+    let target: NodeID
+    let address: Address
+    let sentAt: Clock
+    /// When the direct wait is over, and when the verdict falls.
+    var timeoutAt: Instant
+    var deadline: Instant
+    var stage = Stage.direct
+    var relays: [NodeID] = []
+    var nackedBy: [NodeID] = []
+    var stream: StreamProbeOutcome?
+    /// This host could not send the ping: the silence says nothing about the target.
+    var sendFailed = false
+    /// The deadline was put off once because this process had been stalled.
+    var wasExtended = false
+
+    /// Probes sent without an answer: the direct ping, one per relay, the stream.
+    var attempts: Int { 1 + relays.count + (streamWasTried ? 1 : 0) }
+
+    var streamWasTried: Bool { stage == .escalated && stream != .notTried }
+
+    var pathsFailed: [ProbePath] {
+        var paths: [ProbePath] = [.udp]
+        if !relays.isEmpty { paths.append(.relay) }
+        if streamWasTried { paths.append(.stream) }
+        return paths
+    }
+}
+
+/// A ping sent on behalf of another node.
+struct RelayedPing: Hashable, Sendable {
+    let sequence: UInt32
+    let target: NodeID
+    let requester: NodeID
+    let requesterAddress: Address
+    let requesterSequence: UInt32
+}
+
+/// A ping sent because an operator asked for it.
+struct OperatorPing: Hashable, Sendable {
+    let sequence: UInt32
+    let target: NodeID
+    let sentAt: Instant
+}

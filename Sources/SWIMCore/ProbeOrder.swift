@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns whom to probe next: a shuffled round, so that each member's turn comes within a bounded time.
+
+import ClusterTypes
+
+/// Round-robin probing over a shuffled list (SWIM section 4.3): a member is probed at least once in two rounds.
+package struct ProbeOrder: Sendable {
+    private var order: [NodeID] = []
+    private var next = 0
+
+    package init() {}
+
+    /// A new member takes a random place in what is left of the round.
+    package mutating func insert(_ id: NodeID, using rng: inout SeededGenerator) {
+        order.insert(id, at: next + rng.index(below: order.count - next + 1))
+    }
+
+    /// The next member that is active and `isWanted`; nil when there is none. A finished round is shuffled anew.
+    package mutating func advance(
+        in table: MemberTable, using rng: inout SeededGenerator, where isWanted: (NodeID) -> Bool
+    ) -> NodeID? {
+        var restarts = 0
+        while true {
+            while next < order.count {
+                let id = order[next]
+                next += 1
+                if let member = table[id], member.state.isActive, id != table.selfID, isWanted(id) { return id }
+            }
+            guard restarts < 1 else { return nil }
+            restarts += 1
+            order = table.activePeers
+            order.shuffle(using: &rng)
+            next = 0
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what membership asks of the kernel, and the counters it keeps.
+
+import ClusterTypes
+
+/// One output of `Membership`.
+package enum SWIMAction: Sendable {
+    /// Send these in one datagram; the kernel may fill it up with gossip and adds digests to pings and acks.
+    case send([SWIMMessage], to: Address)
+    /// Open a stream, ping the target on it, and report with `onStreamProbe`.
+    case openProbeStream(sequence: UInt32, target: NodeID, to: Address)
+    case setTimer(SWIMTimer, at: Instant)
+    /// Make durable that no incarnation up to this one is used by a later process, then call `onFencePersisted`.
+    /// The claims that need a higher incarnation wait for it.
+    case persistFence(UInt64)
+    case event(MemberEvent)
+    case awarenessChanged(from: Int, to: Int)
+    /// The answer to `ping(member:)`; nil when none came in time.
+    case pingAnswered(sequence: UInt32, roundTrip: Interval?)
+    /// Leaving is over: as many peers as asked, a quorum or nobody acknowledged it.
+    case left(acknowledged: Int, asked: Int)
+}
+
+/// What became of a ping over a stream.
+package enum StreamProbeOutcome: Hashable, Sendable {
+    case acknowledged
+    /// The connect was refused: the host is up, nobody listens.
+    case refused
+    /// No answer, no route, broken off.
+    case failed
+    /// This host could not try.
+    case notTried
+}
+
+/// Counters since the process began.
+package struct SWIMStatistics: Hashable, Sendable {
+    package var probes: UInt64 = 0
+    package var probesAcknowledged: UInt64 = 0
+    package var probesAcknowledgedByRelay: UInt64 = 0
+    package var probesAcknowledgedByStream: UInt64 = 0
+    package var probesFailed: UInt64 = 0
+    package var indirectPingsSent: UInt64 = 0
+    package var indirectPingsRelayed: UInt64 = 0
+    package var nacksSent: UInt64 = 0
+    package var nacksReceived: UInt64 = 0
+    package var refutations: UInt64 = 0
+    package var wrongTarget: UInt64 = 0
+    package var claimsRefused: UInt64 = 0
+    package var stalls: UInt64 = 0
+
+    package init() {}
+}
