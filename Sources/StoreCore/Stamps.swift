@@ -24,6 +24,9 @@ package struct ActorID: Hashable, Comparable, Sendable, CustomStringConvertible 
 /// One event of one actor: the nth it made, counted from 1 (Almeida et al., "Scalable and accurate causality
 /// tracking for eventually consistent stores", 2014).
 package struct Dot: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// A counter that no honest actor reaches; dots beyond it are refused, so that counting never overflows.
+    package static let counterMax: UInt64 = 1 << 62
+
     package var actor: ActorID
     package var counter: UInt64
 
