@@ -45,6 +45,12 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
         nextGeneration += 1
     }
 
+    /// Nobody is there to tell: forget everything.
+    package mutating func removeAll() {
+        slots.removeAll(keepingCapacity: true)
+        levels = [[]]
+    }
+
     package mutating func remove(_ subject: Subject) { slots[subject] = nil }
 
     /// What is queued for `subject`, without counting a transmission.
@@ -113,7 +119,8 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
             for ticket in tickets where isCurrent(ticket) {
                 seen += 1
                 precondition(
-                    slots[ticket.subject]?.transmissions == level, "\(ticket.subject) waits at the wrong level \(level)")
+                    slots[ticket.subject]?.transmissions == level, "\(ticket.subject) waits at the wrong level \(level)"
+                )
             }
         }
         precondition(seen == slots.count, "\(slots.count) slots but \(seen) tickets")

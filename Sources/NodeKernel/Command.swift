@@ -41,7 +41,8 @@ package enum Reply: Sendable {
     case tags([Tag])
     case pinged(member: MemberView, roundTrip: Interval)
     case key(KeyView, author: AuthorView)
-    case keys([(KeyView, AuthorView)], isComplete: Bool)
+    /// `next` is the `after` of the next page; nil when there is none.
+    case keys([(view: KeyView, author: AuthorView)], next: String?)
     case written(WriteReport)
     case failure(CommandFailure)
 }
@@ -60,8 +61,10 @@ package enum CommandFailure: Error, Hashable, Sendable {
     case typeConflict(key: String, existing: KeyType, requested: KeyType)
     case invalid(String)
     case counterOverflow(key: String)
-    /// The node is leaving; it takes no more writes.
-    case leaving
+    /// The store holds as many rows as it may.
+    case storeFull
+    /// The node is leaving or has not started; it takes no writes.
+    case notReady
 }
 
 package struct StatusView: Sendable {

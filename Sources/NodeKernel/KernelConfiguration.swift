@@ -24,6 +24,8 @@ package struct KernelConfiguration: Sendable {
     package var streamIdleTimeout: Interval
     /// The shortest time between two synchronisations that this node starts for one reason. Default 250 ms.
     package var syncIntervalMin: Interval
+    /// Member events kept for `member explain`. Default 2048.
+    package var timelineEventsMax: Int
 
     package init(cluster: ClusterID, sizes: WireSizes) {
         self.cluster = cluster
@@ -36,6 +38,7 @@ package struct KernelConfiguration: Sendable {
         streamsMax = 128
         streamIdleTimeout = .seconds(10)
         syncIntervalMin = .milliseconds(250)
+        timelineEventsMax = 2_048
     }
 }
 

@@ -49,6 +49,10 @@ package enum Message: Hashable, Sendable {
     case memberTable(MemberTablePart)
     /// "This is what I have seen: send me what I lack, then `storeComplete`."
     case storeRequest(CausalContext)
+    /// "That was one batch of rows; there are more when you say `storeContinue`."
+    case storeBatchEnd
+    /// "I have taken in the batch: go on."
+    case storeContinue
     /// "You have now been sent every row that holds an event of this context and that you lacked."
     case storeComplete(CausalContext)
 }

@@ -11,17 +11,139 @@ import StoreCore
 /// generator, and the actions are carried out in order. Equal inputs give equal actions.
 package struct NodeKernel: Sendable {
     package let configuration: KernelConfiguration
+    package internal(set) var membership: Membership
+    package internal(set) var store: Store
+    package internal(set) var statistics = KernelStatistics()
 
-    package init(configuration: KernelConfiguration, identity: KernelIdentity) {
+    /// Store changes waiting to be gossiped, one slot per row.
+    var storeQueue = DisseminationQueue<RowID, StoreGossip>()
+    var gossip = GossipSchedule()
+    var streams: [StreamID: StreamState] = [:]
+    var nextStream: UInt64 = 0
+    var repair = RepairState()
+    var seeds: [Seed] = []
+    var joins: [PendingJoin] = []
+    var joinGeneration: UInt64 = 0
+    var pendingWrites: [PersistToken: PendingWrite] = [:]
+    var nextToken: UInt64 = 0
+    var operatorPings: [UInt32: (command: CommandID, id: NodeID)] = [:]
+    var leaveCommands: [CommandID] = []
+    var rememberedPeers: [RememberedPeer]
+    var timeline: [(at: Clock, event: MemberEvent)] = []
+    var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
+    var identityReportedAt: Instant?
+    /// Scratch for the membership's actions, kept for its capacity.
+    var swimActions: [SWIMAction] = []
+
+    package init(configuration: KernelConfiguration, identity: KernelIdentity, clock: Clock) {
         self.configuration = configuration
+        let sizes = configuration.sizes
+        let info = MemberInfo(
+            name: identity.name, address: identity.address, tags: identity.tags,
+            protocolVersion: Self.protocolVersion)
+        membership = Membership(
+            configuration: configuration.swim, id: identity.id, info: info,
+            incarnationFence: identity.incarnationFence, clock: clock,
+            updateBytes: { sizes.message(.update($0)) })
+        store = Store(
+            actor: ActorID(node: identity.id, epoch: identity.storeEpoch), configuration: configuration.store)
+        rememberedPeers = configuration.rememberedPeers
     }
+
+    /// The newest protocol version this kernel speaks; told to peers in the member record.
+    package static let protocolVersion: UInt8 = 1
+
+    package var selfID: NodeID { membership.selfID }
+
+    package var digest: Digest { Digest(members: membership.table.fingerprint, store: store.root) }
 
     /// Handles one input. Appends to `actions`, which the caller may reuse between calls.
     package mutating func handle(
         _ input: Input, clock: Clock, using rng: inout SeededGenerator, into actions: inout [Action]
     ) {
+        var turn = Turn(clock: clock, rng: rng)
+        swap(&turn.actions, &actions)
+        dispatch(input, &turn)
+        gossipFresh(&turn)
+        swap(&turn.actions, &actions)
+        rng = turn.rng
+    }
+
+    private mutating func dispatch(_ input: Input, _ turn: inout Turn) {
+        switch input {
+        case .start:
+            membership.start(into: &swimActions)
+            carryOutMembership(&turn)
+        case .packet(let packet, let address):
+            onDatagram(packet, from: address, &turn)
+        case .timer(let token):
+            onTimer(token, &turn)
+        case .streamOpened(let id):
+            onStreamOpened(id, &turn)
+        case .streamAccepted(let id, let address):
+            onStreamAccepted(id, from: address, &turn)
+        case .streamPacket(let id, let packet):
+            onStreamPacket(id, packet, &turn)
+        case .streamClosed(let id, let end):
+            onStreamClosed(id, end, &turn)
+        case .sendFailed(let address):
+            statistics.sendFailures += 1
+            membership.onSendFailed(to: address)
+        case .persisted(let token):
+            onPersisted(token, &turn)
+        case .resolved(let seed, let addresses):
+            onResolved(seed, addresses, &turn)
+        case .command(let id, let command):
+            onCommand(id, command, &turn)
+        }
+    }
+
+    private mutating func onTimer(_ token: TimerToken, _ turn: inout Turn) {
+        switch token {
+        case .swim(let timer):
+            membership.onTimer(timer, clock: turn.clock, using: &turn.rng, into: &swimActions)
+            carryOutMembership(&turn)
+        case .gossip(let generation):
+            onGossipTimer(generation, &turn)
+        case .join(let generation):
+            guard generation == joinGeneration else { return }
+            trySeeds(&turn)
+        case .sync(let generation):
+            onSyncTimer(generation, &turn)
+        case .streamIdle(let id, _):
+            onStreamIdle(id, &turn)
+        case .rememberPeers(_):
+            rememberPeers(&turn)
+        }
     }
 
     /// Traps with the state when an invariant of the kernel or of a core is broken; the simulator calls it.
-    package func checkInvariants() {}
+    package func checkInvariants() {
+        membership.checkInvariants()
+        storeQueue.checkInvariants()
+        store.checkInvariantsQuickly()
+        precondition(streams.count <= configuration.streamsMax, "\(streams.count) streams exceed the bound")
+        precondition(timeline.count <= configuration.timelineEventsMax, "\(timeline.count) events in the timeline")
+        precondition(seeds.count <= Self.seedsMax, "\(seeds.count) seeds exceed the bound")
+    }
+
+    /// The full check of the store beside `checkInvariants`; linear in its rows.
+    package func checkInvariantsThoroughly() {
+        checkInvariants()
+        store.checkInvariants()
+    }
+}
+
+/// What one call of `handle` carries through the kernel: the clocks, the generator, the actions so far.
+struct Turn {
+    let clock: Clock
+    var rng: SeededGenerator
+    var actions: [Action] = []
+
+    var now: Instant { clock.now }
+
+    init(clock: Clock, rng: SeededGenerator) {
+        self.clock = clock
+        self.rng = rng
+    }
 }

@@ -85,3 +85,8 @@ extension Membership {
         table.randomPeers(configuration.gossipFanout, using: &rng)
     }
 }
+
+extension Membership {
+    /// Nobody is there to gossip to.
+    package mutating func forgetQueue() { queue.removeAll() }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what waits for the disk: nothing that depends on a record leaves the kernel before the record is durable.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+/// What is released when a `persist` completes.
+enum PendingWrite: Sendable {
+    case fence(UInt64)
+    /// Rows written here or taken in from peers: gossip them, publish the changes, answer the client.
+    case rows([Row], changes: [Change], reply: (id: CommandID, report: WriteReport)?)
+    case context
+    case peers
+}
+
+extension NodeKernel {
+    /// Between two looks at whether the peers to remember have changed.
+    static let rememberInterval = Interval.seconds(5)
+    /// Peers remembered at most.
+    static let rememberedPeersMax = 64
+
+    mutating func persist(_ records: [DurableRecord], then write: PendingWrite, _ turn: inout Turn) {
+        nextToken += 1
+        let token = PersistToken(rawValue: nextToken)
+        pendingWrites[token] = write
+        turn.actions.append(.persist(token, records))
+    }
+
+    mutating func onPersisted(_ token: PersistToken, _ turn: inout Turn) {
+        guard let write = pendingWrites.removeValue(forKey: token) else { return }
+        switch write {
+        case .fence(let fence):
+            onFencePersisted(fence, &turn)
+        case .rows(let rows, let changes, let reply):
+            for row in rows { disseminate(row) }
+            for change in changes { publish(change, &turn) }
+            if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
+        case .context, .peers:
+            break
+        }
+    }
+
+    private func publish(_ change: Change, _ turn: inout Turn) {
+        if case .typeConflict(let kept, let aside) = change.kind {
+            turn.actions.append(.event(.typeConflict(key: change.key, kept: kept, aside: aside)))
+        } else {
+            turn.actions.append(.event(.keyChanged(change)))
+        }
+    }
+
+    /// Merges rows from a peer. What is news becomes durable and is then gossiped on.
+    ///
+    /// - Returns: false when a row was quarantined or refused: the peer's context must not be adopted then.
+    mutating func take(in rows: [Row], _ turn: inout Turn) -> Bool {
+        var applied: [Row] = []
+        var changes: [Change] = []
+        var isComplete = true
+        for row in rows {
+            var outcome = store.merge(row, wall: turn.clock.wall)
+            if case .foreignUseOfOwnActor = outcome {
+                // Events under our own actor that we never made: write under another epoch from now on.
+                store.renewActor(to: ActorID(node: selfID, epoch: store.actor.epoch &+ Self.epochStep))
+                outcome = store.merge(row, wall: turn.clock.wall)
+            }
+            switch outcome {
+            case .applied(let news):
+                statistics.rowsApplied += 1
+                // The merged row, not the one that came: it may join several writers.
+                if let merged = store.row(row.id) { applied.append(merged) }
+                changes += news
+            case .known:
+                statistics.rowsKnown += 1
+            case .quarantined(let ahead):
+                statistics.rowsQuarantined += 1
+                isComplete = false
+                turn.actions.append(
+                    .event(
+                        .quarantined(
+                            key: row.id.key, author: row.author,
+                            ahead: .milliseconds(Int(clamping: min(ahead, 1 << 50))))))
+            case .invalid, .storeFull, .foreignUseOfOwnActor:
+                statistics.rowsRefused += 1
+                isComplete = false
+            }
+        }
+        if !applied.isEmpty {
+            let records = applied.map { DurableRecord.row($0) }
+            persist(records, then: .rows(applied, changes: changes, reply: nil), &turn)
+        }
+        return isComplete
+    }
+
+    /// A restarted process counts epochs by one; renewals within a process stay clear of them.
+    private static let epochStep: UInt32 = 1 << 24
+
+    /// Writes down where to find the cluster after a restart, when that has changed.
+    mutating func rememberPeers(_ turn: inout Turn) {
+        guard !membership.isLeaving else { return }
+        turn.actions.append(.setTimer(.rememberPeers(generation: 0), at: turn.now + Self.rememberInterval))
+        let me = selfID
+        let peers = membership.table.members
+            .filter { $0.state.isActive && $0.id != me }
+            .prefix(Self.rememberedPeersMax)
+            .map { RememberedPeer(id: $0.id, name: $0.info.name, address: $0.info.address) }
+            .sorted { $0.id < $1.id }
+        // Alone, the node keeps what it remembers: that is when it will be needed.
+        guard !peers.isEmpty, peers != rememberedPeers else { return }
+        rememberedPeers = peers
+        persist([.peers(peers)], then: .peers, &turn)
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns finding the cluster: seeds and remembered peers, tried with jittered backoff until they answer, and for ever.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+/// An address to find the cluster at.
+struct Seed: Sendable {
+    enum Origin: Hashable, Sendable {
+        case configuration
+        /// Remembered by an earlier process.
+        case remembered
+        /// Asked for once by a client.
+        case command
+    }
+
+    let text: String
+    let origin: Origin
+    var attempts = 0
+    var dueAt: Instant
+    var isInFlight = false
+    var hasAnswered = false
+}
+
+/// A client that waits for its seeds.
+struct PendingJoin: Sendable {
+    let id: CommandID
+    var remaining: [String]
+    var report: JoinReport
+}
+
+extension NodeKernel {
+    static let seedsMax = 256
+    /// The first wait after a failure; each further failure makes it 1.6 times longer.
+    private static let backoffMin = Interval.milliseconds(250)
+    /// The longest wait while this node is alone: who starts last should be found at once.
+    private static let backoffMaxAlone = Interval.seconds(1)
+    /// The longest wait while there is company, and the wait before a seed that answered is looked at again.
+    private static let backoffMax = Interval.seconds(30)
+
+    mutating func startJoining(_ turn: inout Turn) {
+        for text in configuration.seeds { addSeed(text, .configuration, &turn) }
+        for peer in configuration.rememberedPeers { addSeed(peer.address.description, .remembered, &turn) }
+        trySeeds(&turn)
+    }
+
+    private mutating func addSeed(_ text: String, _ origin: Seed.Origin, _ turn: inout Turn) {
+        if let index = seeds.firstIndex(where: { $0.text == text }) {
+            seeds[index].dueAt = turn.now
+            return
+        }
+        guard seeds.count < Self.seedsMax else { return }
+        seeds.append(Seed(text: text, origin: origin, dueAt: turn.now))
+    }
+
+    /// The configuration was reloaded.
+    mutating func replaceSeeds(_ texts: [String], _ turn: inout Turn) {
+        seeds.removeAll { $0.origin == .configuration && !texts.contains($0.text) }
+        for text in texts where !seeds.contains(where: { $0.text == text }) {
+            addSeed(text, .configuration, &turn)
+        }
+        trySeeds(&turn)
+    }
+
+    mutating func join(_ texts: [String], command: CommandID, _ turn: inout Turn) {
+        let wanted = texts.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        guard !wanted.isEmpty, wanted.count <= Self.seedsMax - seeds.count else {
+            turn.actions.append(.reply(command, .failure(.invalid("name between one and a few dozen addresses"))))
+            return
+        }
+        joins.append(PendingJoin(id: command, remaining: wanted, report: JoinReport(answered: [], failed: [])))
+        for text in wanted { addSeed(text, .command, &turn) }
+        trySeeds(&turn)
+    }
+
+    /// Contacts every seed that is due, and sets the timer for the next one.
+    mutating func trySeeds(_ turn: inout Turn) {
+        guard membership.isStarted, !membership.isLeaving else { return }
+        for seed in seeds where seed.dueAt <= turn.now && !seed.isInFlight {
+            guard let index = seeds.firstIndex(where: { $0.text == seed.text }) else { continue }
+            seeds[index].isInFlight = true
+            if let address = Address(seed.text) {
+                contact(seed.text, [address], &turn)
+            } else {
+                turn.actions.append(.resolve(seed: seed.text))
+            }
+        }
+        guard let next = seeds.filter({ !$0.isInFlight }).map(\.dueAt).min() else { return }
+        joinGeneration += 1
+        turn.actions.append(.setTimer(.join(generation: joinGeneration), at: next))
+    }
+
+    mutating func onResolved(_ text: String, _ addresses: [Address], _ turn: inout Turn) {
+        guard let seed = seeds.first(where: { $0.text == text }), seed.isInFlight else { return }
+        guard !addresses.isEmpty else {
+            seedFailed(text, .unresolved, &turn)
+            return
+        }
+        contact(text, addresses, &turn)
+    }
+
+    /// Contacts one of a seed's addresses, another one at each attempt; a seed that is this node or an active member
+    /// has answered already, unless a client asks.
+    private mutating func contact(_ text: String, _ addresses: [Address], _ turn: inout Turn) {
+        guard let seed = seeds.first(where: { $0.text == text }) else { return }
+        let address = addresses[seed.attempts % addresses.count]
+        let me = membership.me.info.address
+        let isKnown = membership.table.members.contains { $0.info.address == address && $0.state.isActive }
+        if address == me || isKnown {
+            settle(text, answered: true, &turn)
+            answerJoins(text, failure: nil, &turn)
+            return
+        }
+        if !startMemberSync(to: address, peer: nil, seed: text, &turn) { seedFailed(text, .brokenOff, &turn) }
+    }
+
+    mutating func seedAnswered(_ text: String, address: Address, peer: NodeID, _ turn: inout Turn) {
+        let isNews = seeds.first { $0.text == text }?.hasAnswered == false
+        settle(text, answered: true, &turn)
+        if isNews {
+            turn.actions.append(
+                .event(
+                    .joinSucceeded(seed: text, address: address, members: membership.table.activeCount)))
+        }
+        answerJoins(text, failure: nil, &turn)
+        synchroniseAfterJoin(with: peer, &turn)
+    }
+
+    mutating func seedFailed(_ text: String, _ reason: JoinFailure, _ turn: inout Turn) {
+        guard let seed = seeds.first(where: { $0.text == text }) else { return }
+        settle(text, answered: false, &turn)
+        let attempts = seed.attempts + 1
+        // Told on the 1st, 2nd, 4th, 8th... failure; nobody asked for the remembered ones.
+        if seed.origin == .configuration, attempts & (attempts - 1) == 0 {
+            turn.actions.append(.event(.joinFailed(seed: text, reason: reason, attempts: attempts)))
+        }
+        answerJoins(text, failure: reason, &turn)
+    }
+
+    /// Plans the next attempt; a seed that a client named has had its one attempt.
+    private mutating func settle(_ text: String, answered: Bool, _ turn: inout Turn) {
+        guard let index = seeds.firstIndex(where: { $0.text == text }) else { return }
+        if seeds[index].origin == .command {
+            seeds.remove(at: index)
+        } else {
+            seeds[index].isInFlight = false
+            seeds[index].hasAnswered = seeds[index].hasAnswered || answered
+            seeds[index].attempts = answered ? 0 : seeds[index].attempts + 1
+            let wait = answered ? Self.backoffMax : backoff(attempts: seeds[index].attempts)
+            seeds[index].dueAt = turn.now + turn.rng.jittered(wait, spread: 0.2)
+        }
+        trySeeds(&turn)
+    }
+
+    private func backoff(attempts: Int) -> Interval {
+        let isAlone = membership.table.activePeers.isEmpty
+        let longest = isAlone ? Self.backoffMaxAlone : Self.backoffMax
+        var wait = Self.backoffMin
+        for _ in 1..<max(2, min(attempts, 20)) where wait < longest { wait = wait * 1.6 }
+        return min(longest, wait)
+    }
+
+    private mutating func answerJoins(_ text: String, failure: JoinFailure?, _ turn: inout Turn) {
+        for index in joins.indices where joins[index].remaining.contains(text) {
+            joins[index].remaining.removeAll { $0 == text }
+            if let failure {
+                joins[index].report.failed.append((text, failure))
+            } else {
+                joins[index].report.answered.append(text)
+            }
+        }
+        for join in joins where join.remaining.isEmpty {
+            turn.actions.append(.reply(join.id, .joined(join.report)))
+        }
+        joins.removeAll { $0.remaining.isEmpty }
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the way of datagrams into membership and of membership's actions out of the kernel.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+extension NodeKernel {
+    /// One datagram: membership first, then what rides along.
+    mutating func onDatagram(_ packet: Packet, from address: Address, _ turn: inout Turn) {
+        guard membership.isStarted, accepts(packet, from: address, &turn) else { return }
+        var rows: [Row] = []
+        for message in packet.messages {
+            switch message {
+            case .ping(let ping):
+                deliver(.ping(ping), packet.sender, address, &turn)
+            case .ack(let ack):
+                deliver(.ack(ack), packet.sender, address, &turn)
+            case .indirectPing(let request):
+                deliver(.indirectPing(request), packet.sender, address, &turn)
+            case .nack(let nack):
+                deliver(.nack(nack), packet.sender, address, &turn)
+            case .update(let update):
+                deliver(.update(update), packet.sender, address, &turn)
+            case .digest(let digest):
+                onDigest(digest, from: packet.sender, &turn)
+            case .row(let row):
+                rows.append(row)
+            case .announcement(let dots):
+                onAnnouncement(dots, from: packet.sender, &turn)
+            case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete:
+                ignore(.unexpected, from: address, &turn)
+            }
+        }
+        if !rows.isEmpty { _ = take(in: rows, &turn) }
+    }
+
+    /// Whether a packet belongs to this cluster and comes from somebody else; what does not is counted.
+    mutating func accepts(_ packet: Packet, from address: Address, _ turn: inout Turn) -> Bool {
+        guard packet.cluster == configuration.cluster else {
+            ignore(.otherCluster, from: address, &turn)
+            return false
+        }
+        guard packet.sender != selfID else {
+            // Another process with this id, most likely a cloned disk: at most one report a minute.
+            if identityReportedAt.map({ turn.now - $0 >= .seconds(60) }) ?? true {
+                identityReportedAt = turn.now
+                turn.actions.append(.event(.identityInUse(at: address)))
+            }
+            return false
+        }
+        return true
+    }
+
+    /// Counts a useless packet and reports it at most once in ten seconds for each reason.
+    mutating func ignore(_ reason: IgnoredPacket, from address: Address, _ turn: inout Turn) {
+        statistics.packetsIgnored[Int(reason.rawValue)] += 1
+        if let last = ignoredReportedAt[reason], turn.now - last < .seconds(10) { return }
+        ignoredReportedAt[reason] = turn.now
+        turn.actions.append(.event(.packetIgnored(reason, from: address)))
+    }
+
+    private mutating func deliver(
+        _ message: SWIMMessage, _ sender: NodeID, _ address: Address, _ turn: inout Turn
+    ) {
+        membership.onMessage(
+            message, from: sender, at: address, clock: turn.clock, using: &turn.rng, into: &swimActions)
+        carryOutMembership(&turn)
+    }
+
+    /// Turns membership's actions into the kernel's, until there are none left.
+    mutating func carryOutMembership(_ turn: inout Turn) {
+        while !swimActions.isEmpty {
+            var batch: [SWIMAction] = []
+            swap(&batch, &swimActions)
+            for action in batch { carryOut(action, &turn) }
+            if swimActions.isEmpty {
+                batch.removeAll(keepingCapacity: true)
+                swap(&batch, &swimActions)
+            }
+        }
+    }
+
+    private mutating func carryOut(_ action: SWIMAction, _ turn: inout Turn) {
+        switch action {
+        case .send(let messages, let address):
+            send(messages, to: address, &turn)
+        case .openProbeStream(let sequence, let target, let address):
+            openProbeStream(sequence: sequence, target: target, to: address, &turn)
+        case .setTimer(let timer, let at):
+            turn.actions.append(.setTimer(.swim(timer), at: at))
+        case .persistFence(let fence):
+            persist([.incarnationFence(fence)], then: .fence(fence), &turn)
+        case .event(let event):
+            record(event, &turn)
+        case .awarenessChanged(let from, let to):
+            turn.actions.append(.event(.awarenessChanged(from: from, to: to)))
+        case .pingAnswered(let sequence, let roundTrip):
+            answerOperatorPing(sequence, roundTrip: roundTrip, &turn)
+        case .left(let acknowledged, let asked):
+            finishLeaving(LeaveOutcome(acknowledged: acknowledged, asked: asked), &turn)
+        }
+    }
+
+    /// Keeps the event for `member explain` and reports it.
+    private mutating func record(_ event: MemberEvent, _ turn: inout Turn) {
+        if timeline.count >= configuration.timelineEventsMax {
+            timeline.removeFirst(max(1, configuration.timelineEventsMax / 4))
+        }
+        timeline.append((turn.clock, event))
+        turn.actions.append(.event(.member(event)))
+    }
+
+    /// The first incarnations are durable: the node takes part from now on.
+    mutating func onFencePersisted(_ fence: UInt64, _ turn: inout Turn) {
+        let wasStarted = membership.isStarted
+        membership.onFencePersisted(fence, clock: turn.clock, using: &turn.rng, into: &swimActions)
+        carryOutMembership(&turn)
+        if !wasStarted {
+            startJoining(&turn)
+            turn.actions.append(.setTimer(.rememberPeers(generation: 0), at: turn.now + Self.rememberInterval))
+        }
+    }
+
+    private mutating func finishLeaving(_ outcome: LeaveOutcome, _ turn: inout Turn) {
+        gossipRound(&turn)
+        for id in leaveCommands { turn.actions.append(.reply(id, .done)) }
+        leaveCommands.removeAll()
+        for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }
+        streams.removeAll()
+        turn.actions.append(.stopped(outcome))
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the streams: who opened them for what, their first message, their idleness and their end.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+
+/// One stream as the kernel knows it.
+struct StreamState: Sendable {
+    enum Role: Sendable {
+        /// Ours: a ping over the stream because the datagram went unanswered.
+        case probe(sequence: UInt32, target: NodeID)
+        /// Ours: exchange member tables; with a seed when it is to join.
+        case memberSync(seed: String?)
+        /// Exchange what the stores lack; see `StoreSync`.
+        case storeSync(StoreSync)
+        /// A peer's, before its first message or after its request was served.
+        case accepted
+    }
+
+    var role: Role
+    let address: Address
+    /// Known from the first packet on an accepted stream.
+    var peer: NodeID?
+    let openedAt: Instant
+    var lastProgress: Instant
+    var isOpen: Bool
+}
+
+extension NodeKernel {
+    /// Opens a stream; nil when this node has as many as it may.
+    mutating func open(
+        _ role: StreamState.Role, to address: Address, peer: NodeID?, timeout: Interval, _ turn: inout Turn
+    ) -> StreamID? {
+        guard streams.count < configuration.streamsMax else { return nil }
+        nextStream += 2
+        let id = StreamID(rawValue: nextStream)
+        streams[id] = StreamState(
+            role: role, address: address, peer: peer, openedAt: turn.now, lastProgress: turn.now, isOpen: false)
+        turn.actions.append(.openStream(id, to: address, timeout: timeout))
+        return id
+    }
+
+    mutating func openProbeStream(
+        sequence: UInt32, target: NodeID, to address: Address, _ turn: inout Turn
+    ) {
+        let timeout = configuration.swim.probeTimeout * (membership.awareness.score + 1)
+        let role = StreamState.Role.probe(sequence: sequence, target: target)
+        if open(role, to: address, peer: target, timeout: timeout, &turn) == nil {
+            endProbe(sequence, .notTried, &turn)
+        }
+    }
+
+    mutating func onStreamOpened(_ id: StreamID, _ turn: inout Turn) {
+        guard let stream = streams[id] else { return }
+        streams[id]?.isOpen = true
+        progress(on: id, &turn)
+        setIdleTimer(id, &turn)
+        switch stream.role {
+        case .probe(let sequence, let target):
+            write([.ping(Ping(sequence: sequence, target: target))], to: id, &turn)
+        case .memberSync:
+            writeTable(role: .request, to: id, &turn)
+        case .storeSync:
+            write([.storeRequest(boundedContext(store.context))], to: id, &turn)
+        case .accepted:
+            break
+        }
+    }
+
+    mutating func onStreamAccepted(_ id: StreamID, from address: Address, _ turn: inout Turn) {
+        guard membership.isStarted, streams.count < configuration.streamsMax else {
+            turn.actions.append(.closeStream(id))
+            return
+        }
+        streams[id] = StreamState(
+            role: .accepted, address: address, peer: nil, openedAt: turn.now, lastProgress: turn.now, isOpen: true)
+        setIdleTimer(id, &turn)
+    }
+
+    mutating func onStreamPacket(_ id: StreamID, _ packet: Packet, _ turn: inout Turn) {
+        guard let stream = streams[id] else { return }
+        guard accepts(packet, from: stream.address, &turn) else {
+            rejectStream(id, stream, packet, &turn)
+            return
+        }
+        streams[id]?.peer = packet.sender
+        progress(on: id, &turn)
+        var rows: [Row] = []
+        for message in packet.messages {
+            if case .row(let row) = message {
+                rows.append(row)
+                continue
+            }
+            takeRows(&rows, on: id, &turn)
+            onStreamMessage(message, on: id, from: packet.sender, &turn)
+        }
+        takeRows(&rows, on: id, &turn)
+    }
+
+    private mutating func onStreamMessage(
+        _ message: Message, on id: StreamID, from sender: NodeID, _ turn: inout Turn
+    ) {
+        guard let stream = streams[id] else { return }
+        switch message {
+        case .ping(let ping):
+            if membership.isForMe(ping) { write([.ack(Ack(sequence: ping.sequence))], to: id, &turn) }
+        case .ack(let ack):
+            guard case .probe(let sequence, let target) = stream.role, ack.sequence == sequence, sender == target
+            else { return }
+            close(id, &turn)
+            endProbe(sequence, .acknowledged, &turn)
+        case .memberTable(let part):
+            onMemberTable(part, on: id, from: sender, &turn)
+        case .storeRequest(let context):
+            serveStoreSync(on: id, context: context, &turn)
+        case .storeBatchEnd:
+            write([.storeContinue], to: id, &turn)
+        case .storeContinue:
+            continueSending(on: id, &turn)
+        case .storeComplete(let context):
+            onStoreComplete(context, on: id, &turn)
+        case .update(let update):
+            membership.onMessage(
+                .update(update), from: sender, at: stream.address, clock: turn.clock, using: &turn.rng,
+                into: &swimActions)
+            carryOutMembership(&turn)
+        case .digest, .announcement, .indirectPing, .nack, .row:
+            ignore(.unexpected, from: stream.address, &turn)
+        }
+    }
+
+    /// A packet of another cluster, or of our own double: say who we are once, so that the peer can name the reason.
+    private mutating func rejectStream(
+        _ id: StreamID, _ stream: StreamState, _ packet: Packet, _ turn: inout Turn
+    ) {
+        if case .accepted = stream.role { write([], to: id, &turn) }
+        close(id, &turn)
+        let isForeign = packet.cluster != configuration.cluster
+        end(stream, joinFailure: isForeign ? .otherCluster : .brokenOff, &turn)
+    }
+
+    mutating func onStreamClosed(_ id: StreamID, _ reason: StreamEnd, _ turn: inout Turn) {
+        guard let stream = streams.removeValue(forKey: id) else { return }
+        switch stream.role {
+        case .probe(let sequence, _):
+            let outcome: StreamProbeOutcome =
+                switch reason {
+                case .refused: .refused
+                case .localLimit: .notTried
+                case .finished, .timedOut, .unreachable, .reset, .invalid: .failed
+                }
+            endProbe(sequence, outcome, &turn)
+        case .memberSync, .storeSync:
+            let failure: JoinFailure =
+                switch reason {
+                case .refused: .refused
+                case .timedOut: .timedOut
+                case .unreachable: .unreachable
+                case .finished, .reset, .invalid, .localLimit: .brokenOff
+                }
+            end(stream, joinFailure: failure, &turn)
+        case .accepted:
+            break
+        }
+    }
+
+    /// What a stream that ended too early means for whoever waits for it.
+    private mutating func end(_ stream: StreamState, joinFailure: JoinFailure, _ turn: inout Turn) {
+        switch stream.role {
+        case .probe(let sequence, _):
+            endProbe(sequence, .failed, &turn)
+        case .memberSync(let seed):
+            statistics.streamsEndedEarly += 1
+            if let seed {
+                seedFailed(seed, joinFailure, &turn)
+            } else {
+                repair.memberSyncEnded()
+            }
+        case .storeSync(let sync):
+            statistics.streamsEndedEarly += 1
+            if sync.isInitiator { storeSyncEnded(with: stream.peer, &turn) }
+        case .accepted:
+            break
+        }
+    }
+
+    private mutating func endProbe(_ sequence: UInt32, _ outcome: StreamProbeOutcome, _ turn: inout Turn) {
+        membership.onStreamProbe(sequence: sequence, outcome: outcome, clock: turn.clock, into: &swimActions)
+        carryOutMembership(&turn)
+    }
+
+    mutating func write(_ messages: [Message], to id: StreamID, _ turn: inout Turn) {
+        let packet = Packet(cluster: configuration.cluster, sender: selfID, messages: messages)
+        turn.actions.append(.writeStream(id, packet))
+    }
+
+    /// Ends a stream in order; no further input about it is expected.
+    mutating func close(_ id: StreamID, _ turn: inout Turn) {
+        guard streams.removeValue(forKey: id) != nil else { return }
+        turn.actions.append(.closeStream(id))
+    }
+
+    private mutating func progress(on id: StreamID, _ turn: inout Turn) { streams[id]?.lastProgress = turn.now }
+
+    private func setIdleTimer(_ id: StreamID, _ turn: inout Turn) {
+        guard let stream = streams[id] else { return }
+        turn.actions.append(
+            .setTimer(.streamIdle(id, generation: 0), at: stream.lastProgress + configuration.streamIdleTimeout))
+    }
+
+    mutating func onStreamIdle(_ id: StreamID, _ turn: inout Turn) {
+        guard let stream = streams[id] else { return }
+        guard turn.now - stream.lastProgress >= configuration.streamIdleTimeout else {
+            setIdleTimer(id, &turn)
+            return
+        }
+        close(id, &turn)
+        end(stream, joinFailure: .timedOut, &turn)
+    }
+}
