@@ -108,15 +108,15 @@ package struct CausalContext: Hashable, Sendable {
         return last.last
     }
 
-    package func contains(_ dot: Dot) -> Bool { run(covering: dot) != nil }
-
-    /// The run that holds `dot`: everything in it is contained.
-    func run(covering dot: Dot) -> Run? {
-        guard let index = index(of: dot.actor) else { return nil }
+    package func contains(_ dot: Dot) -> Bool {
+        guard let index = index(of: dot.actor) else { return false }
         let runs = actors[index].runs
         let at = Self.firstRun(in: runs, endingFrom: dot.counter)
-        return at < runs.count && runs[at].first <= dot.counter ? runs[at] : nil
+        return at < runs.count && runs[at].first <= dot.counter
     }
+
+    /// The actor's runs; empty when none of its events was seen.
+    func runs(of actor: ActorID) -> [Run] { index(of: actor).map { actors[$0].runs } ?? [] }
 
     package mutating func insert(_ dot: Dot) {
         precondition(dot.counter > 0 && dot.counter <= Dot.counterMax, "\(dot) is no event")
@@ -192,7 +192,7 @@ package struct CausalContext: Hashable, Sendable {
     }
 
     /// The first run whose last counter is `counter` or more.
-    private static func firstRun(in runs: [Run], endingFrom counter: UInt64) -> Int {
+    static func firstRun(in runs: [Run], endingFrom counter: UInt64) -> Int {
         if let last = runs.last, last.last < counter { return runs.count }
         var low = 0
         var high = runs.count

@@ -8,12 +8,14 @@
 package struct RepairCursor: Hashable, Sendable {
     /// The sender's context when the exchange began.
     package let snapshot: CausalContext
-    /// The last dot that was looked at.
-    let position: Dot
+    /// The last event that was looked at.
+    let actor: ActorID
+    let event: ActorTable.Event
 
-    init(snapshot: CausalContext, position: Dot) {
+    init(snapshot: CausalContext, actor: ActorID, event: ActorTable.Event) {
         self.snapshot = snapshot
-        self.position = position
+        self.actor = actor
+        self.event = event
     }
 }
 

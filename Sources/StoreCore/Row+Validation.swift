@@ -23,3 +23,70 @@ package enum RowDefect: Hashable, Sendable {
     /// More of a counter was reset than was ever counted, or its owner made no event.
     case impossibleCounter
 }
+
+extension Row {
+    /// The first rule that the row breaks; nil for every row that an honest store makes. Nothing else may be joined.
+    package var defect: RowDefect? {
+        if let defect = ConfigurationKey.defect(of: id.key) { return .invalidKey(defect) }
+        if case .element(let bytes) = id.part, bytes.count > Bounds.elementBytesMax {
+            return .elementTooLarge(bytes: bytes.count)
+        }
+        return versionsDefect ?? contentDefect
+    }
+
+    private var versionsDefect: RowDefect? {
+        if versions.isEmpty { return .noVersions }
+        if versions.count > Bounds.rowActorsMax { return .tooManyActors }
+        var previous: ActorID?
+        var knowsAuthor = false
+        for dot in versions {
+            if let previous, !(previous < dot.actor) { return .unsortedVersions }
+            guard dot.counter > 0, dot.counter <= Dot.counterMax else { return .counterOutOfRange }
+            if dot.actor == author { knowsAuthor = true }
+            previous = dot.actor
+        }
+        return knowsAuthor ? nil : .unknownAuthor
+    }
+
+    private var contentDefect: RowDefect? {
+        switch (id.part, content) {
+        case (.register, .register(let value)):
+            let bytes = value?.count ?? 0
+            return bytes > Bounds.valueBytesMax ? .valueTooLarge(bytes: bytes) : nil
+        case (.element, .element(let entries)):
+            return entriesDefect(entries)
+        case (.counter(let owner), .counter(let entry)):
+            let isPossible =
+                entry.resetIncrements <= entry.increments && entry.resetDecrements <= entry.decrements
+                && lastEvent(of: owner) > 0
+            return isPossible ? nil : .impossibleCounter
+        case (.register, _), (.element, _), (.counter, _):
+            return .contentMismatch
+        }
+    }
+
+    private func entriesDefect(_ entries: [ElementEntry]) -> RowDefect? {
+        // Each actor of an entry is among the versions, so their bound holds for the entries too.
+        if entries.isEmpty || entries.count > Bounds.rowActorsMax { return .impossibleEntry }
+        var previous: ActorID?
+        for entry in entries {
+            if let previous, !(previous < entry.actor) { return .unsortedEntries }
+            guard entry.added > 0, entry.removed <= entry.added, entry.added <= lastEvent(of: entry.actor) else {
+                return .impossibleEntry
+            }
+            previous = entry.actor
+        }
+        return nil
+    }
+
+    /// The counter of the actor's last event on this row, 0 when it made none. Versions must be sorted.
+    func lastEvent(of actor: ActorID) -> UInt64 {
+        var low = 0
+        var high = versions.count
+        while low < high {
+            let middle = (low + high) / 2
+            if versions[middle].actor < actor { low = middle + 1 } else { high = middle }
+        }
+        return low < versions.count && versions[low].actor == actor ? versions[low].counter : 0
+    }
+}

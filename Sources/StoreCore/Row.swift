@@ -44,8 +44,19 @@ package struct RowID: Hashable, Comparable, Sendable {
         self.part = part
     }
 
+    /// Keys compare as bytes, see `ConfigurationKey`.
+    package static func == (a: RowID, b: RowID) -> Bool {
+        a.part == b.part && ConfigurationKey.equal(a.key, b.key)
+    }
+
     package static func < (a: RowID, b: RowID) -> Bool {
-        a.key != b.key ? a.key < b.key : a.part < b.part
+        let order = ConfigurationKey.order(a.key, b.key)
+        return order != 0 ? order < 0 : a.part < b.part
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(ConfigurationKey.tableHash(key))
+        hasher.combine(part)
     }
 }
 
@@ -67,6 +78,30 @@ package struct Row: Hashable, Sendable {
         self.author = author
         self.content = content
     }
+
+    /// The newest event on this row.
+    package var version: Version { Version(stamp: stamp, author: author) }
+
+    /// True when the row adds to what its key shows: a register's value, an element that is in the set, a counter with
+    /// increments or decrements that no delete has reset.
+    package var isLive: Bool { content.isLive }
+
+    /// No less than what the row takes on the wire: its variable parts in bytes, and 40 for each actor that it names.
+    package var estimatedBytes: Int {
+        let part =
+            switch id.part {
+            case .register: 0
+            case .element(let bytes): bytes.count
+            case .counter: 24
+            }
+        let held =
+            switch content {
+            case .register(let value): value?.count ?? 0
+            case .element(let entries): entries.count * 40
+            case .counter: 32
+            }
+        return 64 + id.key.utf8.count + part + held + versions.count * 40
+    }
 }
 
 /// What a row holds; its case agrees with the row id's part.
@@ -77,6 +112,15 @@ package enum RowContent: Hashable, Sendable {
     case element([ElementEntry])
     /// PN counter: the owner's totals, and how much of them a delete has observed and set back.
     case counter(CounterEntry)
+
+    package var isLive: Bool {
+        switch self {
+        case .register(let value): value != nil
+        case .element(let entries): entries.contains { $0.added > $0.removed }
+        case .counter(let entry):
+            entry.increments > entry.resetIncrements || entry.decrements > entry.resetDecrements
+        }
+    }
 }
 
 /// One actor's adds of a set element. The add is live while `added > removed`. Both only grow; merge takes the maximum.
@@ -106,5 +150,12 @@ package struct CounterEntry: Hashable, Sendable {
         self.decrements = decrements
         self.resetIncrements = resetIncrements
         self.resetDecrements = resetDecrements
+    }
+
+    package static let zero = CounterEntry(increments: 0, decrements: 0, resetIncrements: 0, resetDecrements: 0)
+
+    /// What the owner contributes to the counter's value.
+    package var value: Int128 {
+        Int128(increments) - Int128(resetIncrements) - Int128(decrements) + Int128(resetDecrements)
     }
 }

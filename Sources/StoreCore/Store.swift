@@ -1,45 +1,145 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the configuration store of one node: its rows and the indexes over them.
+// Owns the configuration store of one node: its rows, and the indexes that every change must keep in step.
 
 import ClusterTypes
 
+/// The replicated configuration of the fleet as one node holds it (DESIGN.md section 5).
+///
+/// Every write is an event with a dot that no other event has. A row joins all events on it, so rows may arrive in any
+/// order, twice, or late. What never arrives is found by `rowsMissing(from:)` and closed by `adopt(context:)`.
+///
+/// The invariant under everything: when the context holds a dot, the local row of that event already reflects it.
 package struct Store: Sendable {
-    package private(set) var actor: ActorID
+    /// The author of local writes.
+    package internal(set) var actor: ActorID
     package let configuration: StoreConfiguration
-    package private(set) var context = CausalContext()
-    package private(set) var root = Hash128.zero
-    package var rowCount: Int { 0 }
-    package private(set) var liveKeyCount = 0
-    package private(set) var bytes = 0
+    package internal(set) var clock = HybridClock()
+    /// The events that the rows reflect.
+    package internal(set) var context = CausalContext()
+    /// The sum of the hashes of all rows, tombstones included: equal on two nodes that hold the same rows.
+    package internal(set) var root = Hash128.zero
+    /// The sum of `Row.estimatedBytes` of all rows: about what a peer would have to send. Memory is about 200 bytes a
+    /// row more.
+    package internal(set) var bytes = 0
+
+    /// By handle.
+    var rows: [StoredRow] = []
+    var keys = KeyIndex()
+    var actors = ActorTable()
+    /// Handles of all rows in the order of their ids.
+    var order = ChunkedArray<UInt32>()
+    /// Handles of all rows but registers, by key and part.
+    var parts = HandleTable()
 
     package init(actor: ActorID, configuration: StoreConfiguration = StoreConfiguration()) {
         self.actor = actor
         self.configuration = configuration
     }
 
-    package mutating func renewActor(to actor: ActorID) { self.actor = actor }
-    package mutating func put(_ value: [UInt8], for key: String, wall: WallTime) throws(StoreFailure) -> Mutation {
-        throw .notFound
+    /// Rows in the store, tombstones included.
+    package var rowCount: Int { rows.count }
+
+    /// Keys whose visible type has live content.
+    package var liveKeyCount: Int { keys.liveCount }
+
+    /// The counter that the next local event gets. It continues from the context, so that no dot is made twice.
+    package var nextCounter: UInt64 { context.highest(of: actor) + 1 }
+
+    /// Writes from now on under `actor`: a new epoch of this node, of which no event may exist yet.
+    package mutating func renewActor(to actor: ActorID) {
+        precondition(context.highest(of: actor) == 0, "\(actor) has already made \(context.highest(of: actor)) events")
+        self.actor = actor
     }
-    package mutating func delete(_ key: String, wall: WallTime) throws(StoreFailure) -> Mutation { throw .notFound }
-    package mutating func add(_ element: [UInt8], to key: String, wall: WallTime) throws(StoreFailure) -> Mutation {
-        throw .notFound
+
+    /// The row as it would be sent; nil when there is none.
+    package func row(_ id: RowID) -> Row? { locate(id).row.map(row(at:)) }
+}
+
+extension Store {
+    /// Where a row is, or is not.
+    struct Place {
+        var key: UInt32?
+        var row: UInt32?
     }
-    package mutating func remove(_ element: [UInt8], from key: String, wall: WallTime) throws(StoreFailure) -> Mutation
-    { throw .notFound }
-    package mutating func increment(_ key: String, by amount: Int64, wall: WallTime) throws(StoreFailure) -> Mutation {
-        throw .notFound
+
+    func locate(_ id: RowID) -> Place {
+        guard let key = keys.find(id.key) else { return Place() }
+        if id.part == .register {
+            let row = keys.register(key)
+            return Place(key: key, row: row == KeyIndex.none ? nil : row)
+        }
+        let hash = StoredRow.hash(of: id.part, key: key)
+        let row = parts.find(hash: hash) {
+            let row = rows[Int($0)]
+            return row.partHash == hash && row.key == key && row.content.part == id.part
+        }
+        return Place(key: key, row: row)
     }
-    package mutating func merge(_ row: Row, wall: WallTime) -> MergeOutcome { .known }
-    package mutating func adopt(context peer: CausalContext) -> AdoptOutcome { .adopted }
-    package func rowsMissing(
-        from peer: CausalContext, limit: RepairLimit = RepairLimit(), resume cursor: RepairCursor? = nil
-    ) -> RepairBatch { RepairBatch(rows: [], bytes: 0, snapshot: context, next: nil) }
-    package func read(_ key: String) -> KeyView? { nil }
-    package func row(_ id: RowID) -> Row? { nil }
-    package func list(
-        prefix: String = "", after: String? = nil, limit: Int = 1_000, bytesMax: Int = 1024 * 1024
-    ) -> KeyPage { KeyPage(entries: [], next: nil) }
-    package func checkInvariants() {}
-    package func checkInvariantsQuickly() {}
+
+    func row(at handle: UInt32) -> Row {
+        rows[Int(handle)].row(key: keys.key(rows[Int(handle)].key), actors: actors)
+    }
+
+    /// The first row that is not before the key and part; without part, the first row of the key or after it.
+    func position(of key: String, handle: UInt32?, part: RowID.Part?) -> ChunkedArray<UInt32>.Position {
+        order.partitionPoint { row in
+            if rows[Int(row)].key == handle {
+                guard let part else { return false }
+                return rows[Int(row)].content.part < part
+            }
+            return ConfigurationKey.precedes(keys.key(rows[Int(row)].key), key)
+        }
+    }
+
+    /// Calls `body` with the handle of each row of the key, in order, until it returns false.
+    func forEachRow(of key: UInt32, _ body: (UInt32) -> Bool) {
+        var position = position(of: keys.key(key), handle: key, part: nil)
+        while let row = order.element(at: position), rows[Int(row)].key == key, body(row) {
+            position = order.position(after: position)
+        }
+    }
+
+    /// Puts a row in the place of `old` (nil: of none) and brings everything else in step. Returns the key's handle.
+    mutating func install(_ new: Row, over old: Row?, at place: Place) -> UInt32 {
+        for dot in new.versions { context.insert(dot) }
+        clock.observe(new.stamp)
+        root += new.stableHash
+        bytes += new.estimatedBytes
+        guard let handle = place.row, let key = place.key, let old else { return append(new, key: place.key) }
+        root -= old.stableHash
+        bytes -= old.estimatedBytes
+        for dot in old.versions where new.lastEvent(of: dot.actor) != dot.counter { actors.remove(dot, row: handle) }
+        for dot in new.versions where old.lastEvent(of: dot.actor) != dot.counter { actors.insert(dot, row: handle) }
+        rows[Int(handle)] = StoredRow(new, key: key, actors: &actors)
+        keys.update(
+            key, type: new.id.part.type, version: new.version,
+            liveChange: (new.isLive ? 1 : 0) - (old.isLive ? 1 : 0), actors: &actors)
+        return key
+    }
+
+    private mutating func append(_ new: Row, key: UInt32?) -> UInt32 {
+        let handle = UInt32(rows.count)
+        let type = new.id.part.type
+        let live = new.isLive ? 1 : 0
+        let position = position(of: new.id.key, handle: key, part: new.id.part)
+        let keyHandle: UInt32
+        if let key {
+            keys.update(key, type: type, version: new.version, liveChange: live, actors: &actors)
+            keyHandle = key
+        } else {
+            keyHandle = keys.insert(
+                new.id.key, first: TypeSummary(type: type, live: UInt32(live), version: new.version),
+                author: actors.number(of: new.author))
+        }
+        let stored = StoredRow(new, key: keyHandle, actors: &actors)
+        if type == .register {
+            keys.setRegister(handle, of: keyHandle)
+        } else {
+            parts.insert(handle, hash: stored.partHash) { [rows] in rows[Int($0)].partHash }
+        }
+        rows.append(stored)
+        order.insert(handle, at: position)
+        for dot in new.versions { actors.insert(dot, row: handle) }
+        return keyHandle
+    }
 }

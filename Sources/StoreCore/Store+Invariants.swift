@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the checks that the simulator runs after its steps.
+
+import ClusterTypes
+
+extension Store {
+    /// Checks that cost the same however many rows there are: after every step.
+    package func checkInvariantsQuickly() {
+        precondition(order.count == rows.count, "\(rows.count) rows, \(order.count) in order")
+        precondition(keys.count <= rows.count, "\(keys.count) keys, \(rows.count) rows")
+        precondition(keys.liveCount <= keys.count, "\(keys.liveCount) of \(keys.count) keys are live")
+        precondition(rows.count <= configuration.rowsMax, "\(rows.count) rows exceed the bound")
+        precondition(!rows.isEmpty || (root == .zero && bytes == 0), "no rows, but root \(root) and \(bytes) bytes")
+    }
+
+    /// Recomputes everything that is kept incrementally and compares. Linear in the rows.
+    package func checkInvariants() {
+        checkInvariantsQuickly()
+        context.checkInvariants()
+        actors.checkInvariants()
+        order.checkInvariants()
+        var root = Hash128.zero
+        var bytes = 0
+        var pairs = 0
+        for handle in rows.indices {
+            let handle = UInt32(handle)
+            let row = row(at: handle)
+            root += row.stableHash
+            bytes += row.estimatedBytes
+            pairs += row.versions.count
+            precondition(row.defect == nil, "row \(row.id) breaks \(String(describing: row.defect))")
+            precondition(locate(row.id).row == handle, "row \(row.id) is not found at \(handle)")
+            precondition(row.stamp <= clock.seen, "row \(row.id) has a stamp beyond the clock")
+            for dot in row.versions {
+                precondition(context.contains(dot), "row \(row.id) names \(dot), the context lacks it")
+                precondition(actors.contains(dot, row: handle), "\(dot) of row \(row.id) is not indexed")
+            }
+        }
+        precondition(root == self.root, "the rows sum up to \(root), kept is \(self.root)")
+        precondition(bytes == self.bytes, "the rows take \(bytes) bytes, kept is \(self.bytes)")
+        precondition(pairs == actors.eventCount, "\(pairs) pairs of row and actor, \(actors.eventCount) indexed")
+        checkKeys()
+    }
+
+    /// The order of the rows, and every key's summary against its rows.
+    private func checkKeys() {
+        var before: RowID?
+        var summaries: [TypeSummary] = []
+        var current: UInt32?
+        var keyCount = 0
+        var liveCount = 0
+        func finishKey() {
+            guard let current, let top = summaries.max(by: TypeSummary.isShadowed) else { return }
+            let aside = summaries.filter { $0.type != top.type }
+            precondition(
+                keys.visible(current, actors: actors) == top, "\(keys.key(current)) shows another type than \(top)")
+            precondition(keys.aside(current) == aside, "\(keys.key(current)) keeps other types aside than \(aside)")
+            keyCount += 1
+            if top.live > 0 { liveCount += 1 }
+        }
+        order.forEach { handle in
+            let row = row(at: handle)
+            if let before { precondition(before < row.id, "\(before) and \(row.id) are swapped") }
+            before = row.id
+            if rows[Int(handle)].key != current {
+                finishKey()
+                current = rows[Int(handle)].key
+                summaries = []
+            }
+            let type = row.id.part.type
+            if summaries.last?.type != type {
+                summaries.append(TypeSummary(type: type, live: 0, version: row.version))
+            }
+            let last = summaries.count - 1
+            summaries[last].version = max(summaries[last].version, row.version)
+            if row.isLive { summaries[last].live += 1 }
+        }
+        finishKey()
+        precondition(keyCount == keys.count, "\(keyCount) keys have rows, \(keys.count) have records")
+        precondition(liveCount == keys.liveCount, "\(liveCount) keys are live, kept is \(keys.liveCount)")
+    }
+}
