@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the bodies of membership messages, both ways; a table row is framed so that it can grow in later versions.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+
+extension ByteSink {
+    @inline(__always)
+    mutating func put(_ ping: Ping) {
+        put(ping.sequence)
+        put(ping.target)
+    }
+
+    mutating func put(_ request: IndirectPing) {
+        put(request.sequence)
+        put(request.target)
+        put(request.deadlineMilliseconds)
+        put(request.targetAddress)
+    }
+
+    mutating func put(_ update: MemberUpdate) {
+        put(update.subject)
+        put(varint: update.incarnation)
+        switch update.claim {
+        case .alive(let info):
+            put(MemberState.alive.rawValue)
+            put(info)
+        case .suspect(let by):
+            put(MemberState.suspect.rawValue)
+            put(by)
+        case .failed(let by):
+            put(MemberState.failed.rawValue)
+            put(by)
+        case .left:
+            put(MemberState.left.rawValue)
+        case .forgotten(let by):
+            put(MemberState.forgotten.rawValue)
+            put(by)
+        }
+    }
+
+    mutating func put(_ info: MemberInfo) {
+        put(counted: info.name)
+        put(info.address)
+        put(info.protocolVersion)
+        put(count: info.tags.count)
+        for tag in info.tags {
+            put(counted: tag.name)
+            put(counted: tag.value)
+        }
+    }
+
+    mutating func put(_ part: MemberTablePart) {
+        put(part.role.rawValue)
+        put(part.isLast ? WireLayout.tableFlagLast : 0)
+        put(count: part.entries.count)
+        for entry in part.entries {
+            let mark = openFrame()
+            put(entry.id)
+            put(varint: entry.incarnation)
+            put(entry.state.rawValue)
+            put(entry.info)
+            closeFrame(mark)
+        }
+    }
+}
+
+// Each returns nil when it meets a value that this version does not know.
+extension ByteReader {
+    @inline(__always)
+    mutating func ping() throws(DecodeFailure) -> Ping {
+        let sequence = try uint32()
+        return Ping(sequence: sequence, target: try nodeID())
+    }
+
+    mutating func indirectPing() throws(DecodeFailure) -> IndirectPing? {
+        let sequence = try uint32()
+        let target = try nodeID()
+        let deadline = try uint32()
+        guard let address = try address() else { return nil }
+        return IndirectPing(
+            sequence: sequence, target: target, targetAddress: address, deadlineMilliseconds: deadline)
+    }
+
+    mutating func update() throws(DecodeFailure) -> MemberUpdate? {
+        let subject = try knownNodeID()
+        let incarnation = try incarnation()
+        guard let state = MemberState(rawValue: try uint8()), let claim = try claim(state) else { return nil }
+        return MemberUpdate(subject: subject, incarnation: incarnation, claim: claim)
+    }
+
+    private mutating func claim(_ state: MemberState) throws(DecodeFailure) -> MemberClaim? {
+        switch state {
+        case .alive: try memberInfo().map { .alive($0) }
+        case .suspect: .suspect(by: try nodeID())
+        case .failed: .failed(by: try nodeID())
+        case .left: .left
+        case .forgotten: .forgotten(by: try nodeID())
+        }
+    }
+
+    private mutating func incarnation() throws(DecodeFailure) -> UInt64 {
+        let incarnation = try varint()
+        guard incarnation <= Bounds.incarnationMax else { throw .bounds }
+        return incarnation
+    }
+
+    mutating func memberInfo() throws(DecodeFailure) -> MemberInfo? {
+        let name = try text(min: 1, max: Bounds.nameBytesMax)
+        guard let address = try address() else { return nil }
+        let version = try uint8()
+        let count = try count(max: Bounds.tagsMax, elementBytesMin: 3)
+        var tags: [Tag] = []
+        tags.reserveCapacity(count)
+        var bytesLeft = Bounds.tagBytesMax
+        for _ in 0..<count {
+            let name = try text(min: 1, max: Bounds.tagNameBytesMax)
+            let value = try text(min: 0, max: Bounds.tagBytesMax)
+            bytesLeft -= name.utf8.count + value.utf8.count
+            guard bytesLeft >= 0 else { throw .bounds }
+            tags.append(Tag(name: name, value: value))
+        }
+        let info = MemberInfo(name: name, address: address, tags: tags, protocolVersion: version)
+        // What is left to check is that no tag is named twice.
+        guard info.isWithinBounds else { throw .value }
+        return info
+    }
+
+    mutating func memberTable(_ skipped: inout Skipped) throws(DecodeFailure) -> MemberTablePart? {
+        guard let role = MemberTablePart.Role(rawValue: try uint8()) else { return nil }
+        let isLast = try uint8() & WireLayout.tableFlagLast != 0
+        // A row is at least its length, an id, an incarnation and a state.
+        let count = try count(max: Bounds.membersMax, elementBytesMin: 20)
+        var entries: [MemberTableEntry] = []
+        entries.reserveCapacity(count)
+        for _ in 0..<count {
+            var row: ByteReader
+            do { row = try frame() } catch { throw error == .short ? .truncated : error }
+            if let entry = try row.memberTableEntry() {
+                entries.append(entry)
+            } else {
+                skipped.unknownValues += 1
+            }
+        }
+        return MemberTablePart(role: role, isLast: isLast, entries: entries)
+    }
+
+    private mutating func memberTableEntry() throws(DecodeFailure) -> MemberTableEntry? {
+        let id = try knownNodeID()
+        let incarnation = try incarnation()
+        guard let state = MemberState(rawValue: try uint8()), let info = try memberInfo() else { return nil }
+        return MemberTableEntry(id: id, incarnation: incarnation, state: state, info: info)
+    }
+}

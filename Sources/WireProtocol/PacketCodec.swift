@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the packet: its header, the framing of its messages, and the way from a `Packet` to bytes and back.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+
+/// The byte codec of protocol version 1; Docs/protocol.md describes every byte. No input can make it trap.
+package enum PacketCodec {
+    /// The exact sizes of what `encode` writes, for the kernel to fill datagrams by.
+    package static let sizes = WireSizes(header: WireLayout.headerBytes, message: { size(of: $0) })
+
+    /// One message with its frame, in bytes.
+    package static func size(of message: Message) -> Int {
+        var counter = SizeCounter()
+        counter.put(message)
+        return counter.bytes
+    }
+
+    /// The whole packet, in bytes.
+    package static func size(of packet: Packet) -> Int {
+        var counter = SizeCounter()
+        for message in packet.messages { counter.put(message) }
+        return WireLayout.headerBytes + counter.bytes
+    }
+
+    /// Writes `packet` to the beginning of `buffer` and returns how many bytes it took. The buffer's size is the
+    /// limit: what does not fit is refused whole, and the buffer's content is then undefined.
+    package static func encode(
+        _ packet: Packet, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(EncodeFailure) -> Int {
+        guard packet.messages.count <= Bounds.messagesPerPacketMax else { throw .tooManyMessages }
+        guard let base = buffer.baseAddress else { throw .limit }
+        var writer = ByteWriter(base: base, limit: buffer.count)
+        writer.put(WireLayout.magic)
+        writer.put(ProtocolVersion.current)
+        writer.put(UInt8(0))
+        writer.put(packet.cluster.rawValue)
+        writer.put(packet.sender)
+        for message in packet.messages { writer.put(message) }
+        if let failure = writer.failure { throw failure }
+        return writer.count
+    }
+
+    /// The bytes of `packet`, at most `limit`: for a datagram the configured size, for a frame
+    /// `Bounds.frameBytesMax`.
+    package static func encode(_ packet: Packet, limit: Int) throws(EncodeFailure) -> [UInt8] {
+        let size = size(of: packet)
+        guard size <= limit else { throw .limit }
+        // The closure cannot throw a typed failure through this initialiser.
+        var outcome: Result<Int, EncodeFailure> = .success(0)
+        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            outcome = Result { () throws(EncodeFailure) in
+                try encode(packet, into: UnsafeMutableRawBufferPointer(buffer))
+            }
+            if case .success(let written) = outcome { count = written }
+        }
+        _ = try outcome.get()
+        return bytes
+    }
+
+    /// Reads a packet from exactly these bytes: one datagram, or one frame of a stream without its length.
+    package static func decode(_ bytes: UnsafeRawBufferPointer) throws(DecodeFailure) -> DecodedPacket {
+        guard bytes.count <= Bounds.frameBytesMax else { throw .length }
+        guard let base = bytes.baseAddress, bytes.count >= WireLayout.headerBytes else { throw .short }
+        var reader = ByteReader(base: base, end: bytes.count)
+        guard try reader.uint16() == WireLayout.magic else { throw .magic }
+        guard try reader.uint8() >> 4 == ProtocolVersion.major else { throw .version }
+        // Flags: none has a meaning yet.
+        _ = try reader.uint8()
+        let cluster = ClusterID(rawValue: try reader.uint64())
+        let sender = try reader.knownNodeID()
+
+        var messages: [Message] = []
+        messages.reserveCapacity(min(try frames(from: reader), 16))
+        var skipped = Skipped()
+        while !reader.isAtEnd {
+            let code = try reader.uint8()
+            var body = try reader.frame()
+            guard let kind = MessageKind(rawValue: code) else {
+                skipped.unknownKinds += 1
+                continue
+            }
+            if let message = try body.message(kind, &skipped) {
+                messages.append(message)
+            } else {
+                skipped.unknownValues += 1
+            }
+        }
+        return DecodedPacket(
+            packet: Packet(cluster: cluster, sender: sender, messages: messages), skipped: skipped)
+    }
+
+    package static func decode(_ bytes: [UInt8]) throws(DecodeFailure) -> DecodedPacket {
+        let outcome = bytes.withUnsafeBytes { raw in
+            Result { () throws(DecodeFailure) in try decode(raw) }
+        }
+        return try outcome.get()
+    }
+
+    /// How many messages follow; walks their frames once, so that a broken packet is refused before any allocation.
+    private static func frames(from reader: ByteReader) throws(DecodeFailure) -> Int {
+        var reader = reader
+        var count = 0
+        while !reader.isAtEnd {
+            count += 1
+            guard count <= Bounds.messagesPerPacketMax else { throw .tooManyMessages }
+            _ = try reader.uint8()
+            _ = try reader.frame()
+        }
+        return count
+    }
+}
+
+extension ByteSink {
+    mutating func put(_ message: Message) {
+        put(message.kind.rawValue)
+        let mark = openFrame()
+        switch message {
+        case .ping(let ping): put(ping)
+        case .ack(let ack): put(ack.sequence)
+        case .indirectPing(let request): put(request)
+        case .nack(let nack): put(nack.sequence)
+        case .update(let update): put(update)
+        case .digest(let digest): put(digest)
+        case .row(let row): put(row)
+        case .announcement(let dots): put(dots)
+        case .memberTable(let part): put(part)
+        case .storeRequest(let context): put(context)
+        case .storeComplete(let context): put(context)
+        }
+        closeFrame(mark)
+    }
+}
+
+extension ByteReader {
+    /// nil: the message holds a value that this version does not know.
+    @inline(__always)
+    fileprivate mutating func message(
+        _ kind: MessageKind, _ skipped: inout Skipped
+    ) throws(DecodeFailure) -> Message? {
+        switch kind {
+        case .ping: .ping(try ping())
+        case .ack: .ack(Ack(sequence: try uint32()))
+        case .indirectPing: try indirectPing().map { .indirectPing($0) }
+        case .nack: .nack(Nack(sequence: try uint32()))
+        case .update: try update().map { .update($0) }
+        case .digest: .digest(try digest())
+        case .row: try row().map { .row($0) }
+        case .announcement: .announcement(try dots())
+        case .memberTable: try memberTable(&skipped).map { .memberTable($0) }
+        case .storeRequest: .storeRequest(try context())
+        case .storeComplete: .storeComplete(try context())
+        }
+    }
+}
+
+extension Message {
+    fileprivate var kind: MessageKind {
+        switch self {
+        case .ping: .ping
+        case .ack: .ack
+        case .indirectPing: .indirectPing
+        case .nack: .nack
+        case .update: .update
+        case .digest: .digest
+        case .row: .row
+        case .announcement: .announcement
+        case .memberTable: .memberTable
+        case .storeRequest: .storeRequest
+        case .storeComplete: .storeComplete
+        }
+    }
+}

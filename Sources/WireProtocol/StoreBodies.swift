@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the bodies of store messages, both ways: rows, announcements and causal contexts.
+
+import ClusterTypes
+import NodeKernel
+import StoreCore
+
+extension ByteSink {
+    @inline(__always)
+    mutating func put(_ digest: Digest) {
+        put(digest.members)
+        put(digest.store.high)
+        put(digest.store.low)
+    }
+
+    mutating func put(_ row: Row) {
+        put(row.id.part.type.rawValue)
+        put(counted: row.id.key)
+        put(count: row.versions.count)
+        for dot in row.versions { put(dot) }
+        put(row.stamp.rawValue)
+        put(row.author, among: row.versions)
+        switch (row.id.part, row.content) {
+        case (.register, .register(nil)):
+            put(WireLayout.contentDeleted)
+        case (.register, .register(.some(let value))):
+            put(WireLayout.contentPresent)
+            put(counted: value)
+        case (.element(let element), .element(let entries)):
+            put(counted: element)
+            put(count: entries.count)
+            for entry in entries {
+                put(entry.actor, among: row.versions)
+                put(varint: entry.added)
+                put(varint: entry.removed)
+            }
+        case (.counter(let owner), .counter(let entry)):
+            put(owner, among: row.versions)
+            put(varint: entry.increments)
+            put(varint: entry.decrements)
+            put(varint: entry.resetIncrements)
+            put(varint: entry.resetDecrements)
+        case (.register, _), (.element, _), (.counter, _):
+            refuse()
+        }
+    }
+
+    /// An actor that the row's versions name is written as its place among them, from 1; 0 is followed by the actor.
+    private mutating func put(_ actor: ActorID, among versions: [Dot]) {
+        if let index = versions.index(of: actor) {
+            put(count: index + 1)
+        } else {
+            put(UInt8(0))
+            put(actor)
+        }
+    }
+
+    mutating func put(_ dots: [Dot]) {
+        put(count: dots.count)
+        for dot in dots { put(dot) }
+    }
+
+    mutating func put(_ context: CausalContext) {
+        let entries = context.entries(cloudMax: WireLayout.contextCloudMax)
+        put(count: entries.count)
+        for entry in entries {
+            put(entry.actor)
+            put(varint: entry.contiguous)
+            put(count: entry.cloud.count)
+            var previous = entry.contiguous
+            for number in entry.cloud {
+                put(varint: number &- previous)
+                previous = number
+            }
+        }
+    }
+}
+
+extension [Dot] {
+    /// Where `actor` is among dots sorted by actor; by bisection, as a row may name a thousand.
+    fileprivate func index(of actor: ActorID) -> Int? {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].actor < actor { low = middle + 1 } else { high = middle }
+        }
+        return low < count && self[low].actor == actor ? low : nil
+    }
+}
+
+// Each returns nil when it meets a value that this version does not know.
+extension ByteReader {
+    @inline(__always)
+    mutating func digest() throws(DecodeFailure) -> Digest {
+        let members = try uint64()
+        let high = try uint64()
+        return Digest(members: members, store: Hash128(high: high, low: try uint64()))
+    }
+
+    mutating func row() throws(DecodeFailure) -> Row? {
+        guard let type = KeyType(rawValue: try uint8()) else { return nil }
+        let key = try text(min: 1, max: Bounds.keyBytesMax)
+        let versions = try versions()
+        let stamp = HybridTimestamp(rawValue: try uint64())
+        let author = try actor(among: versions)
+        let part: RowID.Part
+        let content: RowContent
+        switch type {
+        case .register:
+            part = .register
+            switch try uint8() {
+            case WireLayout.contentDeleted: content = .register(nil)
+            case WireLayout.contentPresent: content = .register(try bytes(max: Bounds.valueBytesMax))
+            case _: return nil
+            }
+        case .set:
+            part = .element(try bytes(max: Bounds.elementBytesMax))
+            content = .element(try elementEntries(versions))
+        case .counter:
+            part = .counter(try actor(among: versions))
+            let increments = try varint()
+            let decrements = try varint()
+            let resetIncrements = try varint()
+            content = .counter(
+                CounterEntry(
+                    increments: increments, decrements: decrements, resetIncrements: resetIncrements,
+                    resetDecrements: try varint()))
+        }
+        return Row(
+            id: RowID(key: key, part: part), versions: versions, stamp: stamp, author: author, content: content)
+    }
+
+    private mutating func versions() throws(DecodeFailure) -> [Dot] {
+        let count = try count(max: Bounds.rowActorsMax, elementBytesMin: WireLayout.actorBytes + 1)
+        var versions: [Dot] = []
+        versions.reserveCapacity(count)
+        for _ in 0..<count {
+            let dot = try dot()
+            if let last = versions.last, !(last.actor < dot.actor) { throw .value }
+            versions.append(dot)
+        }
+        return versions
+    }
+
+    private mutating func actor(among versions: [Dot]) throws(DecodeFailure) -> ActorID {
+        let place = try varint()
+        if place == 0 { return try actor() }
+        guard place <= UInt64(versions.count) else { throw .value }
+        return versions[Int(place) - 1].actor
+    }
+
+    private mutating func elementEntries(_ versions: [Dot]) throws(DecodeFailure) -> [ElementEntry] {
+        let count = try count(max: Bounds.rowActorsMax, elementBytesMin: 3)
+        var entries: [ElementEntry] = []
+        entries.reserveCapacity(count)
+        for _ in 0..<count {
+            let actor = try actor(among: versions)
+            if let last = entries.last, !(last.actor < actor) { throw .value }
+            let added = try eventNumber(from: 0)
+            entries.append(ElementEntry(actor: actor, added: added, removed: try eventNumber(from: 0)))
+        }
+        return entries
+    }
+
+    mutating func dots() throws(DecodeFailure) -> [Dot] {
+        let count = try count(max: remaining, elementBytesMin: WireLayout.actorBytes + 1)
+        var dots: [Dot] = []
+        dots.reserveCapacity(count)
+        for _ in 0..<count { dots.append(try dot()) }
+        return dots
+    }
+
+    mutating func context() throws(DecodeFailure) -> CausalContext {
+        let count = try count(max: remaining, elementBytesMin: WireLayout.actorBytes + 2)
+        var entries: [CausalContext.Entry] = []
+        entries.reserveCapacity(count)
+        for _ in 0..<count {
+            let entry = try contextEntry()
+            if let last = entries.last, !(last.actor < entry.actor) { throw .value }
+            entries.append(entry)
+        }
+        guard let context = CausalContext(entries: entries) else { throw .value }
+        return context
+    }
+
+    private mutating func contextEntry() throws(DecodeFailure) -> CausalContext.Entry {
+        let actor = try actor()
+        let contiguous = try eventNumber(from: 0)
+        let count = try count(max: remaining, elementBytesMin: 1)
+        guard contiguous > 0 || count > 0 else { throw .value }
+        var cloud: [UInt64] = []
+        cloud.reserveCapacity(count)
+        var previous = contiguous
+        for index in 0..<count {
+            // The event after `contiguous` would belong to it; after that each number grows by at least one.
+            let step = try eventNumber(from: index == 0 ? 2 : 1)
+            previous += step
+            guard previous <= Dot.counterMax else { throw .bounds }
+            cloud.append(previous)
+        }
+        return CausalContext.Entry(actor: actor, contiguous: contiguous, cloud: cloud)
+    }
+}
