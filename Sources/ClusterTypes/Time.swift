@@ -43,7 +43,7 @@ package struct Interval: Hashable, Comparable, Sendable, CustomStringConvertible
     /// Seconds with one decimal below a minute, as in `2.1 s`; milliseconds below a second, as in `340 ms`.
     package var description: String {
         if nanoseconds < 1_000_000_000 { return "\(nanoseconds / 1_000_000) ms" }
-        let tenths = (nanoseconds + 50_000_000) / 100_000_000
+        let tenths = nanoseconds / 100_000_000 + nanoseconds % 100_000_000 / 50_000_000
         return "\(tenths / 10).\(tenths % 10) s"
     }
 }

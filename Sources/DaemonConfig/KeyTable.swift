@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the one table of configuration keys: reading, checking, the example file and the manual come from it.
+
+import ClusterTypes
+
+/// Every key that gossipd knows, in the order of the example file.
+enum KeyTable {
+    static let all: [KeySpecification] = node + admin + log + membership + store + limits
+
+    /// The tables below the top level, in order, with the sentence that introduces each.
+    static let tables: [(name: String, documentation: String)] = [
+        ("", "The node itself."),
+        ("tags", "Labels that every member sees, such as role = \"web\". They reload on SIGHUP."),
+        (
+            "admin",
+            "The admin socket: HTTP over a Unix socket, for gossipctl. root and the daemon's own user and group"
+                + " always administer."
+        ),
+        ("log", "The log."),
+        (
+            "membership",
+            "Failure detection and dissemination. Change the profile first; single values only for a"
+                + " reason."
+        ),
+        ("store", "The configuration store."),
+        ("limits", "Bounds on what peers may use."),
+    ]
+
+    private static let node: [KeySpecification] = [
+        KeySpecification(
+            "name", \.name, .name,
+            default: .derived("the host name", initial: "", example: "web-1"),
+            "The name of this node. It should be unique in the cluster; two nodes with one name stay visible, marked.",
+            flag: "--name"),
+        KeySpecification(
+            "cluster", \.cluster, .name, default: .value("default"),
+            "The name of the cluster. Packets of another cluster are refused."),
+        KeySpecification(
+            "bind", \.bind, .address(allowsUnspecified: true),
+            default: .value(Address(ipv4: 0x7f00_0001, port: 7946)),
+            "Where the daemon listens, UDP and TCP on one port. 0.0.0.0 or [::] listens on all addresses and then"
+                + " needs advertise.",
+            flag: "--bind"),
+        KeySpecification(
+            "advertise", \.advertise, .address(allowsUnspecified: false),
+            default: .derived(
+                "as bind", initial: Address(ipv4: 0, port: 0), example: Address(ipv4: 0xc000_020a, port: 7946)),
+            "Where peers reach this node, when that differs from bind.",
+            flag: "--advertise"),
+        KeySpecification(
+            "data_dir", \.dataDirectory, .path(max: ConfigurationBounds.pathSizeMax),
+            default: .value("/var/lib/gossipd"),
+            "The folder that holds the node's identity and its store. One daemon per folder.",
+            flag: "--data-dir"),
+        KeySpecification(
+            "join", \.join, .seeds, default: .value([]),
+            "Nodes to join, as \"host:port\"; names are resolved again at each attempt. Any living member will do.",
+            reload: .atOnce, flag: "--join"),
+        KeySpecification(
+            "insecure", \.insecure, .boolean, default: .value(false),
+            "Allows a bind address other than loopback although packets are not encrypted. Whoever can send packets"
+                + " to the port can then change members and configuration."),
+        KeySpecification(
+            "leave_on_terminate", \.leaveOnTerminate, .boolean, default: .value(true),
+            "On SIGTERM, tell the peers before stopping, so that they show this node as left instead of failed."),
+        KeySpecification(
+            "leave_timeout", \.leaveTimeout, .duration(.milliseconds(100)...(.seconds(60))),
+            default: .value(.seconds(3)),
+            "The longest wait for peers to acknowledge the leave. Keep it below TimeoutStopSec of the unit."),
+        KeySpecification(
+            "tags", \.tags, .tags, default: .value([:]),
+            "Labels of this node.", reload: .atOnce),
+    ]
+
+    private static let admin: [KeySpecification] = [
+        KeySpecification(
+            "admin.socket", \.admin.socket, .path(max: ConfigurationBounds.socketPathSizeMax),
+            default: .value("/run/gossipd/gossipd.sock"),
+            "The path of the socket. A socket passed by systemd wins over it.", flag: "--socket"),
+        KeySpecification(
+            "admin.mode", \.admin.mode, .mode, default: .value(0o660),
+            "The permission bits of the socket file. Who may do what is decided by the role, see below; 0666 lets"
+                + " every user ask."),
+        KeySpecification(
+            "admin.group", \.admin.group, .account,
+            default: .derived("the daemon's group", initial: nil, example: "gossipd-read"),
+            "The group that owns the socket file. The daemon must be a member of it."),
+        KeySpecification(
+            "admin.admin_users", \.admin.adminUsers, .accounts, default: .value([]),
+            "Users who may also change things."),
+        KeySpecification(
+            "admin.admin_groups", \.admin.adminGroups, .accounts, default: .value([]),
+            "Groups whose members may also change things."),
+        KeySpecification(
+            "admin.read_users", \.admin.readUsers, .accounts, default: .value([]),
+            "Users who may read."),
+        KeySpecification(
+            "admin.read_groups", \.admin.readGroups, .accounts, default: .value(["gossipd-read"]),
+            "Groups whose members may read."),
+        KeySpecification(
+            "admin.max_body", \.admin.bodyMax, .size((64 << 10)...(16 << 20)), default: .value(1 << 20),
+            "The largest body of a request. A value of 512 KiB needs 1MiB, because base64 makes it a third longer."),
+        KeySpecification(
+            "admin.max_connections", \.admin.connectionsMax, .integer(1...10_000), default: .value(256),
+            "Connections at one time; more are closed at once."),
+    ]
+
+    private static let log: [KeySpecification] = [
+        KeySpecification(
+            "log.format", \.log.format, .choice, default: .value(.auto),
+            "journal: native fields to systemd-journald; json: one object a line; text: for people; auto: journal"
+                + " when standard error goes there, else text.",
+            flag: "--log-format"),
+        KeySpecification(
+            "log.level", \.log.level, .choice, default: .value(.info),
+            "The least severe level that is written.", reload: .atOnce, flag: "--log-level"),
+    ]
+
+    private static let store: [KeySpecification] = [
+        KeySpecification(
+            "store.max_clock_skew", \.store.clockSkewMax, .duration(.milliseconds(100)...(.seconds(3600))),
+            default: .value(.seconds(5)),
+            "A change stamped further ahead of this host's clock is put aside, not applied and not forwarded.",
+            source: "hybrid logical clocks, Kulkarni et al. 2014, section 4: bound on l - pt"),
+        KeySpecification(
+            "store.sync_interval_min", \.store.syncIntervalMin, .duration(.milliseconds(10)...(.seconds(60))),
+            default: .value(.milliseconds(250)),
+            "The shortest time between two repairs with one peer.",
+            source: "bounds repair traffic to one exchange per peer and interval"),
+    ]
+
+    private static let limits: [KeySpecification] = [
+        KeySpecification(
+            "limits.streams_max", \.limits.streamsMax, .integer(4...65_536), default: .value(128),
+            "TCP streams with peers at one time; more are refused."),
+        KeySpecification(
+            "limits.stream_idle_timeout", \.limits.streamIdleTimeout,
+            .duration(.seconds(1)...(.seconds(3600))), default: .value(.seconds(10)),
+            "A stream on which nothing moves for so long is closed."),
+    ]
+}

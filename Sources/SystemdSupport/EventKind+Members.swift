@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the descriptions of the events about members: what each means and what to do.
+
+internal import Logging
+
+extension EventKind {
+    static let memberJoinedDescription = Description(
+        messageID: "b2a2fad57f744df0aa53fc4e11b28b04", level: .notice,
+        subject: "Member @GOSSIPD_MEMBER@ joined the cluster",
+        meaning: """
+            This node has heard of the member for the first time.
+            Its address is @GOSSIPD_ADDRESS@.
+            """,
+        action: """
+            Nothing, when the member was expected. Otherwise find out who started it and where
+            it got the name of the cluster; "gossipctl members" shows it.
+            """)
+
+    static let memberAliveDescription = Description(
+        messageID: "02134c0da7c142549f41e6badd0e5f33", level: .notice,
+        subject: "Member @GOSSIPD_MEMBER@ is alive again",
+        meaning: "The member was suspected, failed, left or forgotten, and has answered again.",
+        action: """
+            Nothing. If this happens often, "gossipctl member explain @GOSSIPD_MEMBER@" shows
+            which probes fail.
+            """)
+
+    static let memberSuspectedDescription = Description(
+        messageID: "c20fcc4f758d48f88d7ddc9d3111b2a3", level: .notice,
+        subject: "Member @GOSSIPD_MEMBER@ is suspected to have failed",
+        meaning: """
+            Neither a direct probe nor relays nor a stream got an answer, or another member
+            says so. The member may still refute it: @GOSSIPD_REASON@
+            """,
+        action: "Nothing yet. Many short suspicions point to an overloaded host or to a lossy network.")
+
+    static let memberFailedDescription = Description(
+        messageID: "6d408fe09c2346f184487a35e901e672", level: .warning,
+        subject: "Member @GOSSIPD_MEMBER@ failed",
+        meaning: """
+            The suspicion ran out without an answer from the member: @GOSSIPD_REASON@
+            It is tried again until it comes back or is forgotten.
+            """,
+        action: """
+            Look at that host: is it up, does gossipd run, do UDP and TCP reach its port?
+            "gossipctl member explain @GOSSIPD_MEMBER@" shows the evidence. If the host is gone
+            for good, run "gossipctl forget @GOSSIPD_MEMBER@".
+            """)
+
+    static let memberLeftDescription = Description(
+        messageID: "fa795c40ba634924bc642d20b4df44e5", level: .notice,
+        subject: "Member @GOSSIPD_MEMBER@ left the cluster",
+        meaning: "The member said that it stops.",
+        action: "Nothing. It shows as left until it returns or its entry expires.")
+
+    static let memberForgottenDescription = Description(
+        messageID: "2f3b198dc30e40a38f0ab31e1dd2e4ef", level: .notice,
+        subject: "Member @GOSSIPD_MEMBER@ was forgotten",
+        meaning: "An operator removed the member from the table of every node.",
+        action: "Nothing. A living node that was forgotten by mistake comes back when it is restarted.")
+
+    static let memberReapedDescription = Description(
+        messageID: "5760d594cc8e445980c452d210b3030e", level: .info,
+        subject: "The entry of member @GOSSIPD_MEMBER@ expired",
+        meaning: "The member was failed or left for longer than membership.failed_retention.",
+        action: "Nothing.")
+
+    static let memberUpdatedDescription = Description(
+        messageID: "aa563d4f454242c9a82a1d667d692b47", level: .info,
+        subject: "Member @GOSSIPD_MEMBER@ changed its name, address or tags",
+        meaning: "The member announced a new description of itself.",
+        action: "Nothing.")
+
+    static let memberNameConflictDescription = Description(
+        messageID: "744e476f61a04e53ab7c0241648ae097", level: .warning,
+        subject: "Two members use the name @GOSSIPD_MEMBER@",
+        meaning: "Two nodes with different ids carry one name. Both stay in the cluster.",
+        action: """
+            Give one of them another name (the key "name" or --name) and restart it.
+            "gossipctl members" marks both and shows their addresses.
+            """)
+
+    static let selfRefutedDescription = Description(
+        messageID: "d8b99a9246c44dab96b4c388d9c4729f", level: .notice,
+        subject: "This node refuted a report of its own failure",
+        meaning: """
+            Another member did not get answers from this node and said so: @GOSSIPD_REASON@
+            This node has told the cluster that it is alive.
+            """,
+        action: """
+            If this happens often, this host is overloaded, stalls or loses packets: look at its
+            CPU, its memory and its network.
+            """)
+
+    static let awarenessChangedDescription = Description(
+        messageID: "fd71d94c3a5d45b1832620c7965981a4", level: .info,
+        subject: "This node's distrust of itself changed",
+        meaning: """
+            The node rates its own health from answers that it expected and did not get. While
+            the score is above zero it probes more slowly and accuses later.
+            """,
+        action: "A score that stays high points to this host or to its link, not to its peers.")
+
+    static let identityInUseDescription = Description(
+        messageID: "1a2c8d52eb0240e0a3b8fd88fbf49906", level: .critical,
+        subject: "Another process uses the id of this node",
+        meaning: """
+            A second living process has the same node id: a data directory was copied, as with
+            a cloned disk. This one refuses to serve.
+            """,
+        action: """
+            Stop one of the two. Remove the copied data directory, so that the host gets an id
+            of its own, and start it again.
+            """)
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the kinds of events in the log: name, fixed MESSAGE_ID, level, and what the journal's catalog says.
+
+package import Logging
+
+/// A kind of event that operators and programs look for: `GOSSIPD_EVENT` in the journal, `event` in JSON.
+///
+/// Names and ids never change and are never used again for something else: people filter by them.
+package enum EventKind: String, CaseIterable, Sendable {
+    // Members.
+    case memberJoined = "member_joined"
+    case memberAlive = "member_alive"
+    case memberSuspected = "member_suspected"
+    case memberFailed = "member_failed"
+    case memberLeft = "member_left"
+    case memberForgotten = "member_forgotten"
+    case memberReaped = "member_reaped"
+    case memberUpdated = "member_updated"
+    case memberNameConflict = "member_name_conflict"
+    case selfRefuted = "self_refuted"
+    case awarenessChanged = "awareness_changed"
+    case identityInUse = "identity_in_use"
+    // Joining and the store.
+    case joinSucceeded = "join_succeeded"
+    case joinFailed = "join_failed"
+    case syncCompleted = "sync_completed"
+    case typeConflict = "type_conflict"
+    case quarantine
+    case packetRejected = "packet_rejected"
+    case accessDenied = "access_denied"
+    // The daemon.
+    case started
+    case leaving
+    case stopping
+    case stopped
+    case reloaded
+    case reloadFailed = "reload_failed"
+    case restartRequired = "restart_required"
+    case configurationInvalid = "configuration_invalid"
+    case storageFailed = "storage_failed"
+    case loopStalled = "loop_stalled"
+    case logEntriesLost = "log_entries_lost"
+
+    /// The metadata key under which the log carries the kind.
+    package static let metadataKey = "event"
+
+    /// What is fixed about one kind.
+    struct Description {
+        var messageID: String
+        var level: Logger.Level
+        var subject: String
+        /// What it means, in lines of the catalog. `@FIELD@` is replaced by journalctl.
+        var meaning: String
+        /// What to do.
+        var action: String
+    }
+
+    /// 128 random bits as 32 hexadecimal digits (sd-id128(3)).
+    package var messageID: String { description.messageID }
+    package var level: Logger.Level { description.level }
+    /// One line; `@FIELD@` stands for a field of the entry.
+    package var subject: String { description.subject }
+    /// What has happened, in a sentence or two.
+    package var meaning: String { description.meaning }
+    /// What the operator should do.
+    package var action: String { description.action }
+
+    private var description: Description {
+        switch self {
+        case .memberJoined: Self.memberJoinedDescription
+        case .memberAlive: Self.memberAliveDescription
+        case .memberSuspected: Self.memberSuspectedDescription
+        case .memberFailed: Self.memberFailedDescription
+        case .memberLeft: Self.memberLeftDescription
+        case .memberForgotten: Self.memberForgottenDescription
+        case .memberReaped: Self.memberReapedDescription
+        case .memberUpdated: Self.memberUpdatedDescription
+        case .memberNameConflict: Self.memberNameConflictDescription
+        case .selfRefuted: Self.selfRefutedDescription
+        case .awarenessChanged: Self.awarenessChangedDescription
+        case .identityInUse: Self.identityInUseDescription
+        case .joinSucceeded: Self.joinSucceededDescription
+        case .joinFailed: Self.joinFailedDescription
+        case .syncCompleted: Self.syncCompletedDescription
+        case .typeConflict: Self.typeConflictDescription
+        case .quarantine: Self.quarantineDescription
+        case .packetRejected: Self.packetRejectedDescription
+        case .accessDenied: Self.accessDeniedDescription
+        case .started: Self.startedDescription
+        case .leaving: Self.leavingDescription
+        case .stopping: Self.stoppingDescription
+        case .stopped: Self.stoppedDescription
+        case .reloaded: Self.reloadedDescription
+        case .reloadFailed: Self.reloadFailedDescription
+        case .restartRequired: Self.restartRequiredDescription
+        case .configurationInvalid: Self.configurationInvalidDescription
+        case .storageFailed: Self.storageFailedDescription
+        case .loopStalled: Self.loopStalledDescription
+        case .logEntriesLost: Self.logEntriesLostDescription
+        }
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what the daemon tells its service manager: the datagrams of sd_notify(3).
+
+internal import CSystemd
+import Glibc
+
+/// Tells systemd how the daemon is. Without NOTIFY_SOCKET every call does nothing and returns false.
+///
+/// The datagrams are sent here and not by `sd_notify`, because that reads the process's environment on each call and
+/// may wait for as long as the manager does not read. A send gives up after `sendTimeout`.
+package struct SystemdNotifier: Sendable {
+    private let socketPath: [UInt8]?
+
+    /// Seconds that one send may wait for a busy manager.
+    private static let sendTimeout = 1
+
+    /// - Parameter environment: NOTIFY_SOCKET is a path, or `@` and a name in the abstract namespace (unix(7)).
+    package init(environment: Environment = .process) {
+        guard let path = environment["NOTIFY_SOCKET"] else {
+            socketPath = nil
+            return
+        }
+        var bytes = Array(path.utf8)
+        guard bytes.count > 1, bytes[0] == UInt8(ascii: "/") || bytes[0] == UInt8(ascii: "@"),
+            bytes.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path)
+        else {
+            socketPath = nil
+            return
+        }
+        if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
+        socketPath = bytes
+    }
+
+    package var isEnabled: Bool { socketPath != nil }
+
+    /// Startup or a reload is finished. `status` is the first live summary.
+    @discardableResult
+    package func ready(status: String? = nil) -> Bool {
+        send(["READY=1"] + statusLines(status))
+    }
+
+    /// The one-line summary of `systemctl status`.
+    @discardableResult
+    package func status(_ text: String) -> Bool { send(statusLines(text)) }
+
+    /// A reload has begun; `ready` ends it. With `Type=notify-reload` the time proves that it belongs to the request.
+    @discardableResult
+    package func reloading(status: String? = nil) -> Bool {
+        send(["RELOADING=1", "MONOTONIC_USEC=\(Self.monotonicMicroseconds())"] + statusLines(status))
+    }
+
+    @discardableResult
+    package func stopping(status: String? = nil) -> Bool {
+        send(["STOPPING=1"] + statusLines(status))
+    }
+
+    /// The kernel has moved on: the watchdog starts again.
+    @discardableResult
+    package func watchdog() -> Bool { send(["WATCHDOG=1"]) }
+
+    /// Asks the manager to kill and handle the daemon as if the watchdog had expired.
+    @discardableResult
+    package func watchdogTrigger() -> Bool { send(["WATCHDOG=trigger"]) }
+
+    /// Start, reload or stop takes `seconds` more from now on.
+    @discardableResult
+    package func extendTimeout(seconds: UInt32, status: String? = nil) -> Bool {
+        send(["EXTEND_TIMEOUT_USEC=\(UInt64(seconds) * 1_000_000)"] + statusLines(status))
+    }
+
+    @discardableResult
+    package func mainProcess(_ id: Int32 = getpid()) -> Bool { send(["MAINPID=\(id)"]) }
+
+    /// A number from errno(3) as the reason of a failure, for `systemctl status`.
+    @discardableResult
+    package func failure(errno number: Int32, status: String) -> Bool {
+        send(["ERRNO=\(number)"] + statusLines(status))
+    }
+
+    private func statusLines(_ text: String?) -> [String] {
+        guard let text else { return [] }
+        // A line end would begin another assignment.
+        return ["STATUS=" + LogText.printable(text)]
+    }
+
+    private static func monotonicMicroseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000
+    }
+
+    private func send(_ lines: [String]) -> Bool {
+        guard let socketPath else { return false }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var limit = timeval(tv_sec: Self.sendTimeout, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: socketPath) }
+        // An abstract name is as long as the address says; a path ends at its NUL.
+        let size = socklen_t(MemoryLayout.offset(of: \sockaddr_un.sun_path).map { $0 + socketPath.count } ?? 0)
+        let message = Array(lines.joined(separator: "\n").utf8)
+        let sent = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, size)
+            }
+        }
+        return sent == message.count
+    }
+}
