@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the recent past of a stream and its readers: cursors, resuming without a gap, saying when there is one.
 
-package import AdminModel
+import AdminModel
 import Synchronization
 
 /// A bounded history of events with live subscribers; safe to use from any thread.

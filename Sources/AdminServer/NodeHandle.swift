@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the one seam between the admin API and the node: what the API may ask, in types of the API.
 
-package import AdminModel
+import AdminModel
 
 /// The node as the admin API sees it. The daemon implements it over the kernel, tests over memory.
 ///

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the bounded buffer between the node, which must never wait, and one reader of a stream, who may be slow.
 
-package import AdminModel
+import AdminModel
 import Synchronization
 
 /// One reader's events. The node calls `offer` from anywhere and never waits; one task reads with `next`.
