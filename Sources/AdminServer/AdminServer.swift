@@ -22,11 +22,9 @@ import Synchronization
 ///         await server.stop()
 ///     }
 package final class AdminServer: Sendable {
-    private typealias Listener = NIOAsyncChannel<AcceptedConnection, Never>
-
     private enum Life {
         case new
-        case listening(Listener, AdminSocket)
+        case listening(any Channel, AdminSocket)
         case stopped
     }
 
@@ -37,7 +35,9 @@ package final class AdminServer: Sendable {
     private let group: any EventLoopGroup
     private let logger: Logger
     private let state = ServerState()
+    private let accepted = AcceptQueue()
     private let life = Mutex<Life>(.new)
+    private let running = Mutex(false)
 
     /// - Parameters:
     ///   - listenDescriptor: a listening Unix stream socket to take over, as from systemd; the path in the settings
@@ -77,20 +77,19 @@ package final class AdminServer: Sendable {
         }
     }
 
-    /// Serves connections; returns after `stop()`, when all of them are closed.
+    /// Serves connections; returns after `stop()`, when all of them are closed. Cancelling its task closes them, too,
+    /// but `stop()` is still needed.
     package func run() async {
-        guard case .listening(let listener, _) = life.withLock({ $0 }) else { return }
+        running.withLock { $0 = true }
         let logger = logger
-        await withDiscardingTaskGroup { tasks in
-            do {
-                try await listener.executeThenClose { inbound in
-                    for try await connection in inbound {
-                        tasks.addTask { await connection.serve(logger: logger) }
-                    }
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { tasks in
+                while let connection = await accepted.next() {
+                    tasks.addTask { await connection.serve(logger: logger) }
                 }
-            } catch {
-                logger.error("the admin socket stopped accepting: \(error)")
             }
+        } onCancel: {
+            accepted.finish()
         }
     }
 
@@ -104,7 +103,8 @@ package final class AdminServer: Sendable {
         }
         guard case .listening(let listener, let socket) = ended else { return }
         socket.removeFile()
-        listener.channel.close(promise: nil)
+        listener.close(promise: nil)
+        accepted.finish()
         let open = state.stop()
         for end in open.streams { end(.shutdown) }
         let closed = EventLoopFuture.andAllComplete(open.channels.map(\.closeFuture), on: group.next())
@@ -115,9 +115,13 @@ package final class AdminServer: Sendable {
         for channel in open.channels { channel.pipeline.fireUserInboundEventTriggered(ServerStopping()) }
         try? await closed.get()
         timer.cancel()
+        // What was accepted but never reached `run` still has to be served to its end, which is at once.
+        if !running.withLock({ $0 }) {
+            while let connection = await accepted.next() { await connection.serve(logger: logger) }
+        }
     }
 
-    private func listen(_ descriptor: Int32) async throws -> Listener {
+    private func listen(_ descriptor: Int32) async throws -> any Channel {
         let state = state
         return try await ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
@@ -125,46 +129,42 @@ package final class AdminServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(AcceptErrorHandler(state: state))
                 }
             }
-            .bind(descriptor) { [self] channel in accept(channel) }
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try accept(channel) }
+            }
+            .withBoundSocket(descriptor).get()
     }
 
-    /// Sets up one accepted connection, on its event loop.
-    private func accept(_ channel: any Channel) -> EventLoopFuture<AcceptedConnection> {
+    /// Sets up one accepted connection, on its event loop, and hands it to `run`.
+    private func accept(_ channel: any Channel) throws {
         let state = state
-        var refusal: AdminFailure?
-        if state.open(channel, max: settings.maxConnections) {
-            channel.closeFuture.whenComplete { _ in state.closed(channel) }
-        } else {
-            refusal = AdminFailure(.busy, "\(settings.maxConnections) connections are open already: try again later")
-        }
-        let descriptor = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-            of: NIOBSDSocket.Handle.self, PeerCredentials.read)
+        let accepted = accepted
+        let isOpen = state.open(channel, max: settings.maxConnections) && accepted.reserve()
+        let refusal: AdminFailure? =
+            isOpen
+            ? nil : AdminFailure(.busy, "\(settings.maxConnections) connections are open already: try again later")
+        channel.closeFuture.whenComplete { _ in state.closed(channel) }
         let connection = ConnectionGuard(settings: settings, state: state, refusal: refusal)
+        try channel.pipeline.syncOperations.addHandler(connection)
+        guard isOpen else { return }
+
+        let peer = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self, PeerCredentials.read)
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
         let handler = RequestHandler(
             node: node, routes: .all, policy: policy, settings: settings, state: state,
-            peer: descriptor.flatMap { $0 }, connection: bound, eventLoop: channel.eventLoop)
+            peer: peer.flatMap { $0 }, connection: bound, eventLoop: channel.eventLoop)
         let http = HTTP1Channel(
             responder: { request, writer, channel in try await handler.respond(to: request, writer, on: channel) },
             configuration: .init(
                 additionalChannelHandlers: [ProtocolErrorHandler(connection: bound.value, state: state)],
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: 8 * 1024, maxHeaderListSize: 16 * 1024, maxHeaderFieldCount: 64)))
-        return channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(bound.value)
-        }.flatMap { [logger] in
-            http.setup(channel: channel, logger: logger)
-        }.map { AcceptedConnection(http: http, value: $0) }
+        http.setup(channel: channel, logger: logger).whenComplete { result in
+            accepted.fulfil((try? result.get()).map { AcceptedConnection(http: http, value: $0) })
+        }
     }
 }
 
 /// Sent through a connection's pipeline when the server stops: the guard closes it if no request is under way.
 struct ServerStopping: Sendable {}
-
-/// A connection ready to be served by a task.
-private struct AcceptedConnection: Sendable {
-    var http: HTTP1Channel
-    var value: HTTP1Channel.Value
-
-    func serve(logger: Logger) async { await http.handle(value: value, logger: logger) }
-}
