@@ -1,1 +1,170 @@
-// placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Owns the admin server's life: socket, accepting, serving, stopping.
+
+import AdminModel
+import Glibc
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The admin API on a Unix socket.
+///
+/// Life: `start()` makes the socket, so that clients can connect; `run()` serves until `stop()` was called and the
+/// last connection is closed. The owner calls `run()` from a task of its own:
+///
+///     let server = AdminServer(settings: settings, node: node, group: group, logger: logger)
+///     try await server.start()
+///     await withDiscardingTaskGroup { group in
+///         group.addTask { await server.run() }
+///         ...
+///         await server.stop()
+///     }
+package final class AdminServer: Sendable {
+    private enum Life {
+        case new
+        case listening(any Channel, AdminSocket)
+        case stopped
+    }
+
+    private let settings: AdminServerSettings
+    private let adoptedDescriptor: Int32?
+    private let node: any NodeHandle
+    private let policy: AccessPolicy
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let state = ServerState()
+    private let accepted = AcceptQueue()
+    private let life = Mutex<Life>(.new)
+    private let running = Mutex(false)
+
+    /// - Parameters:
+    ///   - listenDescriptor: a listening Unix stream socket to take over, as from systemd; the path in the settings
+    ///     is then not touched.
+    ///   - policy: who may do what; nil resolves it from the settings.
+    package init(
+        settings: AdminServerSettings, node: any NodeHandle, group: any EventLoopGroup, logger: Logger,
+        listenDescriptor: Int32? = nil, policy: AccessPolicy? = nil
+    ) {
+        self.settings = settings
+        self.node = node
+        self.group = group
+        self.logger = logger
+        adoptedDescriptor = listenDescriptor
+        self.policy = policy ?? AccessPolicy(settings)
+    }
+
+    package var counters: AdminServerCounters { state.counters }
+
+    /// Makes or adopts the socket and begins to accept. Call it once.
+    package func start() async throws(AdminServerStartError) {
+        for name in policy.unknownNames {
+            logger.warning("the admin API is to obey \(name.quoted), but this host has no such user or group")
+        }
+        let socket: AdminSocket
+        if let adoptedDescriptor {
+            socket = try AdminSocket.adopt(adoptedDescriptor)
+        } else {
+            socket = try AdminSocket.make(settings)
+        }
+        do {
+            let listener = try await listen(socket.descriptor)
+            life.withLock { $0 = .listening(listener, socket) }
+        } catch {
+            socket.removeFile()
+            throw .system(operation: "listen on \(settings.socketPath)", code: (error as? IOError)?.errnoCode ?? EINVAL)
+        }
+    }
+
+    /// Serves connections; returns after `stop()`, when all of them are closed. Cancelling its task closes them, too,
+    /// but `stop()` is still needed.
+    package func run() async {
+        running.withLock { $0 = true }
+        let logger = logger
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { tasks in
+                while let connection = await accepted.next() {
+                    tasks.addTask { await connection.serve(logger: logger) }
+                }
+            }
+        } onCancel: {
+            accepted.finish()
+        }
+    }
+
+    /// Stops accepting, ends streams with a last line, gives open requests `grace`, closes what is left and removes
+    /// the socket file. Does nothing when it is not running.
+    package func stop(grace: Duration = .milliseconds(500)) async {
+        let ended = life.withLock { life in
+            let before = life
+            life = .stopped
+            return before
+        }
+        guard case .listening(let listener, let socket) = ended else { return }
+        socket.removeFile()
+        listener.close(promise: nil)
+        accepted.finish()
+        let open = state.stop()
+        for end in open.streams { end(.shutdown) }
+        let closed = EventLoopFuture.andAllComplete(open.channels.map(\.closeFuture), on: group.next())
+        let timer = group.next().scheduleTask(in: TimeAmount(grace)) {
+            for channel in open.channels { channel.close(promise: nil) }
+        }
+        // An idle keep-alive connection has nothing to wait for.
+        for channel in open.channels { channel.pipeline.fireUserInboundEventTriggered(ServerStopping()) }
+        try? await closed.get()
+        timer.cancel()
+        // What was accepted but never reached `run` still has to be served to its end, which is at once.
+        if !running.withLock({ $0 }) {
+            while let connection = await accepted.next() { await connection.serve(logger: logger) }
+        }
+    }
+
+    private func listen(_ descriptor: Int32) async throws -> any Channel {
+        let state = state
+        return try await ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptErrorHandler(state: state))
+                }
+            }
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try accept(channel) }
+            }
+            .withBoundSocket(descriptor).get()
+    }
+
+    /// Sets up one accepted connection, on its event loop, and hands it to `run`.
+    private func accept(_ channel: any Channel) throws {
+        let state = state
+        let accepted = accepted
+        let isOpen = state.open(channel, max: settings.maxConnections) && accepted.reserve()
+        let refusal: AdminFailure? =
+            isOpen
+            ? nil : AdminFailure(.busy, "\(settings.maxConnections) connections are open already: try again later")
+        channel.closeFuture.whenComplete { _ in state.closed(channel) }
+        let connection = ConnectionGuard(settings: settings, state: state, refusal: refusal)
+        try channel.pipeline.syncOperations.addHandler(connection)
+        guard isOpen else { return }
+
+        let peer = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self, PeerCredentials.read)
+        let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
+        let handler = RequestHandler(
+            node: node, routes: .all, policy: policy, settings: settings, state: state,
+            peer: peer.flatMap { $0 }, connection: bound, eventLoop: channel.eventLoop)
+        let http = HTTP1Channel(
+            responder: { request, writer, channel in try await handler.respond(to: request, writer, on: channel) },
+            configuration: .init(
+                additionalChannelHandlers: [ProtocolErrorHandler(connection: bound.value, state: state)],
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: 8 * 1024, maxHeaderListSize: 16 * 1024, maxHeaderFieldCount: 64)))
+        http.setup(channel: channel, logger: logger).whenComplete { result in
+            accepted.fulfil((try? result.get()).map { AcceptedConnection(http: http, value: $0) })
+        }
+    }
+}
+
+/// Sent through a connection's pipeline when the server stops: the guard closes it if no request is under way.
+struct ServerStopping: Sendable {}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the documents about keys: registers, sets, counters, listings and the answers to writes.
+
+package enum KeyType: String, CaseIterable, Codable, Sendable {
+    case register, set, counter
+}
+
+/// Which promise a key is under: eventual (answers through any partition) or strict (linearizable).
+package enum KeyClass: String, CaseIterable, Codable, Sendable {
+    case eventual, strict
+}
+
+/// What a key holds.
+package enum KeyContent: Hashable, Sendable {
+    case register([UInt8])
+    /// In the order of the elements' bytes.
+    case set([[UInt8]])
+    case counter(Int64)
+
+    package var type: KeyType {
+        switch self {
+        case .register: .register
+        case .set: .set
+        case .counter: .counter
+        }
+    }
+
+    /// The bytes alone, as `kv get` prints them: the value; one element a line; the number and a line feed.
+    package var rawBytes: [UInt8] {
+        switch self {
+        case .register(let bytes): bytes
+        case .set(let elements): elements.flatMap { $0 + [UInt8(ascii: "\n")] }
+        case .counter(let value): Array("\(value)\n".utf8)
+        }
+    }
+}
+
+/// One key with its content: `kv get`, and each entry of `kv list`.
+///
+/// In JSON a register has `value`, or `value_base64` when it is not UTF-8; a set has `elements` (and
+/// `elements_base64` for those that are not UTF-8); a counter has `counter`.
+package struct KeyDocument: Hashable, Sendable {
+    package var key: String
+    package var content: KeyContent
+    package var keyClass: KeyClass
+    /// Opaque; equal versions mean equal contents.
+    package var version: String
+    package var writtenAt: Timestamp
+    /// Who wrote last; the id alone when the member is no longer known.
+    package var author: MemberIdentity
+
+    package init(
+        key: ConfigurationKey, content: KeyContent, keyClass: KeyClass = .eventual, version: String,
+        writtenAt: Timestamp, author: MemberIdentity
+    ) {
+        self.key = key.description
+        self.content = content
+        self.keyClass = keyClass
+        self.version = version
+        self.writtenAt = writtenAt
+        self.author = author
+    }
+}
+
+extension KeyDocument: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case key, type, value, elements, counter, version, author
+        case keyClass = "class"
+        case valueBase64 = "value_base64"
+        case elementsBase64 = "elements_base64"
+        case writtenAt = "written_at"
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        key = try container.decode(String.self, forKey: .key)
+        keyClass = try container.decode(KeyClass.self, forKey: .keyClass)
+        version = try container.decode(String.self, forKey: .version)
+        writtenAt = try container.decode(Timestamp.self, forKey: .writtenAt)
+        author = try container.decode(MemberIdentity.self, forKey: .author)
+        switch try container.decode(KeyType.self, forKey: .type) {
+        case .register:
+            let text = try container.decodeIfPresent(String.self, forKey: .value)
+            let base64 = try container.decodeIfPresent(String.self, forKey: .valueBase64)
+            guard let bytes = ByteText.join(text: text, base64: base64) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .valueBase64, in: container, debugDescription: "neither value nor value_base64")
+            }
+            content = .register(bytes)
+        case .set:
+            content = .set(
+                ElementLists(
+                    elements: try container.decode([String].self, forKey: .elements),
+                    base64: try container.decodeIfPresent([String].self, forKey: .elementsBase64)
+                ).bytes)
+        case .counter:
+            content = .counter(try container.decode(Int64.self, forKey: .counter))
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(key, forKey: .key)
+        try container.encode(content.type, forKey: .type)
+        try container.encode(keyClass, forKey: .keyClass)
+        switch content {
+        case .register(let bytes):
+            let (text, base64) = ByteText.split(bytes)
+            try container.encodeIfPresent(text, forKey: .value)
+            try container.encodeIfPresent(base64, forKey: .valueBase64)
+        case .set(let elements):
+            let lists = ElementLists(elements)
+            try container.encode(lists.elements, forKey: .elements)
+            try container.encodeIfPresent(lists.base64, forKey: .elementsBase64)
+        case .counter(let value):
+            try container.encode(value, forKey: .counter)
+        }
+        try container.encode(version, forKey: .version)
+        try container.encode(writtenAt, forKey: .writtenAt)
+        try container.encode(author, forKey: .author)
+    }
+}
+
+/// Set elements in JSON: the UTF-8 ones as text, the others in base64 beside them.
+private struct ElementLists {
+    var elements: [String]
+    var base64: [String]?
+
+    init(elements: [String], base64: [String]?) {
+        self.elements = elements
+        self.base64 = base64
+    }
+
+    init(_ all: [[UInt8]]) {
+        let parts = all.map(ByteText.split)
+        elements = parts.compactMap(\.text)
+        let encoded = parts.compactMap(\.base64)
+        base64 = encoded.isEmpty ? nil : encoded
+    }
+
+    var bytes: [[UInt8]] {
+        let decoded =
+            elements.map { Array($0.utf8) } + (base64 ?? []).compactMap { ByteText.join(text: nil, base64: $0) }
+        return decoded.sorted { $0.lexicographicallyPrecedes($1) }
+    }
+}
+
+/// The keys below a prefix, in byte order.
+package struct KeyListDocument: Codable, Hashable, Sendable {
+    package var entries: [KeyDocument]
+
+    package init(entries: [KeyDocument]) { self.entries = entries }
+}
+
+/// A set: `set list`.
+package struct SetDocument: Codable, Hashable, Sendable {
+    package var key: String
+    package var elements: [String]
+    /// Elements that are not UTF-8; absent when there is none.
+    package var elementsBase64: [String]?
+
+    package init(key: ConfigurationKey, elements: [[UInt8]]) {
+        let lists = ElementLists(elements)
+        self.key = key.description
+        self.elements = lists.elements
+        elementsBase64 = lists.base64
+    }
+
+    /// All elements in the order of their bytes.
+    package var allElements: [[UInt8]] { ElementLists(elements: elements, base64: elementsBase64).bytes }
+
+    private enum CodingKeys: String, CodingKey {
+        case key, elements
+        case elementsBase64 = "elements_base64"
+    }
+}
+
+/// A counter: `counter get`.
+package struct CounterDocument: Codable, Hashable, Sendable {
+    package var key: String
+    package var value: Int64
+
+    package init(key: ConfigurationKey, value: Int64) {
+        self.key = key.description
+        self.value = value
+    }
+}
+
+/// The answer to every write of a key.
+package struct WriteResult: Codable, Hashable, Sendable {
+    package var key: String
+    package var version: String
+    /// Nodes known to hold the write durably, this one included.
+    package var nodesHolding: Int
+    /// Members of record.
+    package var nodesTotal: Int
+    /// `counter add`: the counter's value with this write, as this node knows it.
+    package var value: Int64?
+
+    package init(key: ConfigurationKey, version: String, nodesHolding: Int, nodesTotal: Int, value: Int64? = nil) {
+        self.key = key.description
+        self.version = version
+        self.nodesHolding = nodesHolding
+        self.nodesTotal = nodesTotal
+        self.value = value
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case key, version, value
+        case nodesHolding = "nodes_holding"
+        case nodesTotal = "nodes_total"
+    }
+}

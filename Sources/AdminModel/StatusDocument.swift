@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the document of `gossipctl status`: this node, its view of the cluster, its store.
+
+package struct StatusDocument: Codable, Hashable, Sendable {
+    package struct MemberCounts: Codable, Hashable, Sendable {
+        package var alive: Int
+        package var suspect: Int
+        package var failed: Int
+        package var left: Int
+
+        package init(alive: Int, suspect: Int = 0, failed: Int = 0, left: Int = 0) {
+            self.alive = alive
+            self.suspect = suspect
+            self.failed = failed
+            self.left = left
+        }
+    }
+
+    package struct Store: Codable, Hashable, Sendable {
+        /// 128-bit fingerprint of the whole store, 32 hexadecimal digits: equal on nodes that hold the same.
+        package var root: String
+        package var keys: Int
+        /// Bytes of keys and values.
+        package var bytes: Int
+
+        package init(root: String, keys: Int, bytes: Int) {
+            self.root = root
+            self.keys = keys
+            self.bytes = bytes
+        }
+    }
+
+    package struct Strict: Codable, Hashable, Sendable {
+        /// `leader`, `follower`, `candidate` or `learner`.
+        package var role: String
+        package var term: UInt64
+        /// The leader's name; nil while there is none.
+        package var leader: String?
+
+        package init(role: String, term: UInt64, leader: String?) {
+            self.role = role
+            self.term = term
+            self.leader = leader
+        }
+    }
+
+    package var node: MemberIdentity
+    package var cluster: String
+    package var version: String
+    package var uptimeSeconds: Double
+    package var members: MemberCounts
+    package var store: Store
+    /// Nil when no strict prefix is configured; written as `null`.
+    package var strict: Strict?
+    /// Lifeguard's local health: 0 is healthy, higher means that this node doubts itself.
+    package var localHealth: Int?
+    /// Sentences about what an operator should look at; empty when all is well.
+    package var warnings: [String]?
+
+    package init(
+        node: MemberIdentity, cluster: String, version: String = AdminVersion.current, uptimeSeconds: Double,
+        members: MemberCounts, store: Store, strict: Strict? = nil, localHealth: Int? = nil, warnings: [String] = []
+    ) {
+        self.node = node
+        self.cluster = cluster
+        self.version = version
+        self.uptimeSeconds = uptimeSeconds
+        self.members = members
+        self.store = store
+        self.strict = strict
+        self.localHealth = localHealth
+        self.warnings = warnings
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case node, cluster, version, members, store, strict, warnings
+        case uptimeSeconds = "uptime_seconds"
+        case localHealth = "local_health"
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(node, forKey: .node)
+        try container.encode(cluster, forKey: .cluster)
+        try container.encode(version, forKey: .version)
+        try container.encode(uptimeSeconds, forKey: .uptimeSeconds)
+        try container.encode(members, forKey: .members)
+        try container.encode(store, forKey: .store)
+        try container.encode(strict, forKey: .strict)
+        try container.encodeIfPresent(localHealth, forKey: .localHealth)
+        try container.encode(warnings ?? [], forKey: .warnings)
+    }
+}

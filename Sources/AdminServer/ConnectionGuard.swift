@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the patience with one connection: deadlines for its phases, and the answer to what is not HTTP.
+
+import AdminModel
+import NIOCore
+
+/// First handler of a connection, before the HTTP codec: it closes what is too slow in either direction.
+final class ConnectionGuard: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    enum Phase: Equatable {
+        /// Waiting for a request's head.
+        case idle
+        /// Reading a request's body.
+        case receiving
+        /// The node works on the answer.
+        case answering
+        /// Writing an answer or a stream: only a stalled reader ends it.
+        case writing
+    }
+
+    private let settings: AdminServerSettings
+    private let state: ServerState
+    /// Set when the connection must not be served.
+    private let refusal: AdminFailure?
+    private var phase: Phase = .idle
+    /// The server stops: the request under way is the last one.
+    private var closesWhenIdle = false
+    private var deadline: NIODeadline = .distantFuture
+    private var timer: (due: NIODeadline, task: Scheduled<Void>)?
+    private var writeTimer: Scheduled<Void>?
+    private var context: ChannelHandlerContext?
+
+    init(settings: AdminServerSettings, state: ServerState, refusal: AdminFailure?) {
+        self.settings = settings
+        self.state = state
+        self.refusal = refusal
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.task.cancel()
+        writeTimer?.cancel()
+        timer = nil
+        writeTimer = nil
+        self.context = nil
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        enter(.idle)
+        context.fireChannelActive()
+        if let refusal { refuse(refusal) }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard event is ServerStopping else { return context.fireUserInboundEventTriggered(event) }
+        if phase == .idle { context.close(promise: nil) } else { closesWhenIdle = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        writeTimer?.cancel()
+        writeTimer = nil
+        if !context.channel.isWritable {
+            let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+            writeTimer = context.eventLoop.scheduleTask(in: TimeAmount(settings.writeDeadline)) {
+                bound.value.cut()
+            }
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Starts the patience of another phase.
+    func enter(_ phase: Phase) {
+        guard let context else { return }
+        self.phase = phase
+        guard phase != .idle || !closesWhenIdle else { return context.close(promise: nil) }
+        let patience: Duration? =
+            switch phase {
+            case .idle: settings.idleDeadline
+            case .receiving: settings.requestDeadline
+            case .answering: settings.answerDeadline
+            case .writing: nil
+            }
+        deadline = patience.map { .now() + TimeAmount($0) } ?? .distantFuture
+        schedule(context)
+    }
+
+    /// One timer at the earliest deadline; a later deadline moves it only when it fires.
+    private func schedule(_ context: ChannelHandlerContext) {
+        guard deadline < .distantFuture else { return }
+        if let timer {
+            guard deadline < timer.due else { return }
+            timer.task.cancel()
+        }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let task = context.eventLoop.scheduleTask(deadline: deadline) { bound.value.timerFired() }
+        timer = (deadline, task)
+    }
+
+    private func timerFired() {
+        timer = nil
+        guard let context else { return }
+        guard deadline <= .now() else { return schedule(context) }
+        switch phase {
+        case .receiving:
+            state.count { $0.connectionsCut += 1 }
+            refuse(AdminFailure(.requestTimeout, "the request did not arrive in time: send it whole"))
+        case .answering:
+            state.count { $0.connectionsCut += 1 }
+            refuse(AdminFailure(.timedOut, "the node did not answer in time: see its journal"))
+        case .idle: context.close(promise: nil)
+        case .writing: break
+        }
+    }
+
+    /// Closes a connection whose peer takes nothing.
+    private func cut() {
+        guard let context else { return }
+        state.count { $0.connectionsCut += 1 }
+        context.close(promise: nil)
+    }
+
+    /// Answers outside the HTTP codec and closes. While an answer is being written it only closes.
+    func refuse(_ failure: AdminFailure) {
+        guard let context else { return }
+        guard phase != .writing else { return context.close(promise: nil) }
+        state.countFailure(failure.code)
+        let body = (try? AdminJSON.encode(ErrorDocument(failure))) ?? []
+        let head =
+            "HTTP/1.1 \(failure.code.httpStatus) \(failure.code.rawValue)\r\ncontent-type: application/json\r\n"
+            + "content-length: \(body.count)\r\nconnection: close\r\n\r\n"
+        var buffer = context.channel.allocator.buffer(capacity: head.utf8.count + body.count)
+        buffer.writeString(head)
+        buffer.writeBytes(body)
+        phase = .writing
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(buffer)).whenComplete { _ in bound.value.close(promise: nil) }
+    }
+}
+
+/// Follows the HTTP codec: what the codec cannot read is answered by the guard and goes no further.
+final class ProtocolErrorHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = Any
+
+    private let connection: ConnectionGuard
+    private let state: ServerState
+
+    init(connection: ConnectionGuard, state: ServerState) {
+        self.connection = connection
+        self.state = state
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A peer that vanished is no news, and there is nobody left to tell.
+        if error is IOError { return context.close(promise: nil) }
+        state.count { $0.protocolErrors += 1 }
+        connection.refuse(AdminFailure(.badRequest, "this is not an HTTP/1.1 request that can be read"))
+    }
+}
+
+/// On the listening channel: a failed accept, such as no descriptor left, must not end the listening.
+final class AcceptErrorHandler: ChannelInboundHandler {
+    typealias InboundIn = Any
+
+    private let state: ServerState
+
+    init(state: ServerState) { self.state = state }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        state.count { $0.connectionsRefused += 1 }
+    }
+}

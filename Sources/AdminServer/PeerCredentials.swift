@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns reading who is at the other end of a Unix socket, as the kernel vouches for it.
+
+import Glibc
+
+/// The user and groups of the process that connected, taken by the kernel when it did.
+package struct PeerCredentials: Hashable, Sendable {
+    package var processID: Int32
+    package var user: UInt32
+    /// The primary group and the supplementary ones.
+    package var groups: Set<UInt32>
+
+    package init(processID: Int32, user: UInt32, groups: Set<UInt32>) {
+        self.processID = processID
+        self.user = user
+        self.groups = groups
+    }
+
+    /// Reads SO_PEERCRED and SO_PEERGROUPS of a connected Unix socket; nil when the kernel does not say.
+    static func read(_ descriptor: Int32) -> PeerCredentials? {
+        // struct ucred { pid_t pid; uid_t uid; gid_t gid; }: three 32-bit words (unix(7)).
+        var words: (Int32, UInt32, UInt32) = (0, 0, 0)
+        var length = socklen_t(MemoryLayout.size(ofValue: words))
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &words, &length) == 0,
+            Int(length) == MemoryLayout.size(ofValue: words)
+        else { return nil }
+        return PeerCredentials(
+            processID: words.0, user: words.1, groups: supplementaryGroups(descriptor).union([words.2]))
+    }
+
+    /// NGROUPS_MAX of Linux: no process has more groups.
+    private static let groupsMax = 65_536
+
+    private static func supplementaryGroups(_ descriptor: Int32) -> Set<UInt32> {
+        var capacity = 64
+        while capacity <= groupsMax {
+            var groups = [UInt32](repeating: 0, count: capacity)
+            var length = socklen_t(capacity * MemoryLayout<UInt32>.size)
+            if getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, &groups, &length) == 0 {
+                return Set(groups.prefix(Int(length) / MemoryLayout<UInt32>.size))
+            }
+            guard errno == ERANGE else { return [] }
+            capacity *= 8
+        }
+        return []
+    }
+}
+
+/// Users and groups of the host, by name.
+enum AccountNames {
+    /// A user's number from its name or its number in text; nil when there is no such user.
+    static func user(_ name: String) -> UInt32? {
+        if let number = UInt32(name) { return number }
+        var entry = passwd()
+        return lookUp { buffer, size in
+            var found: UnsafeMutablePointer<passwd>?
+            let status = getpwnam_r(name, &entry, buffer, size, &found)
+            return (status, found?.pointee.pw_uid)
+        }
+    }
+
+    /// A group's number from its name or its number in text; nil when there is no such group.
+    static func group(_ name: String) -> UInt32? {
+        if let number = UInt32(name) { return number }
+        var entry = Glibc.group()
+        return lookUp { buffer, size in
+            var found: UnsafeMutablePointer<Glibc.group>?
+            let status = getgrnam_r(name, &entry, buffer, size, &found)
+            return (status, found?.pointee.gr_gid)
+        }
+    }
+
+    /// Calls a `..._r` function with growing room; 1 MiB holds the largest group of a sane host.
+    private static func lookUp(
+        _ call: (UnsafeMutablePointer<CChar>, Int) -> (status: Int32, number: UInt32?)
+    ) -> UInt32? {
+        var size = 4096
+        while size <= 1 << 20 {
+            let result = withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { room in
+                room.baseAddress.map { call($0, size) } ?? (ENOMEM, nil)
+            }
+            guard result.0 == ERANGE else { return result.1 }
+            size *= 4
+        }
+        return nil
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns how a request finds its route: path patterns, methods, allowed query names, parameters.
+
+import AdminModel
+
+/// One endpoint: what it is called, who may use it, what it does.
+package struct Route: Sendable {
+    package enum Method: String, Sendable {
+        case get = "GET"
+        case put = "PUT"
+        case post = "POST"
+        case patch = "PATCH"
+        case delete = "DELETE"
+    }
+
+    package var method: Method
+    /// Such as `/v1/members/{member}/ping`. `{key}` takes the whole rest of the path, other names one segment.
+    package var pattern: String
+    package var role: Role
+    /// Query names that the endpoint understands; any other is an error.
+    package var query: [String]
+    var handler: @Sendable (RequestContext) async throws(AdminFailure) -> Answer
+
+    init(
+        _ method: Method, _ pattern: String, _ role: Role, query: [String] = [],
+        handler: @escaping @Sendable (RequestContext) async throws(AdminFailure) -> Answer
+    ) {
+        self.method = method
+        self.pattern = pattern
+        self.role = role
+        self.query = query
+        self.handler = handler
+    }
+}
+
+/// What a handler gets; everything in it is validated but the body's content.
+struct RequestContext: Sendable {
+    var node: any NodeHandle
+    /// Still percent-encoded.
+    var parameter: String
+    var query: URLQuery
+    var acceptsOctets: Bool
+    var body: [UInt8]
+
+    /// `{key}`
+    func key() throws(AdminFailure) -> ConfigurationKey { try ConfigurationKey(pathEncoded: parameter) }
+
+    /// `{member}`: a name, an id or the beginning of one.
+    func member() throws(AdminFailure) -> String {
+        guard let text = PercentEncoding.decode(parameter), !text.isEmpty,
+            text.utf8.count <= AdminLimits.referenceBytesMax, !text.unicodeScalars.contains(where: \.isControl)
+        else { throw AdminFailure(.badRequest, "the path does not name a member by name or id") }
+        return text
+    }
+
+    /// The one value of a query name; nil when it is absent.
+    func value(_ name: String) throws(AdminFailure) -> String? {
+        let values = query.values(name)
+        guard values.count < 2 else { throw AdminFailure(.badRequest, "give \(name) once") }
+        return values.first
+    }
+
+    /// `true`, `false` or absent.
+    func flag(_ name: String) throws(AdminFailure) -> Bool {
+        switch try value(name) {
+        case nil, "false": return false
+        case "true", "": return true
+        case .some(let other): throw AdminFailure(.badRequest, "\(name) is \(other.quoted): give true or false")
+        }
+    }
+
+    func prefix() throws(AdminFailure) -> KeyPrefix { try KeyPrefix(try value("prefix") ?? "") }
+
+    func cursor() throws(AdminFailure) -> String? {
+        guard let cursor = try value("since") else { return nil }
+        guard (1...AdminLimits.cursorBytesMax).contains(cursor.utf8.count) else {
+            throw AdminFailure(.badRequest, "since is not a cursor: give one that a stream printed, or start")
+        }
+        return cursor
+    }
+
+    func decode<Document: Decodable>(_ type: Document.Type) throws(AdminFailure) -> Document {
+        try AdminJSON.decodeRequest(type, from: body)
+    }
+}
+
+/// What a handler gives back.
+enum Answer: Sendable {
+    case bytes([UInt8], contentType: String)
+    case events(Subscription<ClusterEvent>)
+    case watch(Subscription<WatchEvent>)
+
+    static func json(_ document: some Encodable) throws(AdminFailure) -> Answer {
+        do {
+            return .bytes(try AdminJSON.encode(document), contentType: "application/json")
+        } catch {
+            throw AdminFailure(.internalError, "the answer could not be written as JSON")
+        }
+    }
+}
+
+/// The routes, searched in order.
+package struct RouteTable: Sendable {
+    package let routes: [Route]
+
+    enum Match {
+        case found(Route, parameter: String)
+        /// The path exists with these methods.
+        case otherMethod([Route.Method])
+        case none
+    }
+
+    func match(method: String, path: Substring) -> Match {
+        var allowed: [Route.Method] = []
+        for route in routes {
+            guard let parameter = Self.parameter(of: path, in: route.pattern) else { continue }
+            if route.method.rawValue == method { return .found(route, parameter: parameter) }
+            allowed.append(route.method)
+        }
+        return allowed.isEmpty ? .none : .otherMethod(allowed)
+    }
+
+    /// The text of the pattern's parameter (empty when it has none); nil when the path does not fit.
+    private static func parameter(of path: Substring, in pattern: String) -> String? {
+        guard let open = pattern.firstIndex(of: "{"), let end = pattern.firstIndex(of: "}") else {
+            return path == pattern[...] ? "" : nil
+        }
+        let before = pattern[..<open]
+        let after = pattern[pattern.index(after: end)...]
+        guard path.hasPrefix(before) else { return nil }
+        let rest = path.dropFirst(before.count)
+        if pattern[open...end] == "{key}" { return String(rest) }
+        guard rest.hasSuffix(after) else { return nil }
+        let middle = rest.dropLast(after.count)
+        return middle.isEmpty || middle.contains("/") ? nil : String(middle)
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the list of endpoints; Docs/openapi.yaml describes each of them, and a test compares the two.
+
+import AdminModel
+
+extension RouteTable {
+    /// Every endpoint but `/metrics`' own counters, which the server adds.
+    package static let all = RouteTable(routes: cluster + streams + keys + collections)
+
+    private static let cluster: [Route] = [
+        Route(.get, "/v1/status", .read) { request async throws(AdminFailure) in
+            try .json(try await request.node.status())
+        },
+        Route(.get, "/v1/members", .read, query: ["state", "tag"]) { request async throws(AdminFailure) in
+            try .json(try await request.node.members(try request.memberFilter()))
+        },
+        Route(.get, "/v1/members/{member}", .read) { request async throws(AdminFailure) in
+            try .json(try await request.node.explain(try request.member()))
+        },
+        Route(.delete, "/v1/members/{member}", .admin) { request async throws(AdminFailure) in
+            try .json(try await request.node.forget(try request.member()))
+        },
+        Route(.post, "/v1/members/{member}/ping", .read) { request async throws(AdminFailure) in
+            try .json(try await request.node.ping(try request.member()))
+        },
+        Route(.post, "/v1/join", .admin) { request async throws(AdminFailure) in
+            let join = try request.decode(JoinRequest.self)
+            try join.validate()
+            return try .json(try await request.node.join(join.addresses))
+        },
+        Route(.post, "/v1/leave", .admin) { request async throws(AdminFailure) in
+            try .json(try await request.node.leave())
+        },
+        Route(.patch, "/v1/tags", .admin) { request async throws(AdminFailure) in
+            let tags = try request.decode(TagsRequest.self)
+            try tags.validate()
+            var result: TagsDocument?
+            if let set = tags.set, !set.isEmpty { result = try await request.node.setTags(set) }
+            if let names = tags.unset, !names.isEmpty { result = try await request.node.unsetTags(names) }
+            return try .json(result)
+        },
+        Route(.get, "/metrics", .read) { request async throws(AdminFailure) in
+            .bytes(
+                Array(PrometheusText.render(try await request.node.metrics()).utf8),
+                contentType: PrometheusText.contentType)
+        },
+    ]
+
+    private static let streams: [Route] = [
+        Route(.get, "/v1/events", .read, query: ["since", "follow"]) { request async throws(AdminFailure) in
+            .events(try await request.node.events(since: try request.cursor(), follow: try request.flag("follow")))
+        },
+        Route(.get, "/v1/watch", .read, query: ["prefix", "since"]) { request async throws(AdminFailure) in
+            .watch(try await request.node.watch(try request.prefix(), since: try request.cursor()))
+        },
+    ]
+
+    private static let keys: [Route] = [
+        Route(.get, "/v1/kv", .read, query: ["prefix"]) { request async throws(AdminFailure) in
+            try .json(try await request.node.list(try request.prefix()))
+        },
+        Route(.get, "/v1/kv/{key}", .read, query: ["raw"]) { request async throws(AdminFailure) in
+            let document = try await request.node.get(try request.key())
+            guard try request.flag("raw") || request.acceptsOctets else { return try .json(document) }
+            return .bytes(document.content.rawBytes, contentType: "application/octet-stream")
+        },
+        Route(.put, "/v1/kv/{key}", .admin) { request async throws(AdminFailure) in
+            let key = try request.key()
+            guard request.body.count <= AdminLimits.valueBytesMax else {
+                throw AdminFailure(
+                    .tooLarge,
+                    "the value has \(request.body.count) bytes: at most \(AdminLimits.valueBytesMax) are allowed")
+            }
+            return try .json(try await request.node.put(key, value: request.body))
+        },
+        Route(.delete, "/v1/kv/{key}", .admin) { request async throws(AdminFailure) in
+            try .json(try await request.node.delete(try request.key()))
+        },
+    ]
+
+    private static let collections: [Route] = [
+        Route(.get, "/v1/sets/{key}", .read) { request async throws(AdminFailure) in
+            try .json(try await request.node.listSet(try request.key()))
+        },
+        Route(.post, "/v1/sets/{key}", .admin) { request async throws(AdminFailure) in
+            let key = try request.key()
+            switch try request.decode(SetRequest.self).change() {
+            case .add(let elements):
+                return try .json(try await request.node.addToSet(key, elements: elements))
+            case .remove(let elements):
+                return try .json(try await request.node.removeFromSet(key, elements: elements))
+            }
+        },
+        Route(.get, "/v1/counters/{key}", .read) { request async throws(AdminFailure) in
+            try .json(try await request.node.counter(try request.key()))
+        },
+        Route(.post, "/v1/counters/{key}", .admin) { request async throws(AdminFailure) in
+            let key = try request.key()
+            let increment = try request.decode(CounterRequest.self).increment
+            return try .json(try await request.node.addToCounter(key, increment: increment))
+        },
+    ]
+}
+
+extension RequestContext {
+    /// `?state=alive&state=suspect&tag=role=web`
+    fileprivate func memberFilter() throws(AdminFailure) -> MemberFilter {
+        var filter = MemberFilter()
+        for text in query.values("state") {
+            guard let state = MemberState(rawValue: text), state != .unknown else {
+                throw AdminFailure(.badRequest, "\(text.quoted) is no state: use alive, suspect, failed or left")
+            }
+            filter.states.insert(state)
+        }
+        for text in query.values("tag") {
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+                throw AdminFailure(.badRequest, "\(text.quoted) is no tag condition: write NAME=VALUE")
+            }
+            filter.tags[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        return filter
+    }
+}

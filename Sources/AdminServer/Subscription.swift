@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the bounded buffer between the node, which must never wait, and one reader of a stream, who may be slow.
+
+import AdminModel
+import Synchronization
+
+/// One reader's events. The node calls `offer` from anywhere and never waits; one task reads with `next`.
+///
+/// Bounds: `countMax` events and `costMax` bytes wait at most. An offer above either ends the subscription with
+/// `slow_reader`: the reader still gets what waited, then nil.
+package final class Subscription<Event: Sendable>: Sendable {
+    package enum Delivery: Sendable {
+        case event(Event)
+        /// `tick` was called while nothing waited.
+        case idle
+    }
+
+    private struct State {
+        var waiting: [(event: Event, cost: Int)] = []
+        /// Events before this index were delivered; the array is compacted when half of it is.
+        var head = 0
+        var cost = 0
+        var ending: Ending?
+        var reader: CheckedContinuation<Delivery?, Never>?
+
+        mutating func takeFirst() -> Event? {
+            guard head < waiting.count else { return nil }
+            let (event, cost) = waiting[head]
+            head += 1
+            self.cost -= cost
+            if head * 2 > waiting.count {
+                waiting.removeFirst(head)
+                head = 0
+            }
+            return event
+        }
+    }
+
+    /// Why no more events come.
+    package enum Ending: Sendable, Hashable {
+        /// Everything asked for was delivered.
+        case complete
+        /// The daemon cut the reader off.
+        case cut(StreamEnding)
+        /// The reader went away.
+        case cancelled
+    }
+
+    /// Where the reader resumes when it has seen no event yet.
+    package let startCursor: String
+    private let countMax: Int
+    private let costMax: Int
+    private let state: Mutex<State>
+
+    /// `backlog` is delivered first and does not count against the bounds; its owner bounds it.
+    package init(
+        startCursor: String, backlog: [Event] = [], countMax: Int = 1024, costMax: Int = 4 * 1024 * 1024
+    ) {
+        precondition(countMax > 0 && costMax > 0, "a subscription without room delivers nothing")
+        self.startCursor = startCursor
+        self.countMax = countMax + backlog.count
+        self.costMax = costMax
+        state = Mutex(State(waiting: backlog.map { ($0, 0) }))
+    }
+
+    /// Queues an event of about `cost` bytes; false when the subscription is over.
+    @discardableResult
+    package func offer(_ event: Event, cost: Int = 256) -> Bool {
+        let (reader, accepted) = state.withLock { state -> (CheckedContinuation<Delivery?, Never>?, Bool) in
+            guard state.ending == nil else { return (nil, false) }
+            if let reader = state.reader {
+                state.reader = nil
+                return (reader, true)
+            }
+            guard state.waiting.count - state.head < countMax, state.cost + cost <= costMax else {
+                state.ending = .cut(.slowReader)
+                return (nil, false)
+            }
+            state.waiting.append((event, cost))
+            state.cost += cost
+            return (nil, true)
+        }
+        reader?.resume(returning: .event(event))
+        return accepted
+    }
+
+    /// Wakes a reader that waits, so that it can show that the stream lives.
+    package func tick() {
+        let reader = state.withLock { state in
+            let reader = state.reader
+            state.reader = nil
+            return reader
+        }
+        reader?.resume(returning: .idle)
+    }
+
+    /// Ends the subscription; what waits is still delivered, except after `cancelled`. The first ending stays.
+    package func finish(_ ending: Ending = .complete) {
+        let reader = state.withLock { state in
+            if state.ending == nil { state.ending = ending }
+            if ending == .cancelled {
+                state.waiting = []
+                state.head = 0
+            }
+            let reader = state.reader
+            state.reader = nil
+            return reader
+        }
+        reader?.resume(returning: nil)
+    }
+
+    /// Why it ended; nil while it lives.
+    package var ending: Ending? { state.withLock { $0.ending } }
+
+    /// The next event, waiting for it; nil once the subscription has ended and nothing waits any more, or when the
+    /// reading task is cancelled. One reader only.
+    package func next() async -> Delivery? {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let (answer, wait) = state.withLock { state -> (Delivery?, Bool) in
+                    if let event = state.takeFirst() { return (.event(event), false) }
+                    if state.ending != nil { return (nil, false) }
+                    precondition(state.reader == nil, "a subscription has one reader")
+                    state.reader = continuation
+                    return (nil, true)
+                }
+                if !wait { continuation.resume(returning: answer) }
+            }
+        } onCancel: {
+            finish(.cancelled)
+        }
+    }
+}
