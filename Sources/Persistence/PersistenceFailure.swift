@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the ways in which storage can fail, and the sentence that tells the operator what to do about each.
+
+import Glibc
+
+/// Why the data directory could not be opened, read or written. Unless a case says otherwise nothing changed on disk.
+package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The path names something that is not a directory.
+    case notADirectory(path: String)
+    /// Another process holds the directory; its id is nil when its lock file does not say.
+    case locked(path: String, processID: Int32?)
+    /// The identity file exists and does not read as one. It is left as it is: a new identity is never minted over it.
+    case corruptIdentity(file: String, reason: String)
+    /// The file was written by a later version of this program.
+    case newerFormat(file: String, version: String)
+    /// The identity has been opened 2^32 - 1 times; another start would use an epoch twice.
+    case bootEpochsUsedUp(file: String)
+    /// A system call failed. After a failed `fsync`, `rename` or `write` either the old or the new file is in place,
+    /// whole; which of them survives a power cut is not known, so the process must not go on as if it had been saved.
+    case system(operation: String, path: String, errno: CInt)
+    /// More batches wait than the queue may hold.
+    case queueFull(limit: Int)
+    /// The queue has been stopped; it takes nothing more.
+    case stopped
+
+    package var description: String {
+        switch self {
+        case .notADirectory(let path):
+            "\(path) is not a directory: name another one with --data-dir or data_dir, or move the file away"
+        case .locked(let path, let processID):
+            if let processID {
+                "the data directory \(path) is in use by process \(processID): stop that daemon or name another"
+                    + " directory with --data-dir"
+            } else {
+                "the data directory \(path) is in use by another process: stop that daemon or name another directory"
+                    + " with --data-dir"
+            }
+        case .corruptIdentity(let file, let reason):
+            "the identity in \(file) is damaged (\(reason)): restore the file from a backup, or move it away to start"
+                + " as a new node"
+        case .newerFormat(let file, let version):
+            "\(file) has format \(version), which this version cannot read: install the newer version again"
+        case .bootEpochsUsedUp(let file):
+            "the identity in \(file) has no boot epoch left: move the file away to start as a new node"
+        case .system(let operation, let path, let code):
+            "\(operation) failed for \(path): \(Self.text(of: code))"
+        case .queueFull(let limit):
+            "storage does not keep up: \(limit) batches are waiting; check the disk under the data directory"
+        case .stopped:
+            "storage has been stopped"
+        }
+    }
+
+    private static func text(of code: CInt) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+            guard let base = buffer.baseAddress, strerror_r(code, base, buffer.count) == 0 else {
+                return "error \(code)"
+            }
+            return String(cString: base)
+        }
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of the storage thread.
+
+import Glibc
+import Persistence
+import Synchronization
+import Testing
+
+/// What the queue did, in order; and a gate that holds the first round until the test opens it.
+private final class Recorder: Sendable {
+    let rounds = Mutex<[[Int]]>([])
+    let completions = Mutex<[(token: Int, succeeded: Bool)]>([])
+    private let gate = Gate()
+
+    func open() { gate.open() }
+
+    func commit(_ batches: [Int]) throws(PersistenceFailure) {
+        gate.wait()
+        rounds.withLock { $0.append(batches) }
+        if batches.contains(-1) { throw .system(operation: "fsync", path: "journal", errno: EIO) }
+    }
+
+    func completed(_ token: Int, _ result: Result<Void, PersistenceFailure>) {
+        let succeeded = if case .success = result { true } else { false }
+        completions.withLock { $0.append((token, succeeded)) }
+    }
+}
+
+/// Closed until opened, then open for good.
+///
+/// `@unchecked Sendable`: a semaphore is made for threads; its address is fixed from `init` to `deinit`.
+private final class Gate: @unchecked Sendable {
+    private let semaphore: UnsafeMutablePointer<sem_t>
+
+    init() {
+        semaphore = .allocate(capacity: 1)
+        sem_init(semaphore, 0, 0)
+    }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    func open() { sem_post(semaphore) }
+
+    func wait() {
+        while sem_wait(semaphore) != 0 {}
+        sem_post(semaphore)
+    }
+}
+
+@Suite("Durability queue")
+struct DurabilityQueueTests {
+    private func queue(
+        _ recorder: Recorder, capacity: Int = 1_024, roundMax: Int = 256
+    ) throws -> DurabilityQueue<Int, Int> {
+        try DurabilityQueue(
+            capacity: capacity, roundMax: roundMax,
+            commit: { batches throws(PersistenceFailure) in try recorder.commit(batches) },
+            completed: { recorder.completed($0, $1) })
+    }
+
+    @Test("batches that wait together are made durable in one round, in order")
+    func groupCommit() throws {
+        let recorder = Recorder()
+        let queue = try queue(recorder, roundMax: 4)
+        for index in 1...10 { try queue.enqueue(index, token: index * 100) }
+        recorder.open()
+        queue.stop()
+        let rounds = recorder.rounds.withLock { $0 }
+        #expect(rounds.flatMap { $0 } == Array(1...10))
+        // The first round holds what was there when the thread came to look; the rest went in full rounds.
+        #expect(rounds.count <= 4)
+        #expect(rounds.allSatisfy { (1...4).contains($0.count) })
+        let completions = recorder.completions.withLock { $0 }
+        #expect(completions.map(\.token) == (1...10).map { $0 * 100 })
+        #expect(completions.allSatisfy { $0.succeeded })
+    }
+
+    @Test("after a failure nothing is committed any more and every later batch fails")
+    func failure() throws {
+        let recorder = Recorder()
+        let queue = try queue(recorder, roundMax: 1)
+        for (token, batch) in [1, -1, 3, 4].enumerated() { try queue.enqueue(batch, token: token) }
+        recorder.open()
+        queue.stop()
+        #expect(recorder.rounds.withLock { $0 } == [[1], [-1]])
+        let completions = recorder.completions.withLock { $0 }
+        #expect(completions.map(\.token) == [0, 1, 2, 3])
+        #expect(completions.map(\.succeeded) == [true, false, false, false])
+    }
+
+    @Test("a full queue refuses, and what it took is still carried out")
+    func bound() throws {
+        let recorder = Recorder()
+        let queue = try queue(recorder, capacity: 2, roundMax: 1)
+        // The thread may hold one batch in its hands beside the two that wait.
+        var taken = 0
+        var refusals = 0
+        while refusals == 0, taken < 10 {
+            do throws(PersistenceFailure) {
+                try queue.enqueue(taken, token: taken)
+                taken += 1
+            } catch {
+                #expect(error == .queueFull(limit: 2))
+                refusals += 1
+            }
+        }
+        #expect((2...3).contains(taken))
+        recorder.open()
+        queue.stop()
+        #expect(recorder.rounds.withLock { $0 }.flatMap { $0 } == Array(0..<taken))
+    }
+
+    @Test("a stopped queue takes nothing, and stopping twice is harmless")
+    func stop() throws {
+        let recorder = Recorder()
+        recorder.open()
+        let queue = try queue(recorder)
+        queue.stop()
+        queue.stop()
+        #expect(throws: PersistenceFailure.stopped) { try queue.enqueue(1, token: 1) }
+        #expect(recorder.completions.withLock { $0.isEmpty })
+    }
+
+    @Test("many threads enqueue at once and each batch is completed exactly once")
+    func concurrency() async throws {
+        let recorder = Recorder()
+        recorder.open()
+        let queue = try queue(recorder, capacity: 10_000)
+        await withTaskGroup(of: Void.self) { group in
+            for task in 0..<8 {
+                group.addTask {
+                    for index in 0..<500 {
+                        do {
+                            try queue.enqueue(task, token: task * 1_000 + index)
+                        } catch {
+                            Issue.record("\(error)")
+                        }
+                    }
+                }
+            }
+        }
+        queue.stop()
+        let tokens = recorder.completions.withLock { $0.map(\.token) }
+        #expect(tokens.count == 4_000)
+        #expect(Set(tokens).count == 4_000)
+        for task in 0..<8 {
+            let own = tokens.filter { $0 / 1_000 == task }
+            #expect(own == own.sorted(), "the batches of one enqueuer stay in order")
+        }
+    }
+
+    @Test("the queue drives a real data directory")
+    func withDirectory() throws {
+        try withScratch { scratch in
+            let done = Mutex<[UInt64]>([])
+            do {
+                let directory = try DataDirectory.open(scratch.data)
+                let queue = try DurabilityQueue<DataDirectoryUpdate, UInt64>(
+                    commit: { updates throws(PersistenceFailure) in try directory.commit(updates) },
+                    completed: { token, result in
+                        if case .success = result { done.withLock { $0.append(token) } }
+                    })
+                for fence in UInt64(1)...50 {
+                    try queue.enqueue(DataDirectoryUpdate(incarnationFence: fence), token: fence)
+                }
+                queue.stop()
+            }
+            #expect(done.withLock { $0 } == Array(1...50))
+            #expect(try DataDirectory.open(scratch.data).identity.incarnationFence == 50)
+        }
+    }
+}
