@@ -47,4 +47,6 @@ enum MessageKind: UInt8, CaseIterable {
     case memberTable = 16
     case storeRequest = 17
     case storeComplete = 18
+    case storeBatchEnd = 19
+    case storeContinue = 20
 }

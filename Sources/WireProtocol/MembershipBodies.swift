@@ -60,6 +60,7 @@ extension ByteSink {
             put(entry.id)
             put(varint: entry.incarnation)
             put(entry.state.rawValue)
+            put(varint: UInt64(entry.ageSeconds))
             put(entry.info)
             closeFrame(mark)
         }
@@ -149,7 +150,9 @@ extension ByteReader {
     private mutating func memberTableEntry() throws(DecodeFailure) -> MemberTableEntry? {
         let id = try knownNodeID()
         let incarnation = try incarnation()
-        guard let state = MemberState(rawValue: try uint8()), let info = try memberInfo() else { return nil }
-        return MemberTableEntry(id: id, incarnation: incarnation, state: state, info: info)
+        let state = MemberState(rawValue: try uint8())
+        let age = UInt32(clamping: try varint())
+        guard let state, let info = try memberInfo() else { return nil }
+        return MemberTableEntry(id: id, incarnation: incarnation, state: state, ageSeconds: age, info: info)
     }
 }

@@ -128,6 +128,7 @@ extension ByteSink {
         case .memberTable(let part): put(part)
         case .storeRequest(let context): put(context)
         case .storeComplete(let context): put(context)
+        case .storeBatchEnd, .storeContinue: break
         }
         closeFrame(mark)
     }
@@ -151,6 +152,8 @@ extension ByteReader {
         case .memberTable: try memberTable(&skipped).map { .memberTable($0) }
         case .storeRequest: .storeRequest(try context())
         case .storeComplete: .storeComplete(try context())
+        case .storeBatchEnd: .storeBatchEnd
+        case .storeContinue: .storeContinue
         }
     }
 }
@@ -169,6 +172,8 @@ extension Message {
         case .memberTable: .memberTable
         case .storeRequest: .storeRequest
         case .storeComplete: .storeComplete
+        case .storeBatchEnd: .storeBatchEnd
+        case .storeContinue: .storeContinue
         }
     }
 }
