@@ -38,6 +38,7 @@ package enum Reply: Sendable {
     case explanation(MemberExplanation)
     case joined(JoinReport)
     case done
+    case left(LeaveOutcome)
     case tags([Tag])
     case pinged(member: MemberView, roundTrip: Interval)
     case key(KeyView, author: AuthorView)

@@ -85,8 +85,9 @@ extension NodeKernel {
 
     private mutating func leave(_ id: CommandID, deadline: Interval, _ turn: inout Turn) {
         guard membership.isStarted else {
-            reply(id, .done, &turn)
-            turn.actions.append(.stopped(LeaveOutcome(acknowledged: 0, asked: 0)))
+            let outcome = LeaveOutcome(acknowledged: 0, asked: 0)
+            reply(id, .left(outcome), &turn)
+            turn.actions.append(.stopped(outcome))
             return
         }
         leaveCommands.append(id)

@@ -124,7 +124,7 @@ extension NodeKernel {
 
     private mutating func finishLeaving(_ outcome: LeaveOutcome, _ turn: inout Turn) {
         gossipRound(&turn)
-        for id in leaveCommands { turn.actions.append(.reply(id, .done)) }
+        for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }
         streams.removeAll()

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the sentence and the code for each way in which the kernel turns a command down.
+
+import AdminModel
+import ClusterTypes
+import NodeKernel
+import StoreCore
+
+extension AdminFailure {
+    /// A reply of another kind than the command asks for: a defect of this daemon.
+    static let unexpectedReply = AdminFailure(
+        .internalError, "the node gave an answer of the wrong kind: report this with the daemon's journal")
+
+    init(_ failure: CommandFailure) {
+        switch failure {
+        case .noSuchMember(let text):
+            self.init(.notFound, "no member is named \(text.quoted) or has such an id: see gossipctl members")
+        case .ambiguousMember(let text, let candidates):
+            let shown = candidates.prefix(4).map(\.description).joined(separator: ", ")
+            self.init(.ambiguous, "\(text.quoted) fits \(candidates.count) members: give the id of one of \(shown)")
+        case .memberIsActive(let text):
+            self.init(
+                .conflict,
+                "member \(text.quoted) is not failed or left: stop its daemon first, or wait until it is failed")
+        case .memberIsSelf(let text):
+            self.init(
+                .conflict, "\(text.quoted) is the node that you ask: run gossipctl leave to take it out of the cluster")
+        case .invalidTags(let sentence), .invalid(let sentence):
+            self.init(.badRequest, sentence)
+        case .pingTimedOut(let name, let after):
+            self.init(.timedOut, "no answer from \(name) within \(after): see gossipctl member explain \(name)")
+        case .noSuchKey(let key):
+            self.init(.notFound, "there is no key \(key.quoted): see gossipctl kv list")
+        case .noSuchElement(let key):
+            self.init(.notFound, "the element is not in set \(key.quoted): see gossipctl set list \(key)")
+        case .typeConflict(let key, let existing, let requested):
+            self.init(
+                .conflict,
+                "key \(key.quoted) is a \(existing.word), not a \(requested.word): delete it first or use another key")
+        case .counterOverflow(let key):
+            self.init(.badRequest, "counter \(key.quoted) would leave the range of a signed 64-bit number")
+        case .storeFull:
+            self.init(.unavailable, "the store holds as many entries as it may: delete some keys")
+        case .notReady:
+            self.init(.unavailable, "the node is starting or leaving and takes no writes now")
+        }
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the way of a kernel event to everybody who wants to know: the journal, `gossipctl events`, watches.
+
+import AdminModel
+import AdminServer
+import ClusterTypes
+import Logging
+import NodeKernel
+import StoreCore
+import Synchronization
+import SystemdSupport
+
+/// Takes each kernel event once and publishes it. Called on the kernel's event loop; never waits.
+final class EventHub: Sendable {
+    /// Everything that happens to members and to the node, for `gossipctl events`.
+    let events: EventLog<ClusterEvent>
+    /// Every visible change of the store, for `gossipctl kv watch`.
+    let watches: EventLog<WatchEvent>
+    private let narrator: Mutex<EventNarrator>
+    private let logger: Logger
+
+    /// `epoch` keeps the cursors of an earlier process from meaning something else in this one.
+    init(epoch: UInt32, selfID: NodeID, name: String, address: Address, logger: Logger) {
+        events = EventLog(epoch: Hex.string(epoch))
+        watches = EventLog(epoch: Hex.string(epoch))
+        narrator = Mutex(EventNarrator(selfID: selfID, name: name, address: address))
+        self.logger = logger
+    }
+
+    func handle(_ event: KernelEvent, clock: Clock) {
+        switch event {
+        case .keyChanged(let change):
+            publish(change)
+        case .synchronised(let summary) where summary.rowsReceived + summary.rowsSent < 100:
+            // A handful of rows is everyday repair: for those who look closely.
+            let told = tell(event)
+            logger.debug("\(told.message)", metadata: metadata(told))
+        case .member, .joinSucceeded, .joinFailed, .typeConflict, .quarantined, .synchronised, .awarenessChanged,
+            .identityInUse, .packetIgnored, .leaving:
+            let told = tell(event)
+            logger.event(told.kind, "\(told.message)", metadata: metadata(told))
+            events.append { cursor in
+                ClusterEvent(
+                    cursor: cursor, time: Timestamp(clock.wall), event: told.kind.rawValue, member: told.member,
+                    reason: told.reason, message: told.message, evidence: told.evidence)
+            }
+        }
+    }
+
+    /// The identity of an author, with the name it has now.
+    func identity(_ id: NodeID) -> MemberIdentity { narrator.withLock { $0.identity(id) } }
+
+    /// A membership event in the words of the outside, for `member explain`.
+    func tell(_ event: SWIMEvent) -> Narration { narrator.withLock { $0.tell(event) } }
+
+    private func tell(_ event: KernelEvent) -> Narration {
+        switch event {
+        case .member(let member):
+            return narrator.withLock { narrator in
+                narrator.note(member)
+                return narrator.tell(member)
+            }
+        case .joinSucceeded(let seed, let address, let members):
+            let place = seed == address.description ? seed : "\(seed) (\(address))"
+            return Narration(
+                kind: .joinSucceeded, message: "joined through \(place): \(members) members are active")
+        case .joinFailed(let seed, let reason, let attempts):
+            let times = attempts == 1 ? "" : " (\(attempts) attempts so far)"
+            return Narration(
+                kind: .joinFailed, message: "cannot join through \(seed): \(reason.sentence)\(times)",
+                reason: reason.word)
+        case .typeConflict(let key, let kept, let aside):
+            return Narration(
+                kind: .typeConflict,
+                message: "key \(key) was created as a \(kept.word) and as a \(aside.word) at once: the \(kept.word) "
+                    + "is kept, the \(aside.word) is set aside",
+                reason: "concurrent_creation")
+        case .quarantined(let key, let author, let ahead):
+            return Narration(
+                kind: .quarantine,
+                message: "a change of \(key) by \(identity(author.node).name) is \(ahead) in the future and was not "
+                    + "applied: check that host's clock",
+                member: identity(author.node), reason: "clock_ahead")
+        case .synchronised(let summary):
+            return Narration(
+                kind: .syncCompleted,
+                message: "synchronised with \(identity(summary.peer).name) in \(summary.took): "
+                    + "\(summary.rowsReceived) rows received, \(summary.rowsSent) sent",
+                member: identity(summary.peer))
+        case .awarenessChanged(let from, let to):
+            return Narration(
+                kind: .awarenessChanged,
+                message: to > from
+                    ? "this node doubts itself: health score \(from) -> \(to)"
+                    : "this node trusts itself more: health score \(from) -> \(to)",
+                reason: to > from ? "degraded" : "recovered")
+        case .identityInUse(let address):
+            return Narration(
+                kind: .identityInUse,
+                message: "another process at \(address) uses this node's id: was its disk cloned? Stop it and give "
+                    + "it an empty data directory",
+                reason: "cloned_identity")
+        case .packetIgnored(let reason, let address):
+            return Narration(
+                kind: .packetRejected, message: "packets from \(address) are ignored: \(reason.sentence)",
+                reason: reason.word)
+        case .leaving:
+            return Narration(kind: .leaving, message: "leaving the cluster")
+        case .keyChanged(let change):
+            return Narration(kind: .syncCompleted, message: "key \(change.key) changed")
+        }
+    }
+
+    private func metadata(_ told: Narration) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [:]
+        if let member = told.member {
+            metadata["member"] = "\(member.name)"
+            metadata["member_id"] = "\(member.id)"
+            if let address = member.address { metadata["address"] = "\(address)" }
+        }
+        if let reason = told.reason { metadata["reason"] = "\(reason)" }
+        return metadata
+    }
+
+    private func publish(_ change: Change) {
+        guard let key = try? ConfigurationKey(change.key) else { return }
+        let time = Timestamp(change.stamp.wall)
+        let version = change.version.description
+        let author = identity(change.author.node)
+        var cost = 256 + change.key.utf8.count
+        if case .put(let value) = change.kind { cost += value.count }
+        watches.append(cost: cost) { cursor in
+            switch change.kind {
+            case .put(let value):
+                .put(cursor: cursor, time: time, key: key, value: value, version: version, author: author)
+            case .delete, .typeConflict:
+                .delete(
+                    cursor: cursor, time: time, key: key, type: change.type.document, version: version,
+                    author: author)
+            case .add(let element):
+                .element(
+                    element, added: true, cursor: cursor, time: time, key: key, version: version, author: author)
+            case .remove(let element):
+                .element(
+                    element, added: false, cursor: cursor, time: time, key: key, version: version, author: author)
+            case .increment(let value, _):
+                .increment(cursor: cursor, time: time, key: key, value: value, version: version, author: author)
+            }
+        }
+    }
+}

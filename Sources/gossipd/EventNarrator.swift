@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the sentences of membership events: what the journal, `gossipctl events` and `member explain` say.
+
+import AdminModel
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import SystemdSupport
+
+/// One event in the words of the outside: a kind, a sentence, and its evidence.
+struct Narration: Sendable {
+    var kind: EventKind
+    var message: String
+    var member: MemberIdentity?
+    var reason: String?
+    var evidence: AdminModel.Evidence?
+}
+
+/// Tells membership events. It keeps the names of the members it has heard of, so that a sentence names hosts.
+struct EventNarrator: Sendable {
+    private let selfID: NodeID
+    private var names: [NodeID: MemberIdentity] = [:]
+
+    init(selfID: NodeID, name: String, address: Address) {
+        self.selfID = selfID
+        names[selfID] = MemberIdentity(id: selfID.description, name: name, address: address.description)
+    }
+
+    /// The identity of a node as last heard; the beginning of its id stands in for a name that is not known.
+    func identity(_ id: NodeID) -> MemberIdentity {
+        names[id] ?? MemberIdentity(id: id.description, name: id.short)
+    }
+
+    mutating func note(_ event: MemberEvent) {
+        if case .reaped = event.kind {
+            names[event.id] = nil
+        } else {
+            names[event.id] = MemberIdentity(
+                id: event.id.description, name: event.info.name, address: event.info.address.description)
+        }
+    }
+
+    func tell(_ event: MemberEvent) -> Narration {
+        let member = MemberIdentity(
+            id: event.id.description, name: event.info.name, address: event.info.address.description)
+        var narration = Narration(kind: .memberJoined, message: "", member: member)
+        var evidence = AdminModel.Evidence(incarnation: event.incarnation)
+        switch event.kind {
+        case .joined:
+            narration.message = "member \(member.name) joined at \(event.info.address)"
+        case .alive(let previously, let after):
+            narration.kind = .memberAlive
+            narration.reason = previously == .suspect || previously == .failed ? "refuted" : "returned"
+            narration.message = "member \(member.name) is alive again after \(after) \(Self.word(previously))"
+            evidence.afterMilliseconds = after.milliseconds
+        case .updated(let former):
+            narration.kind = .memberUpdated
+            narration.message = "member \(member.name) changed \(Self.changes(from: former, to: event.info))"
+        case .suspected(let found):
+            narration.kind = .memberSuspected
+            narration.reason = Self.reason(found)
+            narration.message = "member \(member.name) suspected: \(sentence(found))"
+            evidence = document(found, incarnation: event.incarnation)
+        case .failed(let found, let after):
+            narration.kind = .memberFailed
+            narration.reason = Self.reason(found)
+            narration.message = "member \(member.name) failed: \(sentence(found)) after \(after)"
+            evidence = document(found, incarnation: event.incarnation)
+            evidence.afterMilliseconds = after.milliseconds
+        case .left:
+            narration.kind = .memberLeft
+            narration.message = "member \(member.name) left"
+        case .forgotten(let by):
+            narration.kind = .memberForgotten
+            narration.message = "member \(member.name) forgotten by an operator on \(identity(by).name)"
+            evidence.reportedBy = identity(by)
+        case .reaped:
+            narration.kind = .memberReaped
+            narration.message = "member \(member.name) dropped from the table: gone for longer than it is kept"
+        case .nameConflict(let other):
+            narration.kind = .memberNameConflict
+            narration.reason = "same_name"
+            narration.message =
+                "name \(member.name) is used by two members: \(event.id.short) at \(event.info.address) and "
+                + "\(other.short)\(identity(other).address.map { " at \($0)" } ?? "")"
+            evidence.details = ["other": other.description]
+        case .refuted(let accuser, let incarnation):
+            narration.kind = .selfRefuted
+            narration.reason = "refuted"
+            narration.message =
+                "\(identity(accuser).name) thought this node was gone: refuted with incarnation \(incarnation)"
+            evidence.reportedBy = identity(accuser)
+            evidence.incarnation = incarnation
+        }
+        narration.evidence = evidence
+        return narration
+    }
+
+    /// `no ack from 3 probes over udp and stream since 12:00:01, confirmed by db-1, web-2`
+    private func sentence(_ evidence: SWIMCore.Evidence) -> String {
+        let since = Timestamp(evidence.since.wall).clock
+        var text: String
+        if evidence.probes > 0 {
+            let paths = evidence.pathsFailed.map(Self.word)
+            let probes = evidence.probes == 1 ? "1 probe" : "\(evidence.probes) probes"
+            text = "no ack from \(probes) over \(Self.join(paths)) since \(since)"
+            if evidence.streamRefused { text += ", its port refuses connections" }
+            if evidence.accuser != selfID { text += ", first reported by \(identity(evidence.accuser).name)" }
+        } else {
+            text = "reported by \(identity(evidence.accuser).name) at \(since)"
+        }
+        // This node's own probes are told above.
+        let others = evidence.confirmedBy.filter { $0 != selfID }
+        if !others.isEmpty {
+            text += ", confirmed by " + others.map { identity($0).name }.joined(separator: ", ")
+        }
+        return text
+    }
+
+    private func document(_ evidence: SWIMCore.Evidence, incarnation: UInt64) -> AdminModel.Evidence {
+        AdminModel.Evidence(
+            reportedBy: identity(evidence.accuser),
+            pathsFailed: evidence.pathsFailed.isEmpty ? nil : evidence.pathsFailed.map(Self.word),
+            probes: evidence.probes > 0 ? evidence.probes : nil,
+            confirmedBy: evidence.confirmedBy.isEmpty ? nil : evidence.confirmedBy.map(identity),
+            silentSince: Timestamp(evidence.since.wall), refused: evidence.streamRefused ? true : nil,
+            incarnation: incarnation)
+    }
+
+    private static func reason(_ evidence: SWIMCore.Evidence) -> String {
+        if evidence.streamRefused { return "refused" }
+        return evidence.probes > 0 ? "no_ack" : "reported"
+    }
+
+    private static func changes(from old: MemberInfo, to new: MemberInfo) -> String {
+        var parts: [String] = []
+        if old.name != new.name { parts.append("its name from \(old.name)") }
+        if old.address != new.address { parts.append("its address from \(old.address) to \(new.address)") }
+        if old.tags != new.tags {
+            let tags = new.tags.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+            parts.append(tags.isEmpty ? "its tags to none" : "its tags to \(tags)")
+        }
+        if old.protocolVersion != new.protocolVersion { parts.append("its protocol to \(new.protocolVersion)") }
+        return parts.joined(separator: ", ")
+    }
+
+    static func word(_ state: SWIMCore.MemberState) -> String {
+        switch state {
+        case .alive: "alive"
+        case .suspect: "suspect"
+        case .failed: "failed"
+        case .left: "left"
+        case .forgotten: "forgotten"
+        }
+    }
+
+    private static func word(_ path: ProbePath) -> String {
+        switch path {
+        case .udp: "udp"
+        case .relay: "relays"
+        case .stream: "stream"
+        }
+    }
+
+    /// `a`, `a and b`, `a, b and c`
+    private static func join(_ words: [String]) -> String {
+        guard let last = words.last, words.count > 1 else { return words.joined() }
+        return words.dropLast().joined(separator: ", ") + " and " + last
+    }
+}
+
+extension Timestamp {
+    init(_ wall: WallTime) {
+        self.init(milliseconds: Int64(clamping: wall.milliseconds))
+    }
+}

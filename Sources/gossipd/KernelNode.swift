@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the translation between the admin API and the kernel: membership.
+
+import AdminModel
+import AdminServer
+import ClusterTypes
+import NodeKernel
+import StoreCore
+import SWIMCore
+import SystemdSupport
+
+/// The node as the admin API sees it, over the kernel.
+struct KernelNode: NodeHandle {
+    let perform: @Sendable (Command) async -> Reply
+    let hub: EventHub
+    let cluster: String
+    let startedAt: ContinuousClock.Instant
+    let leaveTimeout: Interval
+    /// Sentences about what an operator should look at.
+    let warnings: [String]
+    let samples: @Sendable () async -> [MetricSample]
+
+    func status() async throws(AdminFailure) -> StatusDocument {
+        guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }
+        let uptime = startedAt.duration(to: .now)
+        return StatusDocument(
+            node: MemberIdentity(
+                id: view.id.description, name: view.info.name, address: view.info.address.description),
+            cluster: cluster,
+            uptimeSeconds: Double(uptime.components.seconds) + Double(uptime.components.attoseconds) / 1e18,
+            members: StatusDocument.MemberCounts(
+                alive: view.alive, suspect: view.suspect, failed: view.failed, left: view.left),
+            store: StatusDocument.Store(root: view.root.description, keys: view.keys, bytes: view.bytes),
+            localHealth: view.awareness, warnings: warnings)
+    }
+
+    func members(_ filter: MemberFilter) async throws(AdminFailure) -> MembersDocument {
+        MembersDocument(members: try await views().map(Self.document).filter(filter.accepts))
+    }
+
+    func explain(_ member: String) async throws(AdminFailure) -> AdminModel.MemberExplanation {
+        let id = try await resolve(member)
+        guard case .explanation(let explanation) = try await ask(.explain(id.id)) else { throw .unexpectedReply }
+        let timeline = explanation.timeline.map { entry in
+            let told = hub.tell(entry.event)
+            return ClusterEvent(
+                cursor: "", time: Timestamp(entry.at.wall), event: told.kind.rawValue, member: told.member,
+                reason: told.reason, message: told.message, evidence: told.evidence)
+        }
+        let document = Self.document(explanation.view)
+        let summary =
+            timeline.last { $0.event != EventKind.memberUpdated.rawValue }?.message
+            ?? (document.isSelf
+                ? "this is the node that answers"
+                : "\(document.name) has been \(document.state.rawValue) since \(document.since)")
+        return AdminModel.MemberExplanation(member: document, summary: summary, timeline: timeline)
+    }
+
+    func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
+        guard case .joined(let report) = try await ask(.join(addresses)) else { throw .unexpectedReply }
+        let members = try await views()
+        let attempts = addresses.map { address in
+            let failure = report.failed.first { $0.seed == address }
+            let member = members.first { $0.member.info.address.description == address }
+            return JoinResult.Attempt(
+                address: address, member: failure == nil ? member.map { Self.document($0).identity } : nil,
+                error: failure?.reason.sentence)
+        }
+        if attempts.allSatisfy({ $0.error != nil }) {
+            let reasons = attempts.map { "\($0.address): \($0.error ?? "")" }.joined(separator: "; ")
+            throw AdminFailure(.unavailable, "none of the addresses answered: \(reasons)")
+        }
+        let active = members.count { $0.member.state.isActive }
+        return JoinResult(attempts: attempts, membersTotal: active)
+    }
+
+    func leave() async throws(AdminFailure) -> LeaveResult {
+        guard case .left(let outcome) = try await ask(.leave(deadline: leaveTimeout)) else { throw .unexpectedReply }
+        return LeaveResult(acknowledgedBy: outcome.acknowledged, peersTotal: outcome.asked)
+    }
+
+    func forget(_ member: String) async throws(AdminFailure) -> ForgetResult {
+        let identity = try await resolve(member)
+        _ = try await ask(.forget(identity.id))
+        return ForgetResult(member: identity)
+    }
+
+    func setTags(_ tags: [String: String]) async throws(AdminFailure) -> TagsDocument {
+        try await changeTags(set: tags.sorted { $0.key < $1.key }.map { Tag(name: $0.key, value: $0.value) })
+    }
+
+    func unsetTags(_ names: [String]) async throws(AdminFailure) -> TagsDocument {
+        try await changeTags(unset: names)
+    }
+
+    func ping(_ member: String) async throws(AdminFailure) -> PingResult {
+        let identity = try await resolve(member)
+        guard case .pinged(_, let roundTrip) = try await ask(.ping(identity.id)) else { throw .unexpectedReply }
+        return PingResult(member: identity, rttMilliseconds: roundTrip.milliseconds)
+    }
+
+    func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
+        try hub.events.subscribe(since: cursor, follow: follow)
+    }
+
+    func metrics() async throws(AdminFailure) -> [MetricSample] { await samples() }
+
+    /// Asks the kernel; its failures become those of the API.
+    func ask(_ command: Command) async throws(AdminFailure) -> Reply {
+        let reply = await perform(command)
+        if case .failure(let failure) = reply { throw AdminFailure(failure) }
+        return reply
+    }
+
+    private func views() async throws(AdminFailure) -> [MemberView] {
+        guard case .members(let views) = try await ask(.members) else { throw .unexpectedReply }
+        return views.sorted {
+            ($0.member.info.name, $0.member.id.description) < ($1.member.info.name, $1.member.id.description)
+        }
+    }
+
+    /// The member that an operator means: among equal names the one that is active.
+    private func resolve(_ text: String) async throws(AdminFailure) -> MemberIdentity {
+        let views = try await views()
+        let named = views.filter { $0.member.info.name == text && $0.member.state.isActive }
+        if named.count == 1 { return Self.document(named[0]).identity }
+        return try MemberReference.resolve(text, among: views.map { Self.document($0).identity })
+    }
+
+    private func changeTags(set: [Tag] = [], unset: [String] = []) async throws(AdminFailure) -> TagsDocument {
+        guard case .tags(let tags) = try await ask(.changeTags(set: set, unset: unset)) else {
+            throw .unexpectedReply
+        }
+        return TagsDocument(tags: Dictionary(tags.map { ($0.name, $0.value) }) { $1 })
+    }
+
+    private static func document(_ view: MemberView) -> MemberDocument {
+        let member = view.member
+        let since = Timestamp(member.since.wall)
+        return MemberDocument(
+            id: member.id.description, name: member.info.name, address: member.info.address.description,
+            state: AdminModel.MemberState(rawValue: EventNarrator.word(member.state)) ?? .unknown,
+            incarnation: member.incarnation,
+            tags: Dictionary(member.info.tags.map { ($0.name, $0.value) }) { $1 },
+            rttMilliseconds: member.roundTrip.map { ($0.smoothed.milliseconds * 1_000).rounded() / 1_000 },
+            since: since, isSelf: view.isSelf, protocolVersion: Int(member.info.protocolVersion),
+            nameConflict: view.hasNameConflict, suspectedSince: member.state == .suspect ? since : nil)
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the stable words and the sentences for the kernel's reasons.
+
+import AdminModel
+import NodeKernel
+import StoreCore
+import SWIMCore
+
+typealias SWIMEvent = SWIMCore.MemberEvent
+
+extension JoinFailure {
+    /// For `reason` in events and metrics.
+    var word: String {
+        switch self {
+        case .unresolved: "unresolved"
+        case .refused: "refused"
+        case .timedOut: "timed_out"
+        case .unreachable: "unreachable"
+        case .brokenOff: "broken_off"
+        case .otherCluster: "other_cluster"
+        }
+    }
+
+    var sentence: String {
+        switch self {
+        case .unresolved: "the name does not resolve"
+        case .refused: "nothing listens there; is gossipd running on that host?"
+        case .timedOut: "no answer in time; is the port open in the firewall, for TCP and UDP?"
+        case .unreachable: "there is no route to it"
+        case .brokenOff: "it broke the connection off"
+        case .otherCluster: "it belongs to another cluster; compare `cluster` in both configurations"
+        }
+    }
+}
+
+extension IgnoredPacket {
+    var word: String {
+        switch self {
+        case .otherCluster: "other_cluster"
+        case .wrongTarget: "wrong_target"
+        case .unexpected: "unexpected"
+        case .outOfBounds: "out_of_bounds"
+        }
+    }
+
+    var sentence: String {
+        switch self {
+        case .otherCluster: "they belong to another cluster"
+        case .wrongTarget: "they are meant for another node"
+        case .unexpected: "they make no sense here"
+        case .outOfBounds: "they break a bound"
+        }
+    }
+}
+
+extension StoreCore.KeyType {
+    var word: String { document.rawValue }
+
+    var document: AdminModel.KeyType {
+        switch self {
+        case .register: .register
+        case .set: .set
+        case .counter: .counter
+        }
+    }
+}
