@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the kernel while it runs: feeds it inputs one at a time and carries out its actions in order.
+
+import ClusterTypes
+import Glibc
+import NIOCore
+import NodeKernel
+
+/// The part of a driver that lives on the event loop; nothing here is touched from elsewhere.
+///
+/// Inputs that arise while actions are carried out (a failed send, a refused stream) are queued and handled after
+/// them, never nested: the kernel sees one input at a time and its actions happen in the order it gave them.
+final class DriverCore {
+    private var kernel: NodeKernel
+    private var generator: SeededGenerator
+    private let loop: any EventLoop
+    private let host: any KernelHost
+    private let counters: CounterBox
+    private let progress: DriverProgress
+    private let configuration: TransportConfiguration
+    /// Set right after `init`; both need `self` to deliver to.
+    private(set) var datagrams: DatagramSocket?
+    private(set) var streams: StreamTable?
+    private var resolver: SeedResolver?
+
+    private var inputs: [Input] = []
+    private var isDraining = false
+    private var actions: [Action] = []
+    private var replies: [CommandID: (Reply) -> Void] = [:]
+    private var nextCommand: UInt64 = 1
+    private var isStarted = false
+    private(set) var isStopped = false
+
+    init(
+        kernel: NodeKernel, address: Address, configuration: TransportConfiguration, host: any KernelHost,
+        loop: any EventLoop, counters: CounterBox, progress: DriverProgress
+    ) {
+        self.kernel = kernel
+        self.configuration = configuration
+        self.host = host
+        self.loop = loop
+        self.counters = counters
+        self.progress = progress
+        // The only use of the system's generator: everything the kernel decides by chance follows from this seed.
+        var system = SystemRandomNumberGenerator()
+        generator = SeededGenerator(seed: system.next())
+        let cluster = kernel.configuration.cluster
+        datagrams = DatagramSocket(
+            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters
+        ) { [weak self] in self?.feed($0) }
+        streams = StreamTable(
+            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters
+        ) { [weak self] in self?.feed($0) }
+        resolver = SeedResolver(
+            family: SocketFamily(boundTo: address), timeout: configuration.resolutionTimeout,
+            pendingMax: configuration.resolutionsMax, loop: loop, counters: counters
+        ) { [weak self] seed, addresses in self?.feed(.resolved(seed: seed, addresses)) }
+    }
+
+    /// Takes the sockets over and starts the kernel.
+    func start(stream: CInt, datagram: CInt) -> EventLoopFuture<Void> {
+        guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
+        return datagrams.start(datagram).and(streams.start(stream)).assumeIsolated()
+            .map { _ in
+                if self.isStopped { return }
+                self.isStarted = true
+                self.feed(.start)
+            }
+            .nonisolated()
+    }
+
+    /// Closes the sockets and answers what waits; afterwards the kernel gets no input.
+    func stop() -> EventLoopFuture<Void> {
+        if isStopped { return loop.makeSucceededVoidFuture() }
+        isStopped = true
+        inputs.removeAll()
+        let waiting = replies.sorted { $0.key < $1.key }
+        replies.removeAll()
+        for (_, answer) in waiting { answer(.failure(.leaving)) }
+        resolver?.stop()
+        guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
+        return streams.stop().and(datagrams.stop()).map { _ in }
+    }
+
+    /// Hands a command to the kernel; `answer` is called exactly once.
+    func perform(_ command: Command, _ answer: @escaping (Reply) -> Void) {
+        if isStopped { return answer(.failure(.leaving)) }
+        guard replies.count < configuration.commandsMax else {
+            counters.update { $0.commandsRefused += 1 }
+            return answer(.failure(.invalid("\(replies.count) requests are waiting for an answer: try again later")))
+        }
+        let id = CommandID(rawValue: nextCommand)
+        nextCommand += 1
+        replies[id] = answer
+        feed(.command(id, command))
+    }
+
+    /// Hands one input to the kernel, now or after those that wait.
+    func feed(_ input: Input) {
+        guard !isStopped else { return }
+        inputs.append(input)
+        if !isDraining { drain() }
+    }
+
+    /// Inputs that one turn handles before sockets and other tasks of the loop get theirs.
+    private static let inputsPerTurnMax = 1_024
+
+    private func drain() {
+        isDraining = true
+        defer { isDraining = false }
+        // Actions of one input rarely cause more than a few further inputs, so a plain array will do.
+        var next = 0
+        while next < inputs.count, !isStopped {
+            if next == Self.inputsPerTurnMax {
+                inputs.removeFirst(next)
+                let core = NIOLoopBound(self, eventLoop: loop)
+                return loop.execute { if !core.value.inputs.isEmpty { core.value.drain() } }
+            }
+            let input = inputs[next]
+            next += 1
+            handle(input)
+        }
+        inputs.removeAll(keepingCapacity: inputs.capacity <= 256)
+    }
+
+    private func handle(_ input: Input) {
+        let clock = Self.clock()
+        kernel.handle(input, clock: clock, using: &generator, into: &actions)
+        // Taken out while they are carried out, so that the array has one owner and keeps its room.
+        var batch: [Action] = []
+        swap(&batch, &actions)
+        for action in batch {
+            carryOut(action, clock)
+            if isStopped { return }
+        }
+        streams?.flush()
+        batch.removeAll(keepingCapacity: batch.capacity <= 1_024)
+        swap(&batch, &actions)
+    }
+
+    private func carryOut(_ action: Action, _ clock: Clock) {
+        switch action {
+        case .send(let packet, let target):
+            datagrams?.send(packet, to: target)
+        case .openStream(let id, let target, let timeout):
+            streams?.open(id, to: target, timeout: timeout)
+        case .writeStream(let id, let packet):
+            streams?.write(id, packet)
+        case .closeStream(let id):
+            streams?.close(id)
+        case .setTimer(let token, let at):
+            setTimer(token, at)
+        case .persist(let token, let records):
+            persist(token, records)
+        case .resolve(let seed):
+            resolver?.resolve(seed)
+        case .reply(let id, let reply):
+            replies.removeValue(forKey: id)?(reply)
+        case .event(let event):
+            host.report(event, clock: clock)
+        case .stopped(let outcome):
+            host.left(outcome)
+        }
+    }
+
+    private func setTimer(_ token: TimerToken, _ at: Instant) {
+        // A time before the origin of the clock is over as much as any other.
+        let deadline = NIODeadline.uptimeNanoseconds(UInt64(max(at.nanoseconds, 0)))
+        loop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.fired(token, at) }
+    }
+
+    private func fired(_ token: TimerToken, _ at: Instant) {
+        guard !isStopped else { return }
+        let lag = max(Self.monotonic() - at, .zero)
+        progress.turned(lag: lag)
+        counters.update { $0.loopLagMax = max($0.loopLagMax, lag) }
+        feed(.timer(token))
+    }
+
+    private func persist(_ token: PersistToken, _ records: [DurableRecord]) {
+        let core = NIOLoopBound(self, eventLoop: loop)
+        let loop = loop
+        host.persist(records) {
+            // Always by way of the loop's queue, so that an answer at once is not handled within the action.
+            loop.execute { core.value.feed(.persisted(token)) }
+        }
+    }
+
+    private static func monotonic() -> Instant {
+        Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
+    }
+
+    /// Both clocks; NIODeadline counts CLOCK_MONOTONIC, as the timers do.
+    static func clock() -> Clock {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let milliseconds = max(0, Int64(now.tv_sec)) * 1_000 + Int64(now.tv_nsec) / 1_000_000
+        return Clock(now: monotonic(), wall: WallTime(milliseconds: UInt64(milliseconds)))
+    }
+}

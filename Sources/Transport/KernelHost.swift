@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what a driver needs from the daemon around it.
+
+import ClusterTypes
+import NodeKernel
+
+/// The daemon's side of a driver. All calls come on the event loop, in order, and must not block.
+package protocol KernelHost: Sendable {
+    /// Make the records durable, in order and atomically, then call `completed` once, from any thread. If storage
+    /// fails, do not call it: the node must not go on.
+    func persist(_ records: [DurableRecord], completed: @escaping @Sendable () -> Void)
+    /// Something happened; `clock` is when.
+    func report(_ event: KernelEvent, clock: Clock)
+    /// The node has left the cluster: nothing more will be sent.
+    func left(_ outcome: LeaveOutcome)
+}

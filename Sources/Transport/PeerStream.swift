@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns one connection to a peer: its phases, framing, deadlines and write bound.
+
+import ClusterTypes
+import NIOCore
+import NodeKernel
+import WireProtocol
+
+/// One TCP connection, as a handler of its channel. Everything happens on the channel's event loop.
+///
+///     connecting --> open --> finishing --> ended         finishing: the kernel has closed it; what was written is
+///          \___________\________________/                 flushed, our end is shut, the peer's end is awaited
+///
+/// The kernel is told of the end exactly once, unless it closed the stream itself.
+final class PeerStream: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    enum Direction: Sendable {
+        case inbound
+        case outbound
+    }
+
+    private enum Phase {
+        case connecting
+        case open
+        case finishing
+        case ended
+    }
+
+    let id: StreamID
+    let direction: Direction
+    private let table: StreamTable
+    private var phase = Phase.connecting
+    private var channel: (any Channel)?
+    /// The kernel knows of the stream: it asked for it, or it was told `streamAccepted`.
+    private var isKnown: Bool
+
+    private var received = ByteBuffer()
+    private var lastProgress: NIODeadline
+    private var frameBegan: NIODeadline?
+    private var bufferedBytes = 0
+    private var hasUnflushed = false
+    private var isOutputShut = false
+    private var isInputShut = false
+    private var failure: (any Error)?
+    private var check: Scheduled<Void>?
+
+    init(id: StreamID, direction: Direction, table: StreamTable) {
+        self.id = id
+        self.direction = direction
+        self.table = table
+        isKnown = direction == .outbound
+        lastProgress = .now()
+    }
+
+    // MARK: What the kernel asks
+
+    func write(_ packet: Packet) {
+        guard phase == .open, let channel else { return }
+        let size = PacketCodec.size(of: packet)
+        let total = StreamFrame.lengthBytes + size
+        if bufferedBytes + total > table.configuration.streamBufferBytesMax {
+            table.counters.update { $0.streamsEndedAtLimit += 1 }
+            return end(.localLimit)
+        }
+        var frame = channel.allocator.buffer(capacity: total)
+        guard frame.writeFrame(packet, size: size) else {
+            // A gap in the stream would confuse the peer more than its end.
+            table.counters.update { $0.encodeFailures += 1 }
+            return end(.localLimit)
+        }
+        bufferedBytes += total
+        hasUnflushed = true
+        table.needsFlush(self)
+        table.counters.update { $0.framesSent += 1 }
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { result in
+            self.wrote(total, result)
+        }
+        channel.write(frame, promise: written)
+    }
+
+    /// Writes what waits to the socket; called once after each input's actions.
+    func flush() {
+        guard hasUnflushed else { return }
+        hasUnflushed = false
+        channel?.flush()
+    }
+
+    /// The kernel is done with the stream.
+    func close() {
+        switch phase {
+        case .connecting:
+            // The connection is closed when it comes about.
+            phase = .finishing
+        case .open:
+            phase = .finishing
+            lastProgress = .now()
+            flush()
+            if bufferedBytes == 0 { shutOutput() } else { scheduleCheck() }
+        case .finishing, .ended:
+            break
+        }
+    }
+
+    /// Ends the stream now; the kernel is told unless it knows.
+    func end(_ reason: StreamEnd) {
+        let tells = (phase == .connecting || phase == .open) && isKnown
+        let wasEnded = phase == .ended
+        phase = .ended
+        check?.cancel()
+        check = nil
+        received = ByteBuffer()
+        if let channel { channel.close(mode: .all, promise: nil) }
+        if wasEnded { return }
+        table.remove(self)
+        if tells { table.deliver(.streamClosed(id, reason)) }
+    }
+
+    /// The connection did not come about.
+    func connectFailed(_ error: any Error) {
+        if phase != .ended { table.counters.update { $0.streamConnectFailures += 1 } }
+        end(StreamEnd(error))
+    }
+
+    // MARK: What the channel tells
+
+    func channelActive(context: ChannelHandlerContext) {
+        channel = context.channel
+        lastProgress = .now()
+        switch phase {
+        case .connecting:
+            guard let remote = context.remoteAddress.flatMap({ Address($0) }) else { return end(.reset) }
+            phase = .open
+            scheduleCheck()
+            switch direction {
+            case .outbound:
+                table.counters.update { $0.streamsOpened += 1 }
+                table.deliver(.streamOpened(id))
+            case .inbound:
+                isKnown = true
+                table.counters.update { $0.streamsAccepted += 1 }
+                table.deliver(.streamAccepted(id, from: remote))
+            }
+        case .finishing:
+            shutOutput()
+        case .open, .ended:
+            context.close(promise: nil)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase == .open else { return }
+        var bytes = unwrapInboundIn(data)
+        lastProgress = .now()
+        table.counters.update { $0.streamBytesReceived += UInt64(bytes.readableBytes) }
+        if received.readableBytes == 0 {
+            received = bytes
+        } else {
+            received.writeBuffer(&bytes)
+        }
+        takeFrames()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { inputClosed() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        failure = error
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        channel = nil
+        end(failure.map { StreamEnd($0) } ?? .reset)
+    }
+
+    // MARK: Within
+
+    private func takeFrames() {
+        while phase == .open, received.readableBytes > 0 {
+            let outcome = received.readFrame()
+            switch outcome {
+            case .success(nil):
+                if frameBegan == nil {
+                    frameBegan = .now()
+                    // A whole frame is coming: make room for it once, not read by read.
+                    received.discardReadBytes()
+                }
+                return
+            case .success(let decoded?):
+                frameBegan = nil
+                let isForeign = decoded.packet.cluster != table.cluster
+                let skipped = decoded.skipped.unknownKinds + decoded.skipped.unknownValues
+                table.counters.update {
+                    $0.framesReceived += 1
+                    if isForeign { $0.otherClusterPackets += 1 }
+                    $0.messagesSkipped += UInt64(skipped)
+                }
+                table.deliver(.streamPacket(id, decoded.packet))
+            case .failure(let failure):
+                table.counters.update { $0.count(failure) }
+                return end(.invalid)
+            }
+        }
+        frameBegan = nil
+    }
+
+    private func inputClosed() {
+        isInputShut = true
+        switch phase {
+        case .open:
+            // Frames that the peer has begun and not finished are lost: it broke off.
+            let reason: StreamEnd = received.readableBytes == 0 ? .finished : .reset
+            phase = .finishing
+            table.deliver(.streamClosed(id, reason))
+            flush()
+            if bufferedBytes == 0 { end(reason) } else { scheduleCheck() }
+        case .finishing:
+            if bufferedBytes == 0 { end(.finished) }
+        case .connecting, .ended:
+            break
+        }
+    }
+
+    private func wrote(_ bytes: Int, _ result: Result<Void, any Error>) {
+        bufferedBytes -= bytes
+        switch result {
+        case .success:
+            lastProgress = .now()
+            table.counters.update { $0.streamBytesSent += UInt64(bytes) }
+        case .failure(let error):
+            // The channel closes itself; its end tells the kernel.
+            if failure == nil { failure = error }
+            return
+        }
+        if phase == .finishing, bufferedBytes == 0 { shutOutput() }
+    }
+
+    /// Everything is written: end our side, and wait for the peer's a little. Closing at once would reset the
+    /// connection if the peer has sent something we did not read, and the reset may overtake what we wrote last.
+    private func shutOutput() {
+        guard let channel, !isOutputShut else { return }
+        isOutputShut = true
+        if isInputShut { return end(.finished) }
+        lastProgress = .now()
+        channel.close(mode: .output, promise: nil)
+        scheduleCheck()
+    }
+
+    private func scheduleCheck() {
+        check?.cancel()
+        check = nil
+        guard let channel, phase != .ended else { return }
+        let loop = channel.eventLoop
+        check = loop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.deadlinePassed() }
+    }
+
+    private var deadline: NIODeadline {
+        let configuration = table.configuration
+        if phase == .finishing, isOutputShut { return lastProgress + TimeAmount(configuration.lingerTimeout) }
+        let idle = lastProgress + TimeAmount(configuration.streamIdleTimeout)
+        guard phase == .open, let frameBegan else { return idle }
+        return min(idle, frameBegan + TimeAmount(configuration.frameTimeout))
+    }
+
+    private func deadlinePassed() {
+        guard phase != .ended else { return }
+        if NIODeadline.now() < deadline { return scheduleCheck() }
+        if phase == .open || !isOutputShut { table.counters.update { $0.streamsTimedOut += 1 } }
+        end(.timedOut)
+    }
+}
+
+extension TimeAmount {
+    init(_ interval: Interval) { self = .nanoseconds(interval.nanoseconds) }
+}
+
+extension ByteBuffer {
+    /// Appends length and packet; false, with nothing appended, when the packet breaks a bound.
+    mutating func writeFrame(_ packet: Packet, size: Int) -> Bool {
+        guard size <= Bounds.frameBytesMax, let length = UInt32(exactly: size) else { return false }
+        let before = writerIndex
+        writeInteger(length)
+        var isGood = false
+        writeWithUnsafeMutableBytes(minimumWritableBytes: size) { raw in
+            let target = UnsafeMutableRawBufferPointer(rebasing: raw[..<size])
+            let outcome = Result { () throws(EncodeFailure) in try PacketCodec.encode(packet, into: target) }
+            guard case .success(let written) = outcome, written == size else { return 0 }
+            isGood = true
+            return written
+        }
+        if !isGood { moveWriterIndex(to: before) }
+        return isGood
+    }
+
+    /// Takes the next frame; nil when its end has not arrived.
+    mutating func readFrame() -> Result<DecodedPacket?, DecodeFailure> {
+        guard let length = getInteger(at: readerIndex, as: UInt32.self) else { return .success(nil) }
+        let size: Int
+        do throws(DecodeFailure) {
+            size = try StreamFrame.packetBytes(from: length)
+        } catch {
+            return .failure(error)
+        }
+        guard readableBytes >= StreamFrame.lengthBytes + size else { return .success(nil) }
+        moveReaderIndex(forwardBy: StreamFrame.lengthBytes)
+        defer { moveReaderIndex(forwardBy: size) }
+        return decodePacket(bytes: size).map { $0 }
+    }
+}
