@@ -8,6 +8,8 @@ import StoreCore
 /// A request; each gets exactly one `Reply`.
 package enum Command: Sendable {
     case status
+    /// Counters and queue lengths, for metrics.
+    case statistics
     case members
     /// A member by name, id or unique prefix of its id, with its latest events.
     case explain(String)
@@ -34,6 +36,7 @@ package enum Command: Sendable {
 /// The answer to a `Command`.
 package enum Reply: Sendable {
     case status(StatusView)
+    case statistics(StatisticsView)
     case members([MemberView])
     case explanation(MemberExplanation)
     case joined(JoinReport)
@@ -98,6 +101,32 @@ package struct StatusView: Sendable {
         self.keys = keys
         self.bytes = bytes
         self.isLeaving = isLeaving
+    }
+}
+
+/// The kernel's counters and the lengths of its queues.
+package struct StatisticsView: Sendable {
+    package var kernel: KernelStatistics
+    package var membership: SWIMStatistics
+    package var memberUpdatesWaiting: Int
+    package var storeChangesWaiting: Int
+    package var streamsOpen: Int
+    package var writesWaiting: Int
+    package var rows: Int
+    package var probesInFlight: Int
+
+    package init(
+        kernel: KernelStatistics, membership: SWIMStatistics, memberUpdatesWaiting: Int, storeChangesWaiting: Int,
+        streamsOpen: Int, writesWaiting: Int, rows: Int, probesInFlight: Int
+    ) {
+        self.kernel = kernel
+        self.membership = membership
+        self.memberUpdatesWaiting = memberUpdatesWaiting
+        self.storeChangesWaiting = storeChangesWaiting
+        self.streamsOpen = streamsOpen
+        self.writesWaiting = writesWaiting
+        self.rows = rows
+        self.probesInFlight = probesInFlight
     }
 }
 

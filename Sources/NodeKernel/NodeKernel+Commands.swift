@@ -10,6 +10,8 @@ extension NodeKernel {
         switch command {
         case .status:
             reply(id, .status(statusView), &turn)
+        case .statistics:
+            reply(id, .statistics(statisticsView), &turn)
         case .members:
             reply(id, .members(membership.table.members.filter { $0.state != .forgotten }.map(view)), &turn)
         case .explain(let text):
@@ -49,6 +51,13 @@ extension NodeKernel {
             awareness: membership.awareness.score, alive: table.count(of: .alive),
             suspect: table.count(of: .suspect), failed: table.count(of: .failed), left: table.count(of: .left),
             root: store.root, keys: store.liveKeyCount, bytes: store.bytes, isLeaving: membership.isLeaving)
+    }
+
+    private var statisticsView: StatisticsView {
+        StatisticsView(
+            kernel: statistics, membership: membership.statistics, memberUpdatesWaiting: membership.queue.count,
+            storeChangesWaiting: storeQueue.count, streamsOpen: streams.count, writesWaiting: pendingWrites.count,
+            rows: store.rowCount, probesInFlight: membership.probesInFlight)
     }
 
     private func view(_ member: Member) -> MemberView {

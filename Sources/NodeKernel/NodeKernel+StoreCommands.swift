@@ -36,7 +36,7 @@ extension NodeKernel {
             write(id, key, .counter, &turn) { store throws(StoreFailure) in
                 try store.increment(key, by: amount, wall: wall)
             }
-        case .status, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping:
+        case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping:
             preconditionFailure("\(command) is not about the store")
         }
     }

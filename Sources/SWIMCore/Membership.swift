@@ -68,6 +68,8 @@ package struct Membership: Sendable {
 
     package var selfID: NodeID { table.selfID }
 
+    package var probesInFlight: Int { probes.count }
+
     /// This node's own row.
     package var me: Member {
         guard let member = table[selfID] else { preconditionFailure("this node is missing from its own table") }

@@ -76,7 +76,7 @@ final class DriverCore {
         inputs.removeAll()
         let waiting = replies.sorted { $0.key < $1.key }
         replies.removeAll()
-        for (_, answer) in waiting { answer(.failure(.leaving)) }
+        for (_, answer) in waiting { answer(.failure(.notReady)) }
         resolver?.stop()
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
         return streams.stop().and(datagrams.stop()).map { _ in }
@@ -84,7 +84,7 @@ final class DriverCore {
 
     /// Hands a command to the kernel; `answer` is called exactly once.
     func perform(_ command: Command, _ answer: @escaping (Reply) -> Void) {
-        if isStopped { return answer(.failure(.leaving)) }
+        if isStopped { return answer(.failure(.notReady)) }
         guard replies.count < configuration.commandsMax else {
             counters.update { $0.commandsRefused += 1 }
             return answer(.failure(.invalid("\(replies.count) requests are waiting for an answer: try again later")))

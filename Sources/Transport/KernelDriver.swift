@@ -51,7 +51,7 @@ package final class KernelDriver: Sendable {
         let core = core
         return await withCheckedContinuation { continuation in
             loop.execute {
-                guard let core = core.value else { return continuation.resume(returning: .failure(.leaving)) }
+                guard let core = core.value else { return continuation.resume(returning: .failure(.notReady)) }
                 core.perform(command) { continuation.resume(returning: $0) }
             }
         }

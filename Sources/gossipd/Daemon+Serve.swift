@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the running daemon: signals, reloads, the status line, the watchdog, and the orderly stop.
+
+import AdminServer
+import ClusterTypes
+import DaemonConfig
+import Logging
+import NodeKernel
+import SystemdSupport
+import Transport
+import UnixSignals
+
+extension Daemon {
+    /// Serves until told to stop, then stops in order.
+    func serve() async {
+        await withDiscardingTaskGroup { tasks in
+            tasks.addTask { await admin.run() }
+            let signalTask = SignalTask(signals)
+            await signalTask.begin()
+            tasks.addTask { await signalTask.run() }
+            tasks.addTask { await keepStatus() }
+            tasks.addTask { await feedWatchdog() }
+            await announceStart()
+            await waitForStop()
+            tasks.cancelAll()
+        }
+    }
+
+    private func announceStart() async {
+        let place = configuration.admin.socket
+        logger.event(
+            .started,
+            "gossipd is ready: \(configuration.name) at \(driver.address) in cluster \(configuration.cluster), admin socket \(place)",
+            metadata: [
+                "node_id": "\(directory.identity.id)", "address": "\(driver.address)",
+                "boot_epoch": "\(directory.identity.bootEpoch)",
+            ])
+        for warning in configuration.standingWarnings { logger.warning("\(warning)") }
+        notifier.ready(status: await statusLine())
+    }
+
+    /// Carries out reloads until the first wish to stop.
+    private func waitForStop() async {
+        var current = configuration
+        var wishes = signals.wishes.makeAsyncIterator()
+        while let wish = await wishes.next() {
+            switch wish {
+            case .reload:
+                current = await reload(current)
+            case .stop(let reason):
+                await stop(reason, &wishes)
+                return
+            }
+        }
+    }
+
+    /// Leaves the cluster unless that has happened or is not wanted, then closes everything. A second signal cuts the
+    /// leave short.
+    private func stop(_ reason: StopReason, _ wishes: inout AsyncStream<DaemonSignals.Wish>.Iterator) async {
+        notifier.stopping(status: "stopping")
+        logger.event(.stopping, "stopping")
+        switch reason {
+        case .left(let outcome):
+            tellLeave(outcome)
+        case .signal where configuration.leaveOnTerminate:
+            let leaving = Task { await driver.perform(.leave(deadline: configuration.leaveTimeout)) }
+            // The kernel reports `left` as well; a second signal comes through the same stream.
+            leave: while let wish = await wishes.next() {
+                switch wish {
+                case .stop(.left(let outcome)):
+                    tellLeave(outcome)
+                    break leave
+                case .stop(.signal):
+                    logger.warning("told to stop again: the peers may not know yet that this node leaves")
+                    break leave
+                case .reload:
+                    continue
+                }
+            }
+            leaving.cancel()
+        case .signal:
+            break
+        }
+        await admin.stop()
+        hub.events.finishAll()
+        hub.watches.finishAll()
+        await driver.stop()
+        host.stop()
+        signals.finish()
+        logger.event(.stopped, "stopped")
+    }
+
+    private func tellLeave(_ outcome: LeaveOutcome) {
+        let told = "\(outcome.acknowledged) of \(outcome.asked) peers asked have acknowledged"
+        if outcome.isQuorum {
+            logger.notice("left the cluster: \(told)")
+        } else {
+            logger.warning("left the cluster without a quorum: \(told); the others will see this node as failed")
+        }
+    }
+
+    /// What `systemctl status` shows.
+    func statusLine() async -> String {
+        guard case .status(let view) = await driver.perform(.status) else { return "starting" }
+        var parts = ["\(view.alive) alive"]
+        if view.suspect > 0 { parts.append("\(view.suspect) suspect") }
+        if view.failed > 0 { parts.append("\(view.failed) failed") }
+        if view.left > 0 { parts.append("\(view.left) left") }
+        var line = "\(parts.joined(separator: ", ")); \(view.keys) \(view.keys == 1 ? "key" : "keys")"
+        if view.awareness > 0 { line += "; local health \(view.awareness)" }
+        return line
+    }
+
+    /// Tells systemd when the summary has changed; many events at once make one line.
+    private func keepStatus() async {
+        guard notifier.isEnabled else { return }
+        var shown = ""
+        for await _ in signals.news {
+            let line = await statusLine()
+            if line != shown { notifier.status(line) }
+            shown = line
+            try? await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// The watchdog is fed only while the kernel makes turns: it must answer, and its own timers must have fired.
+    private func feedWatchdog() async {
+        guard let interval = Systemd.watchdogInterval() else { return }
+        let half = Duration.microseconds(Int64(clamping: interval / 2))
+        // The kernel's slowest timers fire every few seconds.
+        let patience = max(half, .seconds(15))
+        var turns = driver.progress.timerTurns
+        var movedAt = ContinuousClock.now
+        while !Task.isCancelled {
+            if case .status = await driver.perform(.status) {
+                let now = driver.progress.timerTurns
+                if now != turns {
+                    turns = now
+                    movedAt = .now
+                }
+                if movedAt.duration(to: .now) < patience { notifier.watchdog() }
+            }
+            try? await Task.sleep(for: half)
+        }
+    }
+}
+
+/// Turns Unix signals into wishes.
+private actor SignalTask {
+    private let signals: DaemonSignals
+    private var sequence: UnixSignalsSequence?
+
+    init(_ signals: DaemonSignals) { self.signals = signals }
+
+    /// From here on the signals no longer end the process.
+    func begin() async { sequence = await UnixSignalsSequence(trapping: [.sighup, .sigterm, .sigint]) }
+
+    func run() async {
+        guard let sequence else { return }
+        for await signal in sequence {
+            if signal == .sighup { signals.reload() } else { signals.stop(.signal) }
+        }
+    }
+}

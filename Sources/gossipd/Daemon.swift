@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the life of the daemon: the order in which its parts start, and what each failure to start means.
+
+import AdminServer
+import ClusterTypes
+import DaemonConfig
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import NodeKernel
+import Persistence
+import StoreCore
+import SWIMCore
+import SystemdSupport
+import Transport
+import WireProtocol
+
+/// Why the daemon did not start: what it exits with and the sentence that says what to do.
+struct StartFailure: Error, Sendable {
+    let status: DaemonStatus
+    let message: String
+}
+
+/// A running daemon: all its parts, started.
+struct Daemon: Sendable {
+    let configurationFile: String?
+    let overrides: ConfigurationOverrides
+    let configuration: DaemonConfiguration
+    let log: DaemonLog
+    let logger: Logger
+    let notifier: SystemdNotifier
+    let signals: DaemonSignals
+    let directory: DataDirectory
+    let host: DaemonHost
+    let hub: EventHub
+    let driver: KernelDriver
+    let admin: AdminServer
+
+    /// Runs until told to stop; prints why it cannot run to standard error or to the log.
+    static func run(configurationFile: String?, overrides: ConfigurationOverrides) async -> DaemonStatus {
+        signal(SIGPIPE, SIG_IGN)
+        let configuration: DaemonConfiguration
+        do throws(ConfigurationError) {
+            configuration = try DaemonConfiguration.load(file: configurationFile, overrides: overrides)
+        } catch {
+            StandardError.write(error.description)
+            return .badConfiguration
+        }
+        let log = DaemonLog(configuration.log)
+        let logger = log.logger(label: "gossipd")
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        var status = DaemonStatus.clean
+        do {
+            let daemon = try await start(
+                configuration, file: configurationFile, overrides: overrides, log: log, logger: logger, group: group)
+            await daemon.serve()
+        } catch {
+            let failure = (error as? StartFailure) ?? StartFailure(status: .storageError, message: "\(error)")
+            logger.critical("cannot start: \(failure.message)", metadata: ["reason": "\(failure.message)"])
+            status = failure.status
+        }
+        try? await group.shutdownGracefully()
+        log.flush()
+        return status
+    }
+
+    /// Starts every part in the order of their dependence: disk, network, kernel, admin socket.
+    private static func start(
+        _ configuration: DaemonConfiguration, file: String?, overrides: ConfigurationOverrides, log: DaemonLog,
+        logger: Logger, group: MultiThreadedEventLoopGroup
+    ) async throws -> Daemon {
+        let startedAt = ContinuousClock.now
+        // Before any other descriptor is opened.
+        let adopted = Systemd.listenSockets().first
+        let directory = try openDirectory(configuration.dataDirectory)
+        for warning in directory.warnings { logger.warning("\(warning)") }
+        let sockets = try bind(configuration.bind)
+        let advertised = configuration.advertised(boundTo: sockets.address)
+        let identity = directory.identity
+
+        let signals = DaemonSignals()
+        let hub = EventHub(
+            epoch: identity.bootEpoch, selfID: identity.id, name: configuration.name, address: advertised,
+            logger: logger)
+        let host = try DaemonHost(directory: directory, hub: hub, log: log, signals: signals)
+        let clock = SystemClock.now()
+        let kernel = NodeKernel(
+            configuration: KernelConfiguration(configuration, peers: directory.peers),
+            identity: KernelIdentity(
+                id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
+                incarnationFence: identity.incarnationFence, storeEpoch: identity.bootEpoch),
+            clock: clock)
+        let loops = Array(group.makeIterator())
+        let driver = KernelDriver(
+            kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration), host: host,
+            loop: loops[0])
+        try await driver.start()
+
+        let metrics = Metrics(driver: driver)
+        let node = KernelNode(
+            perform: driver.perform, hub: hub, cluster: configuration.cluster, startedAt: startedAt,
+            leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings,
+            samples: metrics.samples)
+        let admin = AdminServer(
+            settings: AdminServerSettings(configuration.admin), node: node, group: loops[1], logger: logger,
+            listenDescriptor: adopted?.descriptor)
+        metrics.attach(admin)
+        do {
+            try await admin.start()
+        } catch {
+            await driver.stop()
+            host.stop()
+            throw StartFailure(admin: error)
+        }
+        return Daemon(
+            configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
+            notifier: SystemdNotifier(), signals: signals, directory: directory, host: host, hub: hub,
+            driver: driver, admin: admin)
+    }
+
+    private static func openDirectory(_ path: String) throws(StartFailure) -> DataDirectory {
+        do throws(PersistenceFailure) {
+            return try DataDirectory.open(path)
+        } catch {
+            throw StartFailure(storage: error)
+        }
+    }
+
+    private static func bind(_ address: Address) throws(StartFailure) -> NodeSockets {
+        do throws(TransportFailure) {
+            return try NodeSockets.bind(to: address)
+        } catch {
+            throw StartFailure(transport: error)
+        }
+    }
+}
+
+extension StartFailure {
+    init(storage failure: PersistenceFailure) {
+        let status: DaemonStatus =
+            switch failure {
+            case .locked: .temporary
+            case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
+            case .notADirectory: .badConfiguration
+            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .queueFull, .stopped: .storageError
+            }
+        self.init(status: status, message: failure.description)
+    }
+
+    init(transport failure: TransportFailure) {
+        let status: DaemonStatus =
+            switch failure {
+            case .addressInUse: .temporary
+            case .permissionDenied: .denied
+            case .addressNotAvailable: .badConfiguration
+            case .system, .alreadyStarted: .temporary
+            }
+        self.init(status: status, message: failure.description)
+    }
+
+    init(admin failure: AdminServerStartError) {
+        let status: DaemonStatus =
+            switch failure {
+            case .inUse: .temporary
+            case .denied: .denied
+            case .badSettings: .badConfiguration
+            case .system: .temporary
+            }
+        self.init(status: status, message: failure.description)
+    }
+}

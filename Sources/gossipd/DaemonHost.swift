@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what the kernel needs from the daemon: the disk, the publication of events, the news of its leaving.
+
+import ClusterTypes
+import Glibc
+import Logging
+import NodeKernel
+import Persistence
+import SystemdSupport
+import Transport
+
+/// The daemon's side of the driver.
+final class DaemonHost: KernelHost {
+    private let queue: DurabilityQueue<DataDirectoryUpdate, Completion>
+    private let hub: EventHub
+    private let logger: Logger
+    private let signals: DaemonSignals
+
+    /// What to do when a batch is durable.
+    struct Completion: Sendable {
+        let run: @Sendable () -> Void
+    }
+
+    /// Batches that may wait for the disk; a node whose disk is that far behind must not go on.
+    private static let batchesMax = 65_536
+
+    init(directory: DataDirectory, hub: EventHub, log: DaemonLog, signals: DaemonSignals) throws {
+        self.hub = hub
+        self.signals = signals
+        let logger = log.logger(label: "gossipd.storage")
+        self.logger = logger
+        queue = try DurabilityQueue(
+            capacity: Self.batchesMax,
+            commit: { batches throws(PersistenceFailure) in
+                // Most batches are rows of the store, which lives in memory: they need no disk.
+                let updates = batches.filter { $0.incarnationFence != nil || $0.peers != nil }
+                if !updates.isEmpty { try directory.commit(updates) }
+            },
+            completed: { completion, result in
+                switch result {
+                case .success: completion.run()
+                case .failure(let failure): Self.stopBeforeLying(failure, logger: logger)
+                }
+            })
+    }
+
+    func persist(_ records: [DurableRecord], completed: @escaping @Sendable () -> Void) {
+        var update = DataDirectoryUpdate()
+        for record in records {
+            switch record {
+            case .incarnationFence(let fence): update.incarnationFence = fence
+            case .peers(let peers):
+                update.peers = peers.map { StoredPeer(id: $0.id, name: $0.name, address: $0.address) }
+            case .row, .context: break
+            }
+        }
+        do throws(PersistenceFailure) {
+            try queue.enqueue(update, token: Completion(run: completed))
+        } catch .stopped {
+            // The daemon is stopping: nobody waits for this any more.
+        } catch {
+            Self.stopBeforeLying(error, logger: logger)
+        }
+    }
+
+    func report(_ event: KernelEvent, clock: Clock) {
+        hub.handle(event, clock: clock)
+        signals.somethingHappened()
+    }
+
+    func left(_ outcome: LeaveOutcome) { signals.stop(.left(outcome)) }
+
+    /// Makes durable what waits and ends the storage thread.
+    func stop() { queue.stop() }
+
+    /// What is on disk is no longer known, so the process ends at once instead of acknowledging anything more.
+    private static func stopBeforeLying(_ failure: PersistenceFailure, logger: Logger) {
+        logger.event(.storageFailed, "storage failed, stopping at once: \(failure)", metadata: ["reason": "\(failure)"])
+        _exit(DaemonStatus.storageError.rawValue)
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the reasons to wake the daemon's main task: a stop, a reload, news for the status line.
+
+import NodeKernel
+
+/// Why the daemon stops.
+enum StopReason: Sendable {
+    /// SIGTERM or SIGINT.
+    case signal
+    /// The node has left the cluster because a client asked for it.
+    case left(LeaveOutcome)
+}
+
+/// Wakes the daemon from any thread.
+struct DaemonSignals: Sendable {
+    enum Wish: Sendable {
+        case stop(StopReason)
+        case reload
+    }
+
+    let wishes: AsyncStream<Wish>
+    let news: AsyncStream<Void>
+    private let wish: AsyncStream<Wish>.Continuation
+    private let novelty: AsyncStream<Void>.Continuation
+
+    init() {
+        (wishes, wish) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
+        (news, novelty) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    func stop(_ reason: StopReason) { wish.yield(.stop(reason)) }
+
+    func reload() { wish.yield(.reload) }
+
+    /// The status line may have changed.
+    func somethingHappened() { novelty.yield() }
+
+    func finish() {
+        wish.finish()
+        novelty.finish()
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the command line of the daemon.
+
+import AdminModel
+import ArgumentParser
+import DaemonConfig
+
+@main
+struct Gossipd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gossipd",
+        abstract: "Knows which hosts are alive and carries the fleet's configuration to each of them.",
+        discussion: """
+            Runs in the foreground until SIGTERM or SIGINT, then leaves the cluster. SIGHUP loads the configuration \
+            again. Each option is also a key of the configuration file; the option wins.
+
+            EXAMPLES
+              gossipd --config /etc/gossipd/gossipd.toml
+              gossipd --name web-1 --bind 127.0.0.1:7946 --data-dir /tmp/web-1 --socket /tmp/web-1.sock
+              gossipd --bind 127.0.0.1:7947 --join 127.0.0.1:7946 --data-dir /tmp/web-2 --socket /tmp/web-2.sock
+              gossipd check-config /etc/gossipd/gossipd.toml
+
+            EXIT STATUS
+              0 clean stop, 64 wrong usage, 74 storage error, 75 temporary (address or data directory in use),
+              77 permission denied, 78 bad configuration
+            """,
+        version: "gossipd \(AdminVersion.current)",
+        subcommands: [CheckConfig.self])
+
+    @Option(help: ArgumentHelp("The configuration file.", valueName: "file"))
+    var config: String?
+    @Option(help: "This node's name; default: the host name.")
+    var name: String?
+    @Option(help: ArgumentHelp("Where to listen, UDP and TCP.", valueName: "address:port"))
+    var bind: String?
+    @Option(help: ArgumentHelp("Where peers reach this node, if not at --bind.", valueName: "address:port"))
+    var advertise: String?
+    @Option(help: ArgumentHelp("Identity and durable state; one daemon each.", valueName: "directory"))
+    var dataDir: String?
+    @Option(help: ArgumentHelp("The admin socket that gossipctl talks to.", valueName: "path"))
+    var socket: String?
+    @Option(help: ArgumentHelp("A node to join through; may be given again.", valueName: "host:port"))
+    var join: [String] = []
+    @Option(help: ArgumentHelp("auto, journal, json or text.", valueName: "format"))
+    var logFormat: String?
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+    var logLevel: String?
+
+    func run() async throws {
+        let overrides = ConfigurationOverrides(
+            name: name, bind: bind, advertise: advertise, dataDirectory: dataDir, socket: socket, join: join,
+            logFormat: logFormat, logLevel: logLevel)
+        let status = await Daemon.run(configurationFile: config, overrides: overrides)
+        throw ExitCode(status.rawValue)
+    }
+}
+
+/// How the daemon ends (DESIGN.md section 7; sysexits.h(3head)).
+enum DaemonStatus: Int32, Sendable {
+    case clean = 0
+    case storageError = 74
+    case temporary = 75
+    case denied = 77
+    case badConfiguration = 78
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the daemon's metrics: which number is shown under which name. Docs/operations.md lists them.
+
+import AdminServer
+import ClusterTypes
+import Glibc
+import NodeKernel
+import Synchronization
+import Transport
+
+/// Gathers the samples of `/metrics` from the kernel, the network and the process. The admin server adds its own.
+final class Metrics: Sendable {
+    private let driver: KernelDriver
+    private let admin = Mutex<AdminServer?>(nil)
+
+    init(driver: KernelDriver) { self.driver = driver }
+
+    /// The server whose counters are shown too; it needs the node first.
+    func attach(_ server: AdminServer) { admin.withLock { $0 = server } }
+
+    @Sendable func samples() async -> [MetricSample] {
+        var samples: [MetricSample] = []
+        if case .status(let view) = await driver.perform(.status) { Self.add(view, to: &samples) }
+        if case .statistics(let view) = await driver.perform(.statistics) {
+            Self.add(view.membership, to: &samples)
+            Self.add(view, to: &samples)
+        }
+        Self.add(driver.counters, lag: driver.progress.loopLag, to: &samples)
+        Self.addProcess(to: &samples)
+        return samples
+    }
+
+    private static func add(_ view: StatusView, to samples: inout [MetricSample]) {
+        for (state, count) in [
+            ("alive", view.alive), ("suspect", view.suspect), ("failed", view.failed), ("left", view.left),
+        ] {
+            samples.gauge("gossipd_members", "Members by state.", count, ("state", state))
+        }
+        samples.gauge("gossipd_awareness_score", "Local health: 0 is healthy.", view.awareness)
+        samples.gauge("gossipd_incarnation", "This node's incarnation.", Int(clamping: view.incarnation))
+        samples.gauge("gossipd_store_keys", "Live keys.", view.keys)
+        samples.gauge("gossipd_store_bytes", "Bytes of keys and values, estimated.", view.bytes)
+    }
+
+    private static func add(_ swim: SWIMStatistics, to samples: inout [MetricSample]) {
+        samples.counter("gossipd_probes_total", "Probes started.", swim.probes)
+        for (path, count) in [
+            ("relay", swim.probesAcknowledgedByRelay), ("stream", swim.probesAcknowledgedByStream),
+        ] {
+            samples.counter(
+                "gossipd_probes_rescued_total", "Probes answered only by another way.", count, ("path", path))
+        }
+        samples.counter("gossipd_probes_acknowledged_total", "Probes answered by any way.", swim.probesAcknowledged)
+        samples.counter("gossipd_probes_failed_total", "Probes without any answer.", swim.probesFailed)
+        samples.counter("gossipd_indirect_pings_sent_total", "Relays asked.", swim.indirectPingsSent)
+        samples.counter("gossipd_indirect_pings_relayed_total", "Pings for others.", swim.indirectPingsRelayed)
+        samples.counter("gossipd_nacks_sent_total", "Nacks sent to requesters.", swim.nacksSent)
+        samples.counter("gossipd_nacks_received_total", "Nacks received from relays.", swim.nacksReceived)
+        samples.counter("gossipd_refutations_total", "Claims about this node refuted.", swim.refutations)
+        samples.counter("gossipd_claims_refused_total", "Claims that break a bound.", swim.claimsRefused)
+        samples.counter("gossipd_stalls_total", "Times this process found itself stalled.", swim.stalls)
+        samples.counter("gossipd_pings_wrong_target_total", "Pings meant for another node.", swim.wrongTarget)
+    }
+
+    private static func add(_ view: StatisticsView, to samples: inout [MetricSample]) {
+        let kernel = view.kernel
+        for (queue, count) in [
+            ("member_updates", view.memberUpdatesWaiting), ("store_changes", view.storeChangesWaiting),
+            ("writes", view.writesWaiting), ("probes", view.probesInFlight), ("streams", view.streamsOpen),
+        ] {
+            samples.gauge("gossipd_queue_length", "What waits or is under way.", count, ("queue", queue))
+        }
+        samples.gauge("gossipd_store_rows", "Rows of the store, tombstones included.", view.rows)
+        samples.counter("gossipd_writes_total", "Writes of local clients.", kernel.localWrites)
+        for (outcome, count) in [
+            ("applied", kernel.rowsApplied), ("known", kernel.rowsKnown), ("quarantined", kernel.rowsQuarantined),
+            ("refused", kernel.rowsRefused),
+        ] {
+            samples.counter("gossipd_rows_received_total", "Rows from peers.", count, ("outcome", outcome))
+        }
+        samples.counter("gossipd_gossip_rounds_total", "Rounds of gossip.", kernel.gossipRounds)
+        for (kind, role, count) in [
+            ("members", "started", kernel.memberSyncsStarted), ("members", "served", kernel.memberSyncsServed),
+            ("store", "started", kernel.storeSyncsStarted), ("store", "served", kernel.storeSyncsServed),
+        ] {
+            samples.counter(
+                "gossipd_syncs_total", "Synchronisations.", count, ("kind", kind), ("role", role))
+        }
+        samples.counter("gossipd_sync_rows_sent_total", "Rows sent in synchronisations.", kernel.storeSyncRowsSent)
+        samples.counter(
+            "gossipd_sync_rows_received_total", "Rows received in synchronisations.", kernel.storeSyncRowsReceived)
+        for reason in IgnoredPacket.allCases {
+            samples.counter(
+                "gossipd_packets_ignored_total", "Well-formed packets of no use.", kernel.ignored(reason),
+                ("reason", reason.word))
+        }
+    }
+
+    private static func add(_ counters: TransportCounters, lag: Interval, to samples: inout [MetricSample]) {
+        for (direction, count, bytes) in [
+            ("received", counters.datagramsReceived, counters.datagramBytesReceived),
+            ("sent", counters.datagramsSent, counters.datagramBytesSent),
+        ] {
+            samples.counter("gossipd_datagrams_total", "UDP datagrams.", count, ("direction", direction))
+            samples.counter("gossipd_datagram_bytes_total", "UDP payload bytes.", bytes, ("direction", direction))
+        }
+        for (failure, count) in counters.decodeFailures.sorted(by: { "\($0.key)" < "\($1.key)" }) {
+            samples.counter(
+                "gossipd_packets_rejected_total", "Packets that do not decode.", count, ("reason", "\(failure)"))
+        }
+        samples.counter("gossipd_packets_malformed_total", "Packets that do not decode.", counters.decodeFailuresTotal)
+        samples.counter("gossipd_messages_skipped_total", "Messages of an unknown kind.", counters.messagesSkipped)
+        samples.counter("gossipd_send_errors_total", "Datagrams this host failed to send.", counters.datagramSendErrors)
+        samples.counter("gossipd_streams_opened_total", "Streams opened to peers.", counters.streamsOpened)
+        samples.counter("gossipd_streams_accepted_total", "Streams accepted.", counters.streamsAccepted)
+        samples.counter(
+            "gossipd_streams_refused_total", "Streams beyond the bound.", counters.streamsRefusedAtLimit)
+        samples.counter(
+            "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
+        samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)
+        for (direction, bytes) in [
+            ("received", counters.streamBytesReceived), ("sent", counters.streamBytesSent),
+        ] {
+            samples.counter("gossipd_stream_bytes_total", "Bytes of streams.", bytes, ("direction", direction))
+        }
+        samples.append(
+            MetricSample(
+                "gossipd_loop_lag_seconds", help: "How late the kernel's last timer fired.", kind: .gauge,
+                value: lag.seconds))
+        samples.append(
+            MetricSample(
+                "gossipd_loop_lag_max_seconds", help: "The latest that a timer of the kernel ever fired.",
+                kind: .gauge, value: counters.loopLagMax.seconds))
+    }
+
+    /// Names as every Prometheus client library has them.
+    private static func addProcess(to samples: inout [MetricSample]) {
+        var usage = rusage()
+        guard getrusage(RUSAGE_SELF, &usage) == 0 else { return }
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+        samples.append(
+            MetricSample(
+                "process_cpu_seconds_total", help: "CPU time of this process.", kind: .counter,
+                value: seconds(usage.ru_utime) + seconds(usage.ru_stime)))
+        samples.append(
+            MetricSample(
+                "process_max_resident_memory_bytes", help: "The most memory this process ever had.", kind: .gauge,
+                value: Double(usage.ru_maxrss) * 1_024))
+    }
+}
+
+extension [MetricSample] {
+    fileprivate mutating func gauge(_ name: String, _ help: String, _ value: Int, _ labels: (String, String)...) {
+        append(
+            MetricSample(
+                name, help: help, kind: .gauge, labels: labels.map { .init($0.0, $0.1) }, value: Double(value)))
+    }
+
+    fileprivate mutating func counter(_ name: String, _ help: String, _ value: UInt64, _ labels: (String, String)...) {
+        append(
+            MetricSample(
+                name, help: help, kind: .counter, labels: labels.map { .init($0.0, $0.1) }, value: Double(value)))
+    }
+}

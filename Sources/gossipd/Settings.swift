@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the way from the checked configuration to the settings of each part.
+
+import AdminServer
+import ClusterTypes
+import DaemonConfig
+import Logging
+import NodeKernel
+import Persistence
+import SWIMCore
+import StoreCore
+import SystemdSupport
+import Transport
+import WireProtocol
+
+extension DaemonConfiguration {
+    var sortedTags: [Tag] { tags.map { Tag(name: $0.key, value: $0.value) }.sorted() }
+
+    /// Where peers reach this node; port 0 means the port that the system chose.
+    func advertised(boundTo bound: Address) -> Address {
+        var address = advertise
+        if address.port == 0 { address.port = bound.port }
+        return address
+    }
+
+    /// What an operator should know for as long as the daemon runs.
+    var standingWarnings: [String] {
+        guard !bind.isLoopback else { return [] }
+        return ["packets are neither encrypted nor authenticated (insecure = true): keep this network to yourself"]
+    }
+}
+
+extension KernelConfiguration {
+    init(_ configuration: DaemonConfiguration, peers: [StoredPeer]) {
+        self.init(cluster: ClusterID(name: configuration.cluster), sizes: PacketCodec.sizes)
+        swim = SWIMConfiguration(configuration.membership)
+        store.clockSkewMaxMilliseconds = UInt64(clamping: configuration.store.clockSkewMax.nanoseconds / 1_000_000)
+        datagramBytesMax = configuration.membership.datagramSizeMax
+        seeds = configuration.join.map(\.description)
+        rememberedPeers = peers.map { RememberedPeer(id: $0.id, name: $0.name, address: $0.address) }
+        streamsMax = configuration.limits.streamsMax
+        streamIdleTimeout = configuration.limits.streamIdleTimeout
+        syncIntervalMin = configuration.store.syncIntervalMin
+    }
+}
+
+extension SWIMConfiguration {
+    init(_ membership: DaemonConfiguration.Membership) {
+        self.init(profile: Profile(rawValue: membership.profile.rawValue) ?? .lan)
+        probeInterval = membership.probeInterval
+        probeTimeout = membership.probeTimeout
+        probeTimeoutMin = membership.probeTimeout / 5
+        indirectProbes = membership.indirectProbes
+        suspicionMultiplier = membership.suspicionMultiplier
+        suspicionMaxMultiplier = membership.suspicionMaxMultiplier
+        refusedSuspicionMin = membership.refusedSuspicionMin
+        awarenessMax = membership.awarenessMax
+        gossipInterval = membership.gossipInterval
+        gossipFanout = membership.gossipFanout
+        retransmitMultiplier = membership.retransmitMultiplier
+        reconnectInterval = membership.reconnectInterval
+        failedRetention = membership.failedRetention
+        forgottenRetention = membership.forgottenRetention
+    }
+}
+
+extension TransportConfiguration {
+    init(_ configuration: DaemonConfiguration) {
+        self.init()
+        datagramBytesMax = configuration.membership.datagramSizeMax
+        inboundStreamsMax = max(1, configuration.limits.streamsMax / 2)
+        outboundStreamsMax = max(1, configuration.limits.streamsMax / 2)
+        streamIdleTimeout = configuration.limits.streamIdleTimeout * 3
+    }
+}
+
+extension AdminServerSettings {
+    init(_ admin: DaemonConfiguration.Admin) {
+        self.init(socketPath: admin.socket)
+        socketMode = admin.mode
+        socketGroup = admin.group
+        adminUsers = admin.adminUsers
+        adminGroups += admin.adminGroups
+        readUsers = admin.readUsers
+        readGroups += admin.readGroups
+        maxBodyBytes = admin.bodyMax
+        maxConnections = admin.connectionsMax
+    }
+}
+
+extension DaemonLog {
+    init(_ log: DaemonConfiguration.Log) {
+        self.init(format: LogFormat(rawValue: log.format.rawValue) ?? .auto, level: Logger.Level(log.level))
+    }
+}
+
+extension Logger.Level {
+    init(_ level: DaemonConfiguration.Log.Level) {
+        self =
+            switch level {
+            case .trace: .trace
+            case .debug: .debug
+            case .info: .info
+            case .notice: .notice
+            case .warning: .warning
+            case .error: .error
+            case .critical: .critical
+            }
+    }
+}
