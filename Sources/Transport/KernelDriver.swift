@@ -51,13 +51,13 @@ package final class KernelDriver: Sendable {
         let core = core
         return await withCheckedContinuation { continuation in
             loop.execute {
-                guard let core = core.value else { return continuation.resume(returning: .failure(.leaving)) }
+                guard let core = core.value else { return continuation.resume(returning: .failure(.notReady)) }
                 core.perform(command) { continuation.resume(returning: $0) }
             }
         }
     }
 
-    /// Closes every socket and answers waiting commands with `leaving`. It does not leave the cluster: perform
+    /// Closes every socket and answers waiting commands with `notReady`. It does not leave the cluster: perform
     /// `Command.leave` before. A second call does nothing.
     package func stop() async {
         let core = core
