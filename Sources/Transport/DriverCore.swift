@@ -2,7 +2,6 @@
 // Owns the kernel while it runs: feeds it inputs one at a time and carries out its actions in order.
 
 import ClusterTypes
-import Glibc
 import NIOCore
 import NodeKernel
 
@@ -28,7 +27,6 @@ final class DriverCore {
     private var actions: [Action] = []
     private var replies: [CommandID: (Reply) -> Void] = [:]
     private var nextCommand: UInt64 = 1
-    private var isStarted = false
     private(set) var isStopped = false
 
     init(
@@ -63,7 +61,6 @@ final class DriverCore {
         return datagrams.start(datagram).and(streams.start(stream)).assumeIsolated()
             .map { _ in
                 if self.isStopped { return }
-                self.isStarted = true
                 self.feed(.start)
             }
             .nonisolated()
@@ -124,7 +121,7 @@ final class DriverCore {
     }
 
     private func handle(_ input: Input) {
-        let clock = Self.clock()
+        let clock = SystemClock.now()
         kernel.handle(input, clock: clock, using: &generator, into: &actions)
         // Taken out while they are carried out, so that the array has one owner and keeps its room.
         var batch: [Action] = []
@@ -171,7 +168,7 @@ final class DriverCore {
 
     private func fired(_ token: TimerToken, _ at: Instant) {
         guard !isStopped else { return }
-        let lag = max(Self.monotonic() - at, .zero)
+        let lag = max(SystemClock.monotonic() - at, .zero)
         progress.turned(lag: lag)
         counters.update { $0.loopLagMax = max($0.loopLagMax, lag) }
         feed(.timer(token))
@@ -184,17 +181,5 @@ final class DriverCore {
             // Always by way of the loop's queue, so that an answer at once is not handled within the action.
             loop.execute { core.value.feed(.persisted(token)) }
         }
-    }
-
-    private static func monotonic() -> Instant {
-        Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds))
-    }
-
-    /// Both clocks; NIODeadline counts CLOCK_MONOTONIC, as the timers do.
-    static func clock() -> Clock {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let milliseconds = max(0, Int64(now.tv_sec)) * 1_000 + Int64(now.tv_nsec) / 1_000_000
-        return Clock(now: monotonic(), wall: WallTime(milliseconds: UInt64(milliseconds)))
     }
 }

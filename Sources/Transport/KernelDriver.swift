@@ -57,7 +57,7 @@ package final class KernelDriver: Sendable {
         }
     }
 
-    /// Closes every socket and answers waiting commands with `leaving`. It does not leave the cluster: perform
+    /// Closes every socket and answers waiting commands with `notReady`. It does not leave the cluster: perform
     /// `Command.leave` before. A second call does nothing.
     package func stop() async {
         let core = core

@@ -21,8 +21,9 @@ package struct TransportConfiguration: Sendable {
     /// How long a stream that this node has finished waits for the peer's end, so that what was written last is not
     /// lost to a reset. Default 2 s.
     package var lingerTimeout = Interval.seconds(2)
-    /// Bytes that may wait to be written on one stream; beyond it the stream ends with `localLimit`. Default 64 MiB.
-    package var streamBufferBytesMax = 64 << 20
+    /// Bytes that may wait to be written on one stream; beyond it the stream ends with `localLimit`. Default 32 MiB:
+    /// the kernel sends a store in batches of 256 KiB, but a member table at once.
+    package var streamBufferBytesMax = 32 << 20
     /// What is asked of the operating system for the UDP socket, in bytes; it gives what `net.core.rmem_max` allows.
     /// Default 4 MiB.
     package var receiveBufferBytes = 4 << 20
