@@ -150,9 +150,9 @@ extension ByteReader {
     private mutating func memberTableEntry() throws(DecodeFailure) -> MemberTableEntry? {
         let id = try knownNodeID()
         let incarnation = try incarnation()
-        let state = MemberState(rawValue: try uint8())
-        let age = UInt32(clamping: try varint())
-        guard let state, let info = try memberInfo() else { return nil }
+        guard let state = MemberState(rawValue: try uint8()) else { return nil }
+        guard let age = UInt32(exactly: try varint()) else { throw .bounds }
+        guard let info = try memberInfo() else { return nil }
         return MemberTableEntry(id: id, incarnation: incarnation, state: state, ageSeconds: age, info: info)
     }
 }

@@ -32,7 +32,7 @@ struct CompatibilityTests {
 
     @Test("A message of an unknown kind is passed over and counted")
     func unknownKinds() throws {
-        let known: Set<UInt8> = [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18]
+        let known: Set<UInt8> = [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18, 19, 20]
         for kind in (0...255 as ClosedRange<UInt8>) where !known.contains(kind) {
             let bytes = Raw.header() + Raw.message(kind, [1, 2, 3]) + hex(Self.ackHex) + Raw.message(kind, [])
             let decoded = try PacketCodec.decode(bytes)
@@ -73,11 +73,11 @@ struct CompatibilityTests {
 
     @Test("A row of a member table with an unknown state is passed over alone, and rows may grow")
     func tableRows() throws {
-        let known = "\(Raw.otherHex) 07 01 01 62 04 c0000201 1f0a 10 00"
-        let body = "01 81 03 0014 \(Raw.senderHex) 07 05 aabb  001d \(known)  0020 \(known) 010203"
+        let known = "\(Raw.otherHex) 07 01 09 01 62 04 c0000201 1f0a 10 00"
+        let body = "01 81 03 0014 \(Raw.senderHex) 07 05 aabb  001e \(known)  0021 \(known) 010203"
         let decoded = try PacketCodec.decode(Raw.packet(16, body))
         let entry = MemberTableEntry(
-            id: Raw.other, incarnation: 7, state: .suspect,
+            id: Raw.other, incarnation: 7, state: .suspect, ageSeconds: 9,
             info: MemberInfo(name: "b", address: Golden.v4, tags: [], protocolVersion: 0x10))
         #expect(
             decoded.packet.messages == [

@@ -73,10 +73,10 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     role: .reply, isLast: true,
                     entries: [
                         MemberTableEntry(
-                            id: Raw.sender, incarnation: 7, state: .failed,
+                            id: Raw.sender, incarnation: 7, state: .failed, ageSeconds: 300,
                             info: MemberInfo(name: "db-1", address: v4, tags: [], protocolVersion: 0x10))
                     ])),
-            hex: "10 0025 01 01 01 0020 \(a) 07 02 04 64622d31 04 c0000201 1f0a 10 00"),
+            hex: "10 0027 01 01 01 0022 \(a) 07 02 ac02 04 64622d31 04 c0000201 1f0a 10 00"),
     ]
 
     static let store: [Golden] = [
@@ -141,6 +141,8 @@ struct Golden: Sendable, CustomTestStringConvertible {
                 ]) ?? CausalContext()),
             hex: "11 0031 02 \(a) 00000001 ac02 02 02 08 \(b) 00000003 00 01 05"),
         Golden(name: "store complete", message: .storeComplete(CausalContext()), hex: "12 0001 00"),
+        Golden(name: "store batch end", message: .storeBatchEnd, hex: "13 0000"),
+        Golden(name: "store continue", message: .storeContinue, hex: "14 0000"),
     ]
 
     static let all = membership + store
@@ -161,7 +163,7 @@ struct GoldenVectorTests {
     @Test("Every message kind has a golden vector")
     func complete() {
         let kinds = Set(Golden.all.map { hex($0.hex)[0] })
-        #expect(kinds == [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18])
+        #expect(kinds == [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18, 19, 20])
     }
 
     @Test("A packet is the header and its messages in order, and the idle ones are small")

@@ -64,7 +64,7 @@ struct HostileBytesTests {
             // The same behind a header, so that they reach the bodies.
             var messages: [UInt8] = []
             for _ in 0..<4 {
-                let kind = UInt8(1 + generator.rng.index(below: 18))
+                let kind = UInt8(1 + generator.rng.index(below: 20))
                 messages += Raw.message(kind, generator.bytes(max: 120))
             }
             _ = outcome(Raw.header() + messages)
@@ -152,6 +152,7 @@ struct HostileBytesTests {
                 + "01 75 f503 \(String(repeating: "61", count: 501))"),
         Refusal("more tags than bytes", .truncated, 5, "\(b) 07 00 01 61 04 c0000201 1f0a 10 02 01 74 00"),
         Refusal("more members than allowed", .bounds, 16, "00 00 ffffffff0f"),
+        Refusal("an age of more than 32 bits", .bounds, 16, "00 00 01 0018 \(b) 07 03 8080808010 0000"),
         Refusal("20 000 members in no bytes", .truncated, 16, "00 00 a09c01"),
         Refusal("a member longer than its table", .truncated, 16, "00 00 01 00ff \(b) 07 03 0000"),
     ]

@@ -21,7 +21,7 @@ struct MessageGenerator {
     }
 
     mutating func message() -> Message {
-        switch rng.index(below: 11) {
+        switch rng.index(below: 13) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
         case 1: .ack(Ack(sequence: uint32()))
         case 2:
@@ -36,7 +36,9 @@ struct MessageGenerator {
         case 7: .announcement((0..<rng.index(below: 40)).map { _ in dot() })
         case 8: .memberTable(table())
         case 9: .storeRequest(context())
-        case _: .storeComplete(context())
+        case 10: .storeComplete(context())
+        case 11: .storeBatchEnd
+        case _: .storeContinue
         }
     }
 
@@ -105,7 +107,7 @@ struct MessageGenerator {
             entries.append(
                 MemberTableEntry(
                     id: NodeID(using: &rng), incarnation: number(0...Bounds.incarnationMax),
-                    state: MemberState.allCases[rng.index(below: 5)], info: info()))
+                    state: MemberState.allCases[rng.index(below: 5)], ageSeconds: uint32(), info: info()))
         }
         return MemberTablePart(role: rng.chance(0.5) ? .request : .reply, isLast: rng.chance(0.5), entries: entries)
     }

@@ -32,6 +32,20 @@ struct RoundTripTests {
         }
     }
 
+    @Test("A row takes no more bytes than the store estimates for it")
+    func estimates() throws {
+        var generator = MessageGenerator(seed: 5)
+        for _ in 0..<2_000 {
+            let row = generator.row()
+            #expect(PacketCodec.size(of: .row(row)) <= row.estimatedBytes)
+        }
+        let largest = Row(
+            id: RowID(key: "k", part: .counter(Golden.actorA)), versions: [], stamp: .zero, author: Golden.actorA,
+            content: .counter(
+                CounterEntry(increments: .max, decrements: .max, resetIncrements: .max, resetDecrements: .max)))
+        #expect(PacketCodec.size(of: .row(largest)) <= largest.estimatedBytes)
+    }
+
     @Test("A varint takes as many bytes as its number needs")
     func varintSizes() throws {
         for bits in 0..<64 {
