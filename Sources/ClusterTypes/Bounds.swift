@@ -9,8 +9,9 @@ package enum Bounds {
     package static let tagsMax = 64
     /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
-    /// Names and values of all tags of one member together: an alive update always fits into the smallest datagram.
-    package static let tagBytesMax = 960
+    /// Names and values of all tags of one member together: an alive update fits into the smallest datagram, beside a
+    /// ping and a digest (1 224 of 1 232 bytes).
+    package static let tagBytesMax = 896
     /// A configuration key, UTF-8.
     package static let keyBytesMax = 512
     /// A register's value.

@@ -99,10 +99,11 @@ struct SizeCounter: ByteSink {
     @inline(__always) mutating func refuse() {}
 }
 
-/// Writes into a buffer of fixed size. The first field that does not fit sets `failure` and nothing more is written.
+/// Writes into a buffer of fixed size, never beyond it. The first field that does not fit sets `failure` for good: what
+/// the buffer then holds means nothing.
 struct ByteWriter: ByteSink {
     private let base: UnsafeMutableRawPointer
-    private var limit: Int
+    private let limit: Int
     private(set) var count = 0
     private(set) var failure: EncodeFailure?
 
@@ -111,7 +112,7 @@ struct ByteWriter: ByteSink {
         self.limit = limit
     }
 
-    /// Whether `bytes` more fit; if not, no later field does either.
+    /// Whether `bytes` more fit; if not, the packet has failed.
     @inline(__always)
     private mutating func hasRoom(_ bytes: Int) -> Bool {
         if bytes <= limit &- count { return true }
@@ -121,7 +122,6 @@ struct ByteWriter: ByteSink {
 
     private mutating func fail(_ reason: EncodeFailure) {
         if failure == nil { failure = reason }
-        limit = count
     }
 
     mutating func refuse() { fail(.contentMismatch) }

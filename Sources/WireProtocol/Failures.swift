@@ -70,4 +70,9 @@ package struct Skipped: Hashable, Sendable {
 package struct DecodedPacket: Hashable, Sendable {
     package var packet: Packet
     package var skipped: Skipped
+
+    package init(packet: Packet, skipped: Skipped) {
+        self.packet = packet
+        self.skipped = skipped
+    }
 }

@@ -111,7 +111,7 @@ extension ByteReader {
         let name = try text(min: 1, max: Bounds.nameBytesMax)
         guard let address = try address() else { return nil }
         let version = try uint8()
-        let count = try count(max: Bounds.tagsMax, elementBytesMin: 3)
+        let count = try count(max: UInt64(Bounds.tagsMax), elementBytesMin: 3)
         var tags: [Tag] = []
         tags.reserveCapacity(count)
         var bytesLeft = Bounds.tagBytesMax
@@ -132,7 +132,7 @@ extension ByteReader {
         guard let role = MemberTablePart.Role(rawValue: try uint8()) else { return nil }
         let isLast = try uint8() & WireLayout.tableFlagLast != 0
         // A row is at least its length, an id, an incarnation and a state.
-        let count = try count(max: Bounds.membersMax, elementBytesMin: 20)
+        let count = try count(max: UInt64(Bounds.membersMax), elementBytesMin: 20)
         var entries: [MemberTableEntry] = []
         entries.reserveCapacity(count)
         for _ in 0..<count {
@@ -150,9 +150,9 @@ extension ByteReader {
     private mutating func memberTableEntry() throws(DecodeFailure) -> MemberTableEntry? {
         let id = try knownNodeID()
         let incarnation = try incarnation()
-        let state = MemberState(rawValue: try uint8())
-        let age = UInt32(clamping: try varint())
-        guard let state, let info = try memberInfo() else { return nil }
+        guard let state = MemberState(rawValue: try uint8()) else { return nil }
+        guard let age = UInt32(exactly: try varint()) else { throw .bounds }
+        guard let info = try memberInfo() else { return nil }
         return MemberTableEntry(id: id, incarnation: incarnation, state: state, ageSeconds: age, info: info)
     }
 }

@@ -37,7 +37,9 @@ package enum PacketCodec {
         writer.put(UInt8(0))
         writer.put(packet.cluster.rawValue)
         writer.put(packet.sender)
-        for message in packet.messages { writer.put(message) }
+        packet.messages.withUnsafeBufferPointer { messages in
+            for index in messages.indices { writer.put(messages[index]) }
+        }
         if let failure = writer.failure { throw failure }
         return writer.count
     }
@@ -113,8 +115,9 @@ package enum PacketCodec {
 }
 
 extension ByteSink {
-    mutating func put(_ message: Message) {
-        put(message.kind.rawValue)
+    @inline(__always)
+    mutating func put(_ message: borrowing Message) {
+        put(MessageKind.of(message).rawValue)
         let mark = openFrame()
         switch message {
         case .ping(let ping): put(ping)
@@ -158,9 +161,9 @@ extension ByteReader {
     }
 }
 
-extension Message {
-    fileprivate var kind: MessageKind {
-        switch self {
+extension MessageKind {
+    fileprivate static func of(_ message: borrowing Message) -> MessageKind {
+        switch message {
         case .ping: .ping
         case .ack: .ack
         case .indirectPing: .indirectPing

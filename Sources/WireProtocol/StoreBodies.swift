@@ -132,7 +132,7 @@ extension ByteReader {
     }
 
     private mutating func versions() throws(DecodeFailure) -> [Dot] {
-        let count = try count(max: Bounds.rowActorsMax, elementBytesMin: WireLayout.actorBytes + 1)
+        let count = try count(max: UInt64(Bounds.rowActorsMax), elementBytesMin: WireLayout.actorBytes + 1)
         var versions: [Dot] = []
         versions.reserveCapacity(count)
         for _ in 0..<count {
@@ -151,7 +151,7 @@ extension ByteReader {
     }
 
     private mutating func elementEntries(_ versions: [Dot]) throws(DecodeFailure) -> [ElementEntry] {
-        let count = try count(max: Bounds.rowActorsMax, elementBytesMin: 3)
+        let count = try count(max: UInt64(Bounds.rowActorsMax), elementBytesMin: 3)
         var entries: [ElementEntry] = []
         entries.reserveCapacity(count)
         for _ in 0..<count {
@@ -164,7 +164,7 @@ extension ByteReader {
     }
 
     mutating func dots() throws(DecodeFailure) -> [Dot] {
-        let count = try count(max: remaining, elementBytesMin: WireLayout.actorBytes + 1)
+        let count = try count(elementBytesMin: WireLayout.actorBytes + 1)
         var dots: [Dot] = []
         dots.reserveCapacity(count)
         for _ in 0..<count { dots.append(try dot()) }
@@ -172,7 +172,7 @@ extension ByteReader {
     }
 
     mutating func context() throws(DecodeFailure) -> CausalContext {
-        let count = try count(max: remaining, elementBytesMin: WireLayout.actorBytes + 2)
+        let count = try count(elementBytesMin: WireLayout.actorBytes + 2)
         var entries: [CausalContext.Entry] = []
         entries.reserveCapacity(count)
         for _ in 0..<count {
@@ -187,7 +187,7 @@ extension ByteReader {
     private mutating func contextEntry() throws(DecodeFailure) -> CausalContext.Entry {
         let actor = try actor()
         let contiguous = try eventNumber(from: 0)
-        let count = try count(max: remaining, elementBytesMin: 1)
+        let count = try count(elementBytesMin: 1)
         guard contiguous > 0 || count > 0 else { throw .value }
         var cloud: [UInt64] = []
         cloud.reserveCapacity(count)

@@ -44,6 +44,9 @@ package struct FrameAccumulator: Sendable {
     private var start = 0
     private var failure: DecodeFailure?
 
+    /// Memory that is kept between frames, in bytes.
+    private static let keptBytesMax = 64 * 1024
+
     package init() {}
 
     /// Bytes that are held and not yet handed out.
@@ -52,10 +55,13 @@ package struct FrameAccumulator: Sendable {
     /// Adds received bytes; call `next` until it returns nil before adding more.
     package mutating func append(_ bytes: some Collection<UInt8>) {
         guard failure == nil else { return }
-        if start > 0 {
+        if start == buffer.count {
+            // One large frame must not hold its memory for as long as the stream lives.
+            buffer.removeAll(keepingCapacity: buffer.capacity <= Self.keptBytesMax)
+        } else {
             buffer.removeFirst(start)
-            start = 0
         }
+        start = 0
         buffer.append(contentsOf: bytes)
     }
 

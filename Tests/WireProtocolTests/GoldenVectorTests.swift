@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the bytes of every message kind, written by hand: whoever changes the format changes these on purpose.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import StoreCore
+import Testing
+import WireProtocol
+
+/// A message and its bytes, field by field.
+struct Golden: Sendable, CustomTestStringConvertible {
+    let name: String
+    let message: Message
+    let hex: String
+
+    var testDescription: String { name }
+
+    static let v4 = Address(ipv4: 0xc000_0201, port: 7946)
+    static let v6 = Address(high: 0x2001_0db8_0000_0000, low: 1, port: 7946)
+    static let a = Raw.senderHex
+    static let b = Raw.otherHex
+    static let actorA = ActorID(node: Raw.sender, epoch: 1)
+    static let actorB = ActorID(node: Raw.other, epoch: 3)
+    static let stamp = HybridTimestamp(rawValue: 0x0191_0000_0000_0001)
+
+    static let membership: [Golden] = [
+        Golden(
+            name: "ping", message: .ping(Ping(sequence: 0x0102_0304, target: Raw.other)),
+            hex: "01 0014 01020304 \(b)"),
+        Golden(name: "ack", message: .ack(Ack(sequence: 0x0102_0304)), hex: "02 0004 01020304"),
+        Golden(
+            name: "indirect ping over IPv4",
+            message: .indirectPing(
+                IndirectPing(sequence: 0x0102_0304, target: Raw.other, targetAddress: v4, deadlineMilliseconds: 500)),
+            hex: "03 001f 01020304 \(b) 000001f4 04 c0000201 1f0a"),
+        Golden(
+            name: "indirect ping over IPv6",
+            message: .indirectPing(
+                IndirectPing(sequence: 0x0102_0304, target: Raw.other, targetAddress: v6, deadlineMilliseconds: 500)),
+            hex: "03 002b 01020304 \(b) 000001f4 06 20010db8000000000000000000000001 1f0a"),
+        Golden(name: "nack", message: .nack(Nack(sequence: 0x0102_0304)), hex: "04 0004 01020304"),
+        Golden(
+            name: "update: alive",
+            message: .update(
+                MemberUpdate(
+                    subject: Raw.other, incarnation: 300,
+                    claim: .alive(
+                        MemberInfo(
+                            name: "web-1", address: v4, tags: [Tag(name: "role", value: "web")], protocolVersion: 0x10))
+                )),
+            hex: "05 002b \(b) ac02 00 05 7765622d31 04 c0000201 1f0a 10 01 04 726f6c65 03 776562"),
+        Golden(
+            name: "update: suspect",
+            message: .update(MemberUpdate(subject: Raw.other, incarnation: 7, claim: .suspect(by: Raw.sender))),
+            hex: "05 0022 \(b) 07 01 \(a)"),
+        Golden(
+            name: "update: failed",
+            message: .update(MemberUpdate(subject: Raw.other, incarnation: 7, claim: .failed(by: Raw.sender))),
+            hex: "05 0022 \(b) 07 02 \(a)"),
+        Golden(
+            name: "update: left",
+            message: .update(MemberUpdate(subject: Raw.other, incarnation: 7, claim: .left)),
+            hex: "05 0012 \(b) 07 03"),
+        Golden(
+            name: "update: forgotten",
+            message: .update(MemberUpdate(subject: Raw.other, incarnation: 7, claim: .forgotten(by: Raw.sender))),
+            hex: "05 0022 \(b) 07 04 \(a)"),
+        Golden(
+            name: "member table",
+            message: .memberTable(
+                MemberTablePart(
+                    role: .reply, isLast: true,
+                    entries: [
+                        MemberTableEntry(
+                            id: Raw.sender, incarnation: 7, state: .failed, ageSeconds: 300,
+                            info: MemberInfo(name: "db-1", address: v4, tags: [], protocolVersion: 0x10))
+                    ])),
+            hex: "10 0027 01 01 01 0022 \(a) 07 02 ac02 04 64622d31 04 c0000201 1f0a 10 00"),
+    ]
+
+    static let store: [Golden] = [
+        Golden(
+            name: "digest",
+            message: .digest(
+                Digest(
+                    members: 0xd1d2_d3d4_d5d6_d7d8,
+                    store: Hash128(high: 0xe1e2_e3e4_e5e6_e7e8, low: 0xf1f2_f3f4_f5f6_f7f8))),
+            hex: "06 0018 d1d2d3d4d5d6d7d8 e1e2e3e4e5e6e7e8 f1f2f3f4f5f6f7f8"),
+        Golden(
+            name: "row: register",
+            message: .row(
+                Row(
+                    id: RowID(key: "app/port", part: .register), versions: [Dot(actor: actorB, counter: 5)],
+                    stamp: stamp, author: actorB, content: .register([0x38, 0x30]))),
+            hex: "07 002d 01 08 6170702f706f7274 01 \(b) 00000003 05 0191000000000001 01 01 02 3830"),
+        Golden(
+            name: "row: deleted register of an author outside the versions",
+            message: .row(
+                Row(
+                    id: RowID(key: "app/port", part: .register), versions: [Dot(actor: actorB, counter: 5)],
+                    stamp: stamp, author: actorA, content: .register(nil))),
+            hex: """
+                07 003e 01 08 6170702f706f7274 01 \(b) 00000003 05 0191000000000001
+                00 \(a) 00000001 00
+                """),
+        Golden(
+            name: "row: set element",
+            message: .row(
+                Row(
+                    id: RowID(key: "hosts", part: .element(Array("web-1".utf8))),
+                    versions: [Dot(actor: actorA, counter: 9), Dot(actor: actorB, counter: 200)],
+                    stamp: stamp, author: actorB,
+                    content: .element([
+                        ElementEntry(actor: actorA, added: 9, removed: 0),
+                        ElementEntry(actor: actorB, added: 200, removed: 5),
+                    ]))),
+            hex: """
+                07 004a 02 05 686f737473 02 \(a) 00000001 09 \(b) 00000003 c801 0191000000000001 02
+                05 7765622d31 02 01 09 00 02 c801 05
+                """),
+        Golden(
+            name: "row: counter",
+            message: .row(
+                Row(
+                    id: RowID(key: "hits", part: .counter(actorB)), versions: [Dot(actor: actorB, counter: 5)],
+                    stamp: stamp, author: actorB,
+                    content: .counter(
+                        CounterEntry(increments: 300, decrements: 1, resetIncrements: 2, resetDecrements: 0)))),
+            hex: "07 002b 03 04 68697473 01 \(b) 00000003 05 0191000000000001 01 01 ac02 01 02 00"),
+        Golden(
+            name: "announcement",
+            message: .announcement([Dot(actor: actorB, counter: 5), Dot(actor: actorA, counter: 200)]),
+            hex: "08 002c 02 \(b) 00000003 05 \(a) 00000001 c801"),
+        Golden(
+            name: "store request",
+            message: .storeRequest(
+                CausalContext(entries: [
+                    CausalContext.Entry(actor: actorA, contiguous: 300, cloud: [302, 310]),
+                    CausalContext.Entry(actor: actorB, contiguous: 0, cloud: [5]),
+                ]) ?? CausalContext()),
+            hex: "11 0031 02 \(a) 00000001 ac02 02 02 08 \(b) 00000003 00 01 05"),
+        Golden(name: "store complete", message: .storeComplete(CausalContext()), hex: "12 0001 00"),
+        Golden(name: "store batch end", message: .storeBatchEnd, hex: "13 0000"),
+        Golden(name: "store continue", message: .storeContinue, hex: "14 0000"),
+    ]
+
+    static let all = membership + store
+    static let headerHex = "6773 10 00 a1a2a3a4a5a6a7a8 \(a)"
+}
+
+@Suite("Golden byte vectors")
+struct GoldenVectorTests {
+    @Test("A message has exactly these bytes, both ways", arguments: Golden.all)
+    func matches(_ golden: Golden) throws {
+        let packet = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [golden.message])
+        let bytes = hex(Golden.headerHex) + hex(golden.hex)
+
+        #expect(text(try PacketCodec.encode(packet, limit: 1_400)) == text(bytes))
+        #expect(try PacketCodec.decode(bytes) == DecodedPacket(packet: packet, skipped: Skipped()))
+    }
+
+    @Test("Every message kind has a golden vector")
+    func complete() {
+        let kinds = Set(Golden.all.map { hex($0.hex)[0] })
+        #expect(kinds == [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18, 19, 20])
+    }
+
+    @Test("A packet is the header and its messages in order, and the idle ones are small")
+    func packets() throws {
+        let ping = Golden.membership[0]
+        let ack = Golden.membership[1]
+        let digest = Golden.store[0]
+        let probe = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [ping.message, digest.message])
+        let answer = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [ack.message, digest.message])
+
+        #expect(try PacketCodec.encode(probe, limit: 78) == hex(Golden.headerHex + ping.hex + digest.hex))
+        #expect(try PacketCodec.encode(answer, limit: 62) == hex(Golden.headerHex + ack.hex + digest.hex))
+    }
+
+    @Test("A body of 65 535 bytes or more has the long form of its length")
+    func longLength() throws {
+        for (valueBytes, expected) in [(65_489, "07 fffe 01"), (65_490, "07 ffff 0000ffff 01")] {
+            let row = MessageGenerator.rowOf(valueBytes: valueBytes)
+            let packet = Packet(
+                cluster: Raw.cluster, sender: Raw.sender, messages: [.row(row), .ack(Ack(sequence: 1))])
+            let bytes = try PacketCodec.encode(packet, limit: Bounds.frameBytesMax)
+            let start = hex(expected)
+
+            #expect(Array(bytes[28..<28 + start.count]) == start)
+            #expect(try PacketCodec.decode(bytes).packet == packet)
+            #expect(PacketCodec.size(of: packet) == bytes.count)
+        }
+    }
+
+    @Test("A frame of a stream is the packet behind its length")
+    func streamFrame() throws {
+        let packet = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [Golden.membership[1].message])
+        #expect(try StreamFrame.encode(packet) == hex("00000023" + Golden.headerHex + Golden.membership[1].hex))
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the random messages that the codec's properties are tested with; the same seed gives the same messages.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import StoreCore
+import WireProtocol
+
+/// Makes valid messages of every kind, small and large, with numbers of every length.
+struct MessageGenerator {
+    var rng: SeededGenerator
+
+    init(seed: UInt64) { rng = SeededGenerator(seed: seed) }
+
+    mutating func packet(messagesMax: Int = 6) -> Packet {
+        let count = rng.index(below: messagesMax + 1)
+        return Packet(
+            cluster: ClusterID(rawValue: rng.next()), sender: NodeID(using: &rng),
+            messages: (0..<count).map { _ in message() })
+    }
+
+    mutating func message() -> Message {
+        switch rng.index(below: 13) {
+        case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
+        case 1: .ack(Ack(sequence: uint32()))
+        case 2:
+            .indirectPing(
+                IndirectPing(
+                    sequence: uint32(), target: NodeID(using: &rng), targetAddress: address(),
+                    deadlineMilliseconds: uint32()))
+        case 3: .nack(Nack(sequence: uint32()))
+        case 4: .update(update())
+        case 5: .digest(Digest(members: rng.next(), store: Hash128(high: rng.next(), low: rng.next())))
+        case 6: .row(row())
+        case 7: .announcement((0..<rng.index(below: 40)).map { _ in dot() })
+        case 8: .memberTable(table())
+        case 9: .storeRequest(context())
+        case 10: .storeComplete(context())
+        case 11: .storeBatchEnd
+        case _: .storeContinue
+        }
+    }
+
+    mutating func uint32() -> UInt32 { UInt32(truncatingIfNeeded: rng.next() >> UInt64(rng.index(below: 64))) }
+
+    /// A number of any length in bits, at most `max`.
+    mutating func number(_ range: ClosedRange<UInt64>) -> UInt64 {
+        let value = rng.next() >> UInt64(rng.index(below: 64))
+        return min(max(value, range.lowerBound), range.upperBound)
+    }
+
+    mutating func address() -> Address {
+        rng.chance(0.5)
+            ? Address(ipv4: uint32(), port: UInt16(truncatingIfNeeded: rng.next()))
+            : Address(high: rng.next() | 1, low: rng.next(), port: UInt16(truncatingIfNeeded: rng.next()))
+    }
+
+    mutating func bytes(max: Int) -> [UInt8] {
+        let count = rng.index(below: max + 1)
+        return (0..<count).map { _ in UInt8(truncatingIfNeeded: rng.next()) }
+    }
+
+    /// Text of at most `max` bytes, with characters of one to four bytes.
+    mutating func text(min: Int, max: Int) -> String {
+        let wanted = min + rng.index(below: max - min + 1)
+        var text = ""
+        while text.utf8.count < wanted {
+            let room = wanted - text.utf8.count
+            let next = ["a", "z", "-", "7", "ä", "中", "🦉"][rng.index(below: 7)]
+            text += next.utf8.count <= room ? next : "x"
+        }
+        return text
+    }
+
+    mutating func info() -> MemberInfo {
+        var tags: [Tag] = []
+        var room = Bounds.tagBytesMax
+        for index in 0..<rng.index(below: rng.chance(0.1) ? Bounds.tagsMax + 1 : 6) {
+            let name = "\(index)." + text(min: 0, max: 8)
+            let value = text(min: 0, max: rng.chance(0.05) ? 300 : 12)
+            room -= name.utf8.count + value.utf8.count
+            if room < 0 { break }
+            tags.append(Tag(name: name, value: value))
+        }
+        return MemberInfo(
+            name: text(min: 1, max: Bounds.nameBytesMax), address: address(), tags: tags,
+            protocolVersion: UInt8(truncatingIfNeeded: rng.next()))
+    }
+
+    mutating func update() -> MemberUpdate {
+        let claim: MemberClaim =
+            switch rng.index(below: 5) {
+            case 0: .alive(info())
+            case 1: .suspect(by: NodeID(using: &rng))
+            case 2: .failed(by: NodeID(using: &rng))
+            case 3: .left
+            case _: .forgotten(by: NodeID(using: &rng))
+            }
+        return MemberUpdate(
+            subject: NodeID(using: &rng), incarnation: number(0...Bounds.incarnationMax), claim: claim)
+    }
+
+    mutating func table() -> MemberTablePart {
+        var entries: [MemberTableEntry] = []
+        for _ in 0..<rng.index(below: 30) {
+            entries.append(
+                MemberTableEntry(
+                    id: NodeID(using: &rng), incarnation: number(0...Bounds.incarnationMax),
+                    state: MemberState.allCases[rng.index(below: 5)], ageSeconds: uint32(), info: info()))
+        }
+        return MemberTablePart(role: rng.chance(0.5) ? .request : .reply, isLast: rng.chance(0.5), entries: entries)
+    }
+
+    mutating func actor() -> ActorID { ActorID(node: NodeID(using: &rng), epoch: uint32()) }
+    mutating func dot() -> Dot { Dot(actor: actor(), counter: number(1...Dot.counterMax)) }
+
+    mutating func row() -> Row {
+        let versions = (0..<1 + rng.index(below: 5)).map { _ in dot() }.sorted()
+        let key = text(min: 1, max: rng.chance(0.1) ? Bounds.keyBytesMax : 24)
+        let part: RowID.Part
+        let content: RowContent
+        switch rng.index(below: 3) {
+        case 0:
+            part = .register
+            content = .register(rng.chance(0.3) ? nil : bytes(max: rng.chance(0.02) ? 80_000 : 200))
+        case 1:
+            part = .element(bytes(max: rng.chance(0.1) ? Bounds.elementBytesMax : 30))
+            let strangers = (0..<rng.index(below: 3)).map { _ in actor() }
+            content = .element(
+                (versions.map(\.actor) + strangers).sorted().map {
+                    ElementEntry(actor: $0, added: number(0...Dot.counterMax), removed: number(0...Dot.counterMax))
+                })
+        case _:
+            part = .counter(rng.chance(0.5) ? versions[0].actor : actor())
+            content = .counter(
+                CounterEntry(
+                    increments: number(0...UInt64.max), decrements: number(0...UInt64.max),
+                    resetIncrements: number(0...UInt64.max), resetDecrements: number(0...UInt64.max)))
+        }
+        return Row(
+            id: RowID(key: key, part: part), versions: versions, stamp: HybridTimestamp(rawValue: rng.next()),
+            author: rng.chance(0.8) ? versions[rng.index(below: versions.count)].actor : actor(), content: content)
+    }
+
+    mutating func context() -> CausalContext {
+        let actors = (0..<rng.index(below: 20)).map { _ in actor() }.sorted()
+        let entries = actors.map { actor in
+            var entry = CausalContext.Entry(actor: actor, contiguous: number(0...(1 << 60)), cloud: [])
+            var last = entry.contiguous + 1
+            for _ in 0..<rng.index(below: 6) {
+                last += number(1...(1 << 40))
+                entry.cloud.append(last)
+            }
+            if entry.contiguous == 0, entry.cloud.isEmpty { entry.contiguous = 1 }
+            return entry
+        }
+        return CausalContext(entries: entries) ?? CausalContext()
+    }
+}
+
+extension MessageGenerator {
+    /// A register of that many bytes.
+    static func rowOf(valueBytes: Int) -> Row {
+        Row(
+            id: RowID(key: "app/port", part: .register), versions: [Dot(actor: Golden.actorB, counter: 5)],
+            stamp: Golden.stamp, author: Golden.actorB, content: .register(Array(repeating: 7, count: valueBytes)))
+    }
+}
