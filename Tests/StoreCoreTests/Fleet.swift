@@ -92,7 +92,8 @@ struct Fleet {
 
     mutating func write(on replica: Int) {
         let key = keys[rng.index(below: keys.count)]
-        let type = key == "any" ? ["register", "set", "counter"][rng.index(below: 3)] : String(key.prefix { $0 != "/" })
+        let type =
+            key == "any" ? ["register", "set", "counter"][rng.index(below: 3)] : String(key.prefix { $0 != "/" })
         let element = [UInt8(97 + rng.index(below: 3))]
         let value: [UInt8] = [UInt8(rng.index(below: 250))]
         let amount = Int64(rng.index(below: 9)) - 4

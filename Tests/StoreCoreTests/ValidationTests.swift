@@ -11,7 +11,8 @@ import Testing
         arguments: [
             ("a", nil), ("web/port", nil), ("ä/ß/日本", nil), ("a b/c", nil), ("-/.", nil),
             (String(repeating: "x", count: 512), nil), (String(repeating: "ä", count: 256), nil),
-            ("", .empty), (String(repeating: "x", count: 513), .tooLong), (String(repeating: "ä", count: 257), .tooLong),
+            ("", .empty), (String(repeating: "x", count: 513), .tooLong),
+            (String(repeating: "ä", count: 257), .tooLong),
             ("/", .emptySegment), ("/a", .emptySegment), ("a/", .emptySegment), ("a//b", .emptySegment),
             ("a\nb", .controlCharacter), ("a\u{0}", .controlCharacter), ("a\u{7f}", .controlCharacter),
             ("a\u{85}b", .controlCharacter), ("a//\tb", .controlCharacter), ("a\u{a0}b", nil),
@@ -106,7 +107,10 @@ import Testing
         (row(versions: [Dot(actor: one, counter: 0)]), .counterOutOfRange),
         (row(versions: [Dot(actor: one, counter: Dot.counterMax + 1)]), .counterOutOfRange),
         (row(author: two), .unknownAuthor),
-        (element([ElementEntry(actor: one, added: 3, removed: 3), ElementEntry(actor: two, added: 1, removed: 0)]), nil),
+        (
+            element([ElementEntry(actor: one, added: 3, removed: 3), ElementEntry(actor: two, added: 1, removed: 0)]),
+            nil
+        ),
         (element([]), .impossibleEntry),
         (element([ElementEntry(actor: one, added: 0, removed: 0)]), .impossibleEntry),
         (element([ElementEntry(actor: one, added: 2, removed: 3)]), .impossibleEntry),
@@ -184,7 +188,8 @@ import Testing
         #expect(a.adopt(context: peer) == .adopted)
         #expect(a.text("lost") == "v")
         let second = try a.put(bytes("w"), for: "k", wall: wall(0))
-        #expect(second.rows[0].versions == [Dot(actor: actor(1), counter: 1), Dot(actor: actor(1, epoch: 2), counter: 1)])
+        #expect(
+            second.rows[0].versions == [Dot(actor: actor(1), counter: 1), Dot(actor: actor(1, epoch: 2), counter: 1)])
     }
 
     @Test("Writes beyond the bounds are refused and change nothing")
