@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of the queue that gossip is taken from.
+
+import ClusterTypes
+import Testing
+
+@Suite struct DisseminationQueueTests {
+    typealias Queue = DisseminationQueue<String, String>
+
+    static func take(_ queue: inout Queue, budget: Int = 1_000, limit: Int = 3) -> [String] {
+        var taken: [String] = []
+        let used = queue.take(budget: budget, limit: limit, into: &taken)
+        #expect(used <= budget)
+        queue.checkInvariants()
+        return taken
+    }
+
+    @Test("The update sent least goes first, among equals the newest")
+    func order() {
+        var queue = Queue()
+        for name in ["a", "b", "c"] { queue.enqueue(name, for: name, bytes: 10) }
+        #expect(Self.take(&queue, budget: 20) == ["c", "b"])
+        queue.enqueue("d", for: "d", bytes: 10)
+        #expect(Self.take(&queue, budget: 20) == ["d", "a"])
+        #expect(queue.freshCount == 0 && !queue.hasFresh)
+    }
+
+    @Test("An update leaves after it was sent as often as the limit says")
+    func limit() {
+        var queue = Queue()
+        queue.enqueue("a", for: "a", bytes: 10)
+        for _ in 0..<3 { #expect(Self.take(&queue) == ["a"]) }
+        #expect(Self.take(&queue).isEmpty && queue.isEmpty)
+    }
+
+    @Test("A newer update takes its subject's slot and starts anew")
+    func supersedes() {
+        var queue = Queue()
+        queue.enqueue("old", for: "a", bytes: 10)
+        queue.enqueue("other", for: "b", bytes: 10)
+        _ = Self.take(&queue)
+        queue.enqueue("new", for: "a", bytes: 10)
+        #expect(queue.count == 2 && queue.peek("a") == "new" && queue.freshCount == 1)
+        #expect(Self.take(&queue, budget: 10) == ["new"])
+        queue.remove("a")
+        #expect(Self.take(&queue) == ["other"] && queue.peek("a") == nil)
+    }
+
+    @Test("What does not fit is passed over, but not for ever")
+    func budget() {
+        var queue = Queue()
+        queue.enqueue("small", for: "small", bytes: 10)
+        for index in 0..<3 { queue.enqueue("large", for: "large\(index)", bytes: 500) }
+        #expect(Self.take(&queue, budget: 100) == ["small"])
+        var taken: [String] = []
+        queue.enqueue("tiny", for: "tiny", bytes: 1)
+        for index in 3..<6 { queue.enqueue("large", for: "large\(index)", bytes: 500) }
+        _ = queue.take(budget: 100, limit: 3, scanMax: 2, into: &taken)
+        #expect(taken.isEmpty, "two updates that do not fit end the search")
+    }
+
+    @Test("A full queue drops what was sent most")
+    func capacity() {
+        var queue = Queue(capacity: 2)
+        queue.enqueue("a", for: "a", bytes: 10)
+        _ = Self.take(&queue)
+        queue.enqueue("b", for: "b", bytes: 10)
+        queue.enqueue("c", for: "c", bytes: 10)
+        #expect(queue.count == 2 && queue.peek("a") == nil)
+        queue.checkInvariants()
+    }
+
+    @Test("Agrees with a plain list", arguments: Array(1...10) as [UInt64])
+    func model(seed: UInt64) {
+        var rng = SeededGenerator(seed: seed)
+        var queue = Queue()
+        var sent: [String: Int] = [:]
+        for step in 0..<600 {
+            let subject = "s\(rng.index(below: 8))"
+            switch rng.index(below: 4) {
+            case 0, 1:
+                queue.enqueue(subject, for: subject, bytes: 10)
+                sent[subject] = 0
+            case 2:
+                queue.remove(subject)
+                sent[subject] = nil
+            case _:
+                let taken = Self.take(&queue, budget: 10 * rng.index(below: 6), limit: 4)
+                let least = taken.compactMap { sent[$0] }
+                #expect(least == least.sorted() && least.count == taken.count, "seed \(seed), step \(step)")
+                let left = sent.filter { !taken.contains($0.key) }.values.min() ?? .max
+                #expect((least.last ?? 0) <= left, "seed \(seed), step \(step)")
+                for subject in taken { sent[subject] = (sent[subject] ?? 0) + 1 == 4 ? nil : (sent[subject] ?? 0) + 1 }
+            }
+            queue.checkInvariants()
+            #expect(queue.count == sent.count, "seed \(seed), step \(step)")
+            #expect(queue.freshCount == sent.values.count { $0 == 0 }, "seed \(seed), step \(step)")
+            #expect(queue.hasFresh == sent.values.contains(0))
+        }
+    }
+}
