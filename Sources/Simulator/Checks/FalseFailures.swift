@@ -24,12 +24,13 @@ package struct FalseFailures: Sendable {
         past.removeAll { $0.until + Self.grace < now }
     }
 
-    /// `observer` called `subject`, whose present process started or ended at `changedAt`, failed.
+    /// `observer` called `subject`, whose process is its `process`th and started at `changedAt`, failed.
     /// Returns true and counts when that was wrong.
     package mutating func judge(
-        observer: Int, subject: Int, changedAt: Instant, at now: Instant, topology: Topology, running: [Bool]
+        observer: Int, subject: Int, process: Int32, changedAt: Instant, at now: Instant, topology: Topology,
+        running: [Bool]
     ) -> Bool {
-        guard running[subject], changedAt + Self.grace <= now, topology.connects(observer, subject, relays: running)
+        guard running[subject], process == 1 || changedAt + Self.grace <= now, topology.connects(observer, subject, relays: running)
         else { return false }
         for former in past where former.until + Self.grace >= now {
             if !former.topology.connects(observer, subject, relays: running) { return false }

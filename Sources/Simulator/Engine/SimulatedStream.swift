@@ -49,6 +49,8 @@ struct SimulatedStream {
     static let nanosecondsPerByte = 8
 
     var client: End
+    /// The node that the connect goes to; nil: no such host.
+    var target: Int?
     /// Set when the connect reaches a process.
     var server: End?
     /// The client knows that the stream is open.
