@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the check that no event of the store is made twice and none is told before it is durable.
+
+import ClusterTypes
+import StoreCore
+
+/// Watches every row that any node makes durable or sends.
+///
+/// - A dot (actor, counter) belongs to one row for ever.
+/// - An actor's dots are made by one process: the first that was seen to make one.
+/// - Nobody knows a dot before its author's process asked its disk to keep it.
+/// - One set of events makes one row: rows with equal id and versions are equal in stamp, author and content.
+/// - A process sends no row whose events its own disk has not confirmed.
+package struct DotCheck: Sendable {
+    /// A process of a simulated node.
+    package struct Process: Hashable, Sendable {
+        package var node: Int
+        package var number: Int32
+
+        package init(node: Int, number: Int32) {
+            self.node = node
+            self.number = number
+        }
+    }
+
+    private struct RowState: Hashable {
+        var id: RowID
+        var versions: [Dot]
+    }
+
+    private var rows: [Dot: RowID] = [:]
+    private var authors: [ActorID: Process] = [:]
+    private var states: [RowState: Hash128] = [:]
+    /// What the running process of each node has made durable.
+    private var durable: [[RowID: [Dot]]]
+
+    package private(set) var rowsSeen = 0
+    package var dotsSeen: Int { rows.count }
+    package private(set) var violations = Violations()
+
+    package init(nodes: Int) { durable = Array(repeating: [:], count: nodes) }
+
+    /// `process` of the node with this id asked its disk to keep `row`.
+    package mutating func persisting(_ row: Row, id: NodeID, process: Process) {
+        for dot in row.versions where rows[dot] == nil {
+            guard dot.actor.node == id else { continue }
+            let author = authors[dot.actor] ?? process
+            authors[dot.actor] = author
+            if author != process {
+                violations.add(
+                    "\(dot) was made by process \(process.number) of n\(process.node + 1), but its actor belongs to "
+                        + "process \(author.number) of n\(author.node + 1)")
+            }
+            rows[dot] = row.id
+        }
+        observe(row, at: process)
+    }
+
+    /// The disk of `process` confirmed `row`.
+    package mutating func persisted(_ row: Row, process: Process) {
+        durable[process.node][row.id, default: []] = Self.join(durable[process.node][row.id] ?? [], row.versions)
+    }
+
+    /// `process` put `row` into a packet.
+    package mutating func sent(_ row: Row, process: Process) {
+        observe(row, at: process)
+        let kept = durable[process.node][row.id] ?? []
+        for dot in row.versions where !kept.contains(where: { $0.actor == dot.actor && $0.counter >= dot.counter }) {
+            violations.add("n\(process.node + 1) sent \(dot) of '\(row.id.key)' before its disk confirmed it")
+        }
+    }
+
+    /// The process of this node is gone, and its memory with it.
+    package mutating func ended(node: Int) { durable[node] = [:] }
+
+    private mutating func observe(_ row: Row, at process: Process) {
+        rowsSeen += 1
+        for dot in row.versions {
+            switch rows[dot] {
+            case nil:
+                violations.add("n\(process.node + 1) knows \(dot) of '\(row.id.key)', which its author never made")
+                rows[dot] = row.id
+            case row.id?: break
+            case let other?:
+                violations.add("\(dot) was used twice: for '\(other.key)' and for '\(row.id.key)'")
+            }
+        }
+        let state = RowState(id: row.id, versions: row.versions)
+        let fingerprint = Self.fingerprint(row)
+        if let known = states[state] {
+            if known != fingerprint {
+                violations.add(
+                    "two rows of '\(row.id.key)' hold the same events \(row.versions) and differ in content: an event "
+                        + "was made twice")
+            }
+        } else {
+            states[state] = fingerprint
+        }
+    }
+
+    private static func join(_ a: [Dot], _ b: [Dot]) -> [Dot] {
+        var joined = a
+        for dot in b {
+            if let index = joined.firstIndex(where: { $0.actor == dot.actor }) {
+                joined[index].counter = max(joined[index].counter, dot.counter)
+            } else {
+                joined.append(dot)
+            }
+        }
+        return joined
+    }
+
+    private static func fingerprint(_ row: Row) -> Hash128 {
+        var hasher = StableHasher()
+        hasher.absorb(row.stamp.rawValue)
+        hasher.absorb(row.author.node)
+        hasher.absorb(row.author.epoch)
+        switch row.content {
+        case .register(nil): hasher.absorb(UInt8(0))
+        case .register(let value?):
+            hasher.absorb(UInt8(1))
+            hasher.absorb(counted: value)
+        case .element(let entries):
+            hasher.absorb(UInt8(2))
+            for entry in entries {
+                hasher.absorb(entry.actor.node)
+                hasher.absorb(entry.actor.epoch)
+                hasher.absorb(entry.added)
+                hasher.absorb(entry.removed)
+            }
+        case .counter(let entry):
+            hasher.absorb(UInt8(3))
+            for number in [entry.increments, entry.decrements, entry.resetIncrements, entry.resetDecrements] {
+                hasher.absorb(number)
+            }
+        }
+        return hasher.finalize()
+    }
+}
+
+/// The first violations in full, and how many there were.
+package struct Violations: Hashable, Sendable {
+    package private(set) var first: [String] = []
+    package private(set) var count = 0
+    package static let keptMax = 10
+
+    package init() {}
+
+    package mutating func add(_ text: String) {
+        count += 1
+        if first.count < Self.keptMax { first.append(text) }
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what the simulator makes of the kernels' events: views, figures and checks.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import StoreCore
+
+extension Simulation {
+    mutating func observe(_ event: KernelEvent, at node: Int) {
+        if trace != nil { traceEvent(event, node: node) }
+        switch event {
+        case .member(let event): observe(event, at: node)
+        case .keyChanged(let change):
+            resurrection.told(change, node: node)
+            figures.changed(
+                key: change.key, version: change.version, node: node,
+                isAuthor: change.author.node == nodes[node].id, running: views.runningNodes.count, at: now)
+        case .synchronised(let summary):
+            figures.syncs += 1
+            figures.rowsSynced += summary.rowsReceived
+        case .packetIgnored: figures.packetsIgnored += 1
+        case .quarantined(let key, let author, let ahead):
+            tell("n\(node + 1) quarantined '\(key)' by \(author): \(Figure.seconds(ahead)) ahead")
+        case .identityInUse(let address):
+            violations.add("n\(node + 1) says that another process uses its id at \(address)")
+        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .leaving: break
+        }
+    }
+
+    private mutating func observe(_ event: MemberEvent, at node: Int) {
+        guard let subject = SimulatedNode.index(of: event.info.address, count: nodes.count) else { return }
+        switch event.kind {
+        case .joined, .alive:
+            views.set(.alive, of: subject, by: node)
+            figures.updateSeen(of: subject, at: now)
+            noteFormation()
+        case .suspected:
+            views.set(.suspect, of: subject, by: node)
+            figures.suspicions += 1
+        case .failed:
+            views.set(.failed, of: subject, by: node)
+            figures.failureEvents += 1
+            noteDeparture(of: subject, by: node)
+            judgeFailure(of: subject, by: node)
+        case .left:
+            views.set(.left, of: subject, by: node)
+            noteDeparture(of: subject, by: node)
+        case .forgotten, .reaped: views.set(.unknown, of: subject, by: node)
+        case .updated: figures.updateSeen(of: subject, at: now)
+        case .refuted: figures.refutations += 1
+        case .nameConflict(let other):
+            violations.add("n\(node + 1) says that n\(subject + 1) and \(other.short) have the same name")
+        }
+    }
+
+    private mutating func noteDeparture(of subject: Int, by node: Int) {
+        guard let detection = figures.departed(subject, by: node, at: now), let times = detection.samples.summary else {
+            return
+        }
+        tell(
+            "n\(subject + 1) is \(detection.cause == "leave" ? "known to have left" : "known as failed") to all "
+                + "\(detection.survivors) others after \(Figure.seconds(times.last)) "
+                + "(first \(Figure.seconds(times.first)), median \(Figure.seconds(times.median)))")
+    }
+
+    private mutating func judgeFailure(of subject: Int, by node: Int) {
+        let isFalse = falseFailures.judge(
+            observer: node, subject: subject, process: nodes[subject].process, changedAt: nodes[subject].changedAt,
+            at: now, topology: topology, running: views.runningMask)
+        guard isFalse else { return }
+        tell("n\(node + 1) calls n\(subject + 1) failed, which is false")
+    }
+
+    mutating func noteFormation() {
+        guard figures.formation == nil, views.isFormed, let took = figures.formed(at: now) else { return }
+        tell("everybody knows everybody, \(Figure.seconds(took)) after the last start")
+    }
+
+    mutating func changeTopology(_ change: (inout Topology) -> Void) {
+        let before = topology
+        change(&topology)
+        if topology != before { falseFailures.topologyEnded(before, at: now) }
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns driving the kernels as the daemon does: inputs in, actions carried out in order.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import StoreCore
+import WireProtocol
+
+extension Simulation {
+    mutating func start(_ node: Int) {
+        guard !nodes[node].isRunning else { return }
+        nodes[node].isHostUp = true
+        nodes[node].boot(baseConfiguration)
+        if nodes[node].process > 1 { nodes[node].changedAt = now }
+        views.start(node)
+        figures.started(node, isFirst: nodes[node].process == 1, at: now)
+        if nodes[node].process > 1 { tell("n\(node + 1) starts again") }
+        deliver(.start, to: node, process: nodes[node].process)
+        noteFormation()
+    }
+
+    /// The process ends; `isHostUp` says whether its host goes on to answer with refusals.
+    mutating func endProcess(_ node: Int, isHostUp: Bool) {
+        nodes[node].isHostUp = isHostUp
+        guard nodes[node].isRunning else { return }
+        breakStreams(of: node, isHostUp: isHostUp)
+        nodes[node].endProcess()
+        nodes[node].changedAt = now
+        views.end(node)
+        replies.ended(node: node)
+        dots.ended(node: node)
+        resurrection.ended(node: node)
+        noteFormation()
+    }
+
+    mutating func stall(_ node: Int, for duration: Interval) {
+        guard nodes[node].isRunning else { return }
+        let until = max(nodes[node].stalledUntil ?? .origin, now + duration)
+        nodes[node].stalledUntil = until
+        replies.delayed(node: node, by: duration)
+        queue.push(.resume(node: node, process: nodes[node].process), at: until)
+    }
+
+    /// A stalled process reads what has arrived meanwhile, in the order of arrival.
+    mutating func resume(_ node: Int, process: Int32) {
+        guard nodes[node].process == process, let until = nodes[node].stalledUntil, until <= now else { return }
+        nodes[node].stalledUntil = nil
+        let waiting = nodes[node].waiting
+        nodes[node].waiting = []
+        nodes[node].waitingBytes = 0
+        for item in waiting { deliver(item.input, to: node, process: process) }
+    }
+
+    /// Hands an input to a process, or lets it wait while the process is stalled. `bytes` of socket buffer bound what
+    /// waits; 0 is never dropped.
+    mutating func deliver(_ input: Input, to node: Int, process: Int32, bytes: Int = 0) {
+        guard nodes[node].process == process, nodes[node].isRunning else { return }
+        if nodes[node].stalledUntil != nil {
+            let charge = bytes > 0 ? bytes + SimulatedNode.datagramOverheadBytes : 0
+            guard charge == 0 || nodes[node].waitingBytes + charge <= SimulatedNode.socketBufferBytes else {
+                figures.socketDrops += 1
+                return
+            }
+            nodes[node].waitingBytes += charge
+            nodes[node].waiting.append(SimulatedNode.Waiting(input: input, bytes: charge))
+            return
+        }
+        guard admit(input, at: node) else { return }
+        if trace != nil { traceInput(input, node: node) }
+        var actions: [Action] = []
+        swap(&actions, &actionBuffer)
+        nodes[node].step(input, at: now, into: &actions)
+        nodes[node].stepsSinceCheck += 1
+        if nodes[node].stepsSinceCheck >= checkStride {
+            nodes[node].stepsSinceCheck = 0
+            figures.invariantChecks += 1
+            nodes[node].kernel?.checkInvariants()
+        }
+        for action in actions { perform(action, node: node, process: process) }
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &actionBuffer)
+    }
+
+    /// Inputs about streams that the process has closed meanwhile do not reach it.
+    private mutating func admit(_ input: Input, at node: Int) -> Bool {
+        switch input {
+        case .streamOpened(let id), .streamAccepted(let id, from: _), .streamPacket(let id, _):
+            return nodes[node].streams[id] != nil
+        case .streamClosed(let id, _):
+            guard let serial = nodes[node].streams.removeValue(forKey: id) else { return false }
+            forgetStream(serial)
+            return true
+        case .start, .packet, .timer, .sendFailed, .persisted, .resolved, .command: return true
+        }
+    }
+
+    private mutating func perform(_ action: Action, node: Int, process: Int32) {
+        // `stopped` ends the process; what the kernel said after it is not carried out.
+        guard nodes[node].isRunning else { return }
+        switch action {
+        case .send(let packet, to: let address): send(packet, from: node, to: address)
+        case .openStream(let id, to: let address, timeout: let timeout):
+            openStream(id, from: node, to: address, timeout: timeout)
+        case .writeStream(let id, let packet): writeStream(id, packet, from: node)
+        case .closeStream(let id): closeStream(id, at: node)
+        case .setTimer(let token, at: let at):
+            let time = max(now, at - nodes[node].monotonicOrigin)
+            queue.push(.input(node: node, process: process, .timer(token)), at: time)
+        case .persist(let token, let records): persist(token, records, node: node)
+        case .resolve(seed: let seed): resolveSeed(seed, node: node)
+        case .reply(let id, let reply): answered(id, reply, node: node)
+        case .event(let event): observe(event, at: node)
+        case .stopped(let outcome):
+            tell("n\(node + 1) has left: \(outcome.acknowledged) of \(outcome.asked) peers acknowledged")
+            endProcess(node, isHostUp: true)
+        }
+    }
+
+    private mutating func persist(_ token: PersistToken, _ records: [DurableRecord], node: Int) {
+        let process = DotCheck.Process(node: node, number: nodes[node].process)
+        for case .row(let row) in records {
+            dots.persisting(row, id: nodes[node].id, process: process)
+            resurrection.persisting(row, node: node)
+        }
+        let done = nodes[node].disk.completion(at: now)
+        queue.push(.persisted(node: node, process: process.number, token, records), at: done)
+    }
+
+    mutating func diskFinished(_ token: PersistToken, _ records: [DurableRecord], node: Int, process: Int32) {
+        guard nodes[node].process == process, nodes[node].isRunning else { return }
+        nodes[node].disk.apply(records)
+        for case .row(let row) in records {
+            dots.persisted(row, process: DotCheck.Process(node: node, number: process))
+        }
+        deliver(.persisted(token), to: node, process: process)
+    }
+
+    /// Names resolve after a millisecond, always.
+    private mutating func resolveSeed(_ seed: String, node: Int) {
+        var addresses: [Address] = []
+        if let address = Address(seed) {
+            addresses = [address]
+        } else if let (host, port) = Address.splitHostPort(seed), host.hasPrefix("n"),
+            let number = Int(host.dropFirst()), (1...nodes.count).contains(number)
+        {
+            addresses = [Address(host: SimulatedNode.address(of: number - 1).host, port: port)].compactMap { $0 }
+        }
+        queue.push(
+            .input(node: node, process: nodes[node].process, .resolved(seed: seed, addresses)),
+            at: now + .milliseconds(1))
+    }
+
+    mutating func command(_ command: Command, name: String, node: Int, patience: Interval = ReplyCheck.patience) {
+        guard nodes[node].isRunning else { return }
+        let id = replies.issue(name, node: node, at: now, patience: patience)
+        if let until = nodes[node].stalledUntil { replies.delayed(node: node, by: until - now) }
+        deliver(.command(id, command), to: node, process: nodes[node].process)
+    }
+
+    private mutating func answered(_ id: CommandID, _ reply: Reply, node: Int) {
+        guard let asked = replies.answer(id, node: node) else { return }
+        if trace != nil { traceReply(reply, asked: asked.name, node: node) }
+        if case .failure(let failure) = reply {
+            figures.commandsRefused += 1
+            tell("n\(node + 1) refused '\(asked.name)': \(failure)")
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the trace: one line for everything that passes between a kernel and the world.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import StoreCore
+
+extension Simulation {
+    private func line(_ node: Int, _ text: String) {
+        trace?("\(Figure.decimal((now - .origin).seconds, digits: 6)) n\(node + 1) \(text)")
+    }
+
+    func traceSend(_ packet: Packet, bytes: Int, node: Int, target: Int?) {
+        line(node, "-> \(target.map { "n\($0 + 1)" } ?? "nowhere") \(bytes) B: \(Self.names(packet))")
+    }
+
+    func traceWrite(_ packet: Packet, bytes: Int, stream: StreamID, node: Int) {
+        line(node, "=> stream \(stream.rawValue) \(bytes) B: \(Self.names(packet))")
+    }
+
+    func traceStream(_ text: String, node: Int) { line(node, text) }
+
+    func traceInput(_ input: Input, node: Int) {
+        switch input {
+        case .start: line(node, "start")
+        case .packet(let packet, from: let from): line(node, "<- \(from) \(Self.names(packet))")
+        case .timer(let token): line(node, "timer \(Self.name(token))")
+        case .streamOpened(let id): line(node, "stream \(id.rawValue) opened")
+        case .streamAccepted(let id, from: let from): line(node, "stream \(id.rawValue) accepted from \(from)")
+        case .streamPacket(let id, let packet): line(node, "<= stream \(id.rawValue) \(Self.names(packet))")
+        case .streamClosed(let id, let reason): line(node, "stream \(id.rawValue) \(reason)")
+        case .sendFailed(to: let address): line(node, "cannot send to \(address)")
+        case .persisted(let token): line(node, "durable \(token.rawValue)")
+        case .resolved(seed: let seed, let addresses):
+            line(node, "\(seed) is \(addresses.map(\.description).joined(separator: " "))")
+        case .command(let id, let command): line(node, "command \(id.rawValue) \(Self.name(command))")
+        }
+    }
+
+    func traceReply(_ reply: Reply, asked: String, node: Int) {
+        if case .failure(let failure) = reply {
+            line(node, "answers '\(asked)': \(failure)")
+        } else if case .written(let report) = reply {
+            line(node, "answers '\(asked)': written as \(report.version)")
+        } else {
+            line(node, "answers '\(asked)'")
+        }
+    }
+
+    func traceEvent(_ event: KernelEvent, node: Int) {
+        switch event {
+        case .member(let event): line(node, "!! \(event.info.name) \(Self.name(event.kind)) at \(event.incarnation)")
+        case .keyChanged(let change): line(node, "!! '\(change.key)' changed at \(change.version)")
+        case .synchronised(let summary):
+            line(node, "!! synchronised with \(summary.peer.short): \(summary.rowsReceived) rows in, \(summary.rowsSent) out")
+        case .joinSucceeded(seed: let seed, address: _, members: let members):
+            line(node, "!! joined through \(seed), \(members) members")
+        case .joinFailed(seed: let seed, reason: let reason, attempts: let attempts):
+            line(node, "!! cannot join through \(seed): \(reason), \(attempts) attempts")
+        case .typeConflict(key: let key, kept: let kept, aside: let aside):
+            line(node, "!! '\(key)' is a \(kept) and a \(aside)")
+        case .quarantined(key: let key, author: let author, ahead: _): line(node, "!! '\(key)' by \(author) quarantined")
+        case .awarenessChanged(from: let from, to: let to): line(node, "!! awareness \(from) to \(to)")
+        case .identityInUse(at: let address): line(node, "!! own id in use at \(address)")
+        case .packetIgnored(let reason, from: let from): line(node, "!! packet of \(from) ignored: \(reason)")
+        case .leaving: line(node, "!! leaving")
+        }
+    }
+
+    private static func names(_ packet: Packet) -> String {
+        packet.messages.map { name($0) }.joined(separator: ", ")
+    }
+
+    private static func name(_ message: Message) -> String {
+        switch message {
+        case .ping(let ping): "ping \(ping.sequence)"
+        case .ack(let ack): "ack \(ack.sequence)"
+        case .indirectPing(let request): "indirect ping \(request.sequence) of \(request.target.short)"
+        case .nack(let nack): "nack \(nack.sequence)"
+        case .update(let update): "\(name(update.claim)) \(update.subject.short) at \(update.incarnation)"
+        case .digest: "digest"
+        case .row(let row): "row '\(row.id.key)'"
+        case .announcement(let dots): "announcement of \(dots.count)"
+        case .memberTable(let part): "\(part.role) of \(part.entries.count) members"
+        case .storeRequest: "store request"
+        case .storeComplete: "store complete"
+        }
+    }
+
+    private static func name(_ claim: MemberClaim) -> String {
+        switch claim {
+        case .alive: "alive"
+        case .suspect(by: let by): "suspect by \(by.short)"
+        case .failed(by: let by): "failed by \(by.short)"
+        case .left: "left"
+        case .forgotten(by: let by): "forgotten by \(by.short)"
+        }
+    }
+
+    private static func name(_ kind: MemberEventKind) -> String {
+        switch kind {
+        case .joined: "joined"
+        case .alive(previously: let state, after: _): "alive, was \(state)"
+        case .updated: "updated"
+        case .suspected(let evidence): "suspected by \(evidence.accuser.short)"
+        case .failed(_, after: let after): "failed after \(after)"
+        case .left: "left"
+        case .forgotten(by: let by): "forgotten by \(by.short)"
+        case .reaped: "reaped"
+        case .nameConflict: "name conflict"
+        case .refuted(accuser: let accuser, incarnation: let incarnation):
+            "refuted \(accuser.short) with \(incarnation)"
+        }
+    }
+
+    private static func name(_ token: TimerToken) -> String {
+        switch token {
+        case .swim(let timer):
+            switch timer {
+            case .period: "period"
+            case .probeTimeout(let sequence): "probe timeout \(sequence)"
+            case .probeDeadline(let sequence): "probe deadline \(sequence)"
+            case .relayNack(let sequence): "relay nack \(sequence)"
+            case .pingExpiry(let sequence): "ping expiry \(sequence)"
+            case .suspicion(let id, generation: _): "suspicion \(id.short)"
+            case .gossip: "gossip"
+            case .reconnect: "reconnect"
+            case .reap: "reap"
+            case .leave(attempt: let attempt): "leave \(attempt)"
+            }
+        case .join: "join"
+        case .sync: "sync"
+        case .streamIdle(let id, generation: _): "stream idle \(id.rawValue)"
+        case .rememberPeers: "remember peers"
+        }
+    }
+
+    private static func name(_ command: Command) -> String {
+        switch command {
+        case .status: "status"
+        case .members: "members"
+        case .explain(let member): "explain \(member)"
+        case .join: "join"
+        case .replaceSeeds: "replace seeds"
+        case .leave: "leave"
+        case .forget(let member): "forget \(member)"
+        case .changeTags: "change tags"
+        case .ping(let member): "ping \(member)"
+        case .read(let key): "read \(key)"
+        case .list: "list"
+        case .put(let key, _): "put \(key)"
+        case .delete(let key): "delete \(key)"
+        case .addElement(_, let key): "add to \(key)"
+        case .removeElement(_, let key): "remove from \(key)"
+        case .increment(let key, _): "increment \(key)"
+        }
+    }
+}

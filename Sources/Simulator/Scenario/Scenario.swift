@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns a scenario as values: the cluster, what happens when, and what must be seen.
+
+import ClusterTypes
+import SWIMCore
+
+/// What a scenario file says.
+package struct Scenario: Sendable {
+    package var name: String
+    /// Nodes in the cluster. Default 5; 1...`nodesMax`.
+    package var nodes = 5
+    /// The first so many nodes are everybody's seeds. Default 3.
+    package var seeds = 3
+    /// The first starts are spread evenly over this. Default 1 s.
+    package var startSpread = Interval.seconds(1)
+    /// How long the simulation runs. Default 60 s.
+    package var duration = Interval.seconds(60)
+    package var profile = SWIMConfiguration.Profile.lan
+    /// Nodes that do not start by themselves.
+    package var held: [NodeSelector] = []
+    package var steps: [Step] = []
+    package var expectations: [Expectation] = []
+
+    package static let nodesMax = 10_000
+
+    package init(name: String) { self.name = name }
+
+    /// Something that happens, once or again and again.
+    package struct Step: Sendable {
+        package var at: Interval
+        /// Time between repetitions and for how long they go on; nil for once.
+        package var repetition: (every: Interval, during: Interval)?
+        package var action: Action
+        /// Where it is written, for messages.
+        package var line: Int
+        package var text: String
+
+        /// When the last repetition is over.
+        package var end: Interval { at + (repetition?.during ?? .zero) }
+    }
+
+    /// What can happen.
+    package enum Action: Sendable {
+        case start(NodeSelector)
+        /// kill -9: the process is gone, its host answers with refusals.
+        case kill(NodeSelector)
+        /// The host is gone: nothing answers.
+        case hostDown(NodeSelector)
+        /// The process is killed and comes back after a while.
+        case bounce(NodeSelector, down: Interval)
+        case leave(NodeSelector)
+        case forget(NodeSelector, by: NodeSelector)
+        case tag(NodeSelector, Tag)
+        /// The process does nothing for a while; what arrives waits, as far as the socket buffer goes.
+        case stall(NodeSelector, Interval)
+        /// Sending fails on the host itself for a while.
+        case mute(NodeSelector, Interval)
+        case cut(NodeSelector, NodeSelector)
+        case mend(NodeSelector, NodeSelector)
+        case partition([NodeSelector])
+        case isolate(NodeSelector, Interval)
+        case heal
+        case link(LinkChange, from: NodeSelector, to: NodeSelector)
+        case allLinks(LinkChange)
+        case disk(latency: Interval, jitter: Interval, NodeSelector)
+        /// The wall clock jumps.
+        case clockJump(NodeSelector, milliseconds: Int64)
+        /// The wall clock runs fast (positive) or slow, in millionths.
+        case clockDrift(NodeSelector, Double)
+        case write(NodeSelector, Write)
+        /// Traffic is measured from here on for a while: the idle window.
+        case measure(Interval)
+        case note(String)
+    }
+
+    /// A client's write. `{n}` in texts becomes the number of the repetition, `{node}` the node's name.
+    package enum Write: Hashable, Sendable {
+        case put(key: String, Value)
+        case delete(key: String)
+        case add(key: String, String)
+        case remove(key: String, String)
+        case increment(key: String, Int64)
+    }
+
+    package enum Value: Hashable, Sendable {
+        case text(String)
+        /// So many bytes, different each time.
+        case size(Int)
+    }
+
+    /// What must be seen.
+    package struct Expectation: Sendable {
+        package var condition: Condition
+        /// Looked for from here on.
+        package var from: Interval
+        /// It must be seen within this; nil: it must hold at the end.
+        package var within: Interval?
+        package var line: Int
+        package var text: String
+    }
+
+    package enum Condition: Hashable, Sendable {
+        /// Every running node knows every running node.
+        case formed
+        /// The running nodes hold equal tables and stores, and the tables are true.
+        case converged
+        /// Every other running node says so of these.
+        case failed(NodeSelector)
+        case alive(NodeSelector)
+        case left(NodeSelector)
+        /// No node was called failed while it ran and could be reached.
+        case noFalseFailures
+        /// Every running node counts so many active members.
+        case members(Int)
+        /// On every running node:
+        case value(key: String, String)
+        case counter(key: String, Int64)
+        case missing(key: String)
+        case element(key: String, String)
+        case noElement(key: String, String)
+    }
+}
+
+/// Why a scenario cannot be read or carried out. `reason` is a sentence without a full stop.
+package struct ScenarioFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    package var file: String
+    /// 0 when the fault lies in no line.
+    package var line: Int
+    package var reason: String
+
+    package init(file: String, line: Int, reason: String) {
+        self.file = file
+        self.line = line
+        self.reason = reason
+    }
+
+    package var description: String { line > 0 ? "\(file):\(line): \(reason)" : "\(file): \(reason)" }
+}
