@@ -6,6 +6,7 @@ import ClusterTypes
 import DaemonConfig
 import Logging
 import NodeKernel
+import Persistence
 import SystemdSupport
 import Transport
 import UnixSignals

@@ -106,7 +106,7 @@ struct Daemon: Sendable {
             settings: AdminServerSettings(configuration.admin), node: node, group: loops[1], logger: logger,
             listenDescriptor: adopted?.descriptor)
         metrics.attach(admin)
-        do {
+        do throws(AdminServerStartError) {
             try await admin.start()
         } catch {
             await driver.stop()

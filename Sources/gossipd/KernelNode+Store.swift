@@ -19,7 +19,7 @@ extension KernelNode {
 
     func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
         let (view, author) = try await read(key)
-        return Self.document(view, author: author, key: key)
+        return Self.keyDocument(view, author: author, key: key)
     }
 
     func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
@@ -37,7 +37,7 @@ extension KernelNode {
             let command = Command.list(prefix: prefix.description, after: after, limit: Self.pageKeysMax)
             guard case .keys(let page, let next) = try await ask(command) else { throw .unexpectedReply }
             for (view, author) in page {
-                entries.append(Self.document(view, author: author, key: try ConfigurationKey(view.key)))
+                entries.append(Self.keyDocument(view, author: author, key: try ConfigurationKey(view.key)))
             }
             after = next
         } while after != nil
@@ -58,8 +58,8 @@ extension KernelNode {
         for element in elements {
             do throws(AdminFailure) {
                 result = try await write(key, .removeElement(element, key: key.description))
-            } catch where error.code == .notFound {
-                continue
+            } catch {
+                guard error.code == .notFound else { throw error }
             }
         }
         guard let result else { throw AdminFailure(.notFound, "none of the elements is in set \(key)") }
@@ -105,7 +105,7 @@ extension KernelNode {
         AdminFailure(.typeConflict(key: key.description, existing: existing, requested: wanted))
     }
 
-    private static func document(_ view: KeyView, author: AuthorView, key: ConfigurationKey) -> KeyDocument {
+    private static func keyDocument(_ view: KeyView, author: AuthorView, key: ConfigurationKey) -> KeyDocument {
         let content: KeyContent =
             switch view.content {
             case .register(let value): .register(value)

@@ -5,6 +5,7 @@ import AdminServer
 import ClusterTypes
 import Glibc
 import NodeKernel
+import SWIMCore
 import Synchronization
 import Transport
 
@@ -136,7 +137,7 @@ final class Metrics: Sendable {
     /// Names as every Prometheus client library has them.
     private static func addProcess(to samples: inout [MetricSample]) {
         var usage = rusage()
-        guard getrusage(RUSAGE_SELF, &usage) == 0 else { return }
+        guard getrusage(RUSAGE_SELF.rawValue, &usage) == 0 else { return }
         func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
         samples.append(
             MetricSample(

@@ -34,7 +34,8 @@ extension KernelConfiguration {
     init(_ configuration: DaemonConfiguration, peers: [StoredPeer]) {
         self.init(cluster: ClusterID(name: configuration.cluster), sizes: PacketCodec.sizes)
         swim = SWIMConfiguration(configuration.membership)
-        store.clockSkewMaxMilliseconds = UInt64(clamping: configuration.store.clockSkewMax.nanoseconds / 1_000_000)
+        store = StoreConfiguration(
+            clockSkewMaxMilliseconds: UInt64(clamping: configuration.store.clockSkewMax.nanoseconds / 1_000_000))
         datagramBytesMax = configuration.membership.datagramSizeMax
         seeds = configuration.join.map(\.description)
         rememberedPeers = peers.map { RememberedPeer(id: $0.id, name: $0.name, address: $0.address) }

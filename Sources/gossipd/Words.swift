@@ -7,6 +7,8 @@ import StoreCore
 import SWIMCore
 
 typealias SWIMEvent = SWIMCore.MemberEvent
+/// The API's type for keys; the store's namesake is its rule.
+typealias ConfigurationKey = AdminModel.ConfigurationKey
 
 extension JoinFailure {
     /// For `reason` in events and metrics.
