@@ -94,30 +94,31 @@ extension AdminClient {
 
     /// Cluster events; `onEvent` gets each with its line and returns false to stop.
     package func events(
-        since: String? = nil, follow: Bool = false,
+        since: String? = nil, follow: Bool = false, onOpen: () async throws(AdminFailure) -> Void = {},
         onEvent: (ClusterEvent, [UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
         var query = URLQuery()
         query.add("since", since)
         query.add("follow", follow ? "true" : nil)
-        try await lines("/v1/events", query, onEvent)
+        try await lines("/v1/events", query, onOpen, onEvent)
     }
 
     /// Changes below a prefix; `onEvent` gets each with its line and returns false to stop.
     package func watch(
-        _ prefix: KeyPrefix = .all, since: String? = nil,
+        _ prefix: KeyPrefix = .all, since: String? = nil, onOpen: () async throws(AdminFailure) -> Void = {},
         onEvent: (WatchEvent, [UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
         var query = URLQuery()
         query.add("prefix", prefix.description.isEmpty ? nil : prefix.description)
         query.add("since", since)
-        try await lines("/v1/watch", query, onEvent)
+        try await lines("/v1/watch", query, onOpen, onEvent)
     }
 
     private func lines<Event: Decodable>(
-        _ path: String, _ query: URLQuery, _ onEvent: (Event, [UInt8]) async throws(AdminFailure) -> Bool
+        _ path: String, _ query: URLQuery, _ onOpen: () async throws(AdminFailure) -> Void,
+        _ onEvent: (Event, [UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
-        try await stream(AdminRequest("GET", path, query: query)) { line throws(AdminFailure) in
+        try await stream(AdminRequest("GET", path, query: query), onOpen: onOpen) { line throws(AdminFailure) in
             guard let event = try? AdminJSON.decode(Event.self, from: line) else {
                 throw AdminFailure(.badAnswer, "the daemon sent a line that is not an event: is it of another version?")
             }

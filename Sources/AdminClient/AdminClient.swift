@@ -57,6 +57,12 @@ package struct AdminClient: Sendable {
         self.group = group
     }
 
+    /// For a program that makes one exchange and exits: a single thread, which lives as long as the process.
+    package static func singleUse(socketPath: String, timeout: Duration) -> AdminClient {
+        AdminClient(
+            socketPath: socketPath, timeout: timeout, group: MultiThreadedEventLoopGroup(numberOfThreads: 1))
+    }
+
     /// Sends a request and returns whatever the daemon answers, errors included. Fails with `unreachable`, `denied`,
     /// `timed_out` or `bad_answer` when there is no answer.
     package func send(_ request: AdminRequest) async throws(AdminFailure) -> AdminResponse {
@@ -72,15 +78,21 @@ package struct AdminClient: Sendable {
         }
     }
 
-    /// Follows a stream line by line until `onLine` returns false or the daemon ends it. Fails as `send` does, with
-    /// the daemon's own failure, and with `timed_out` when the stream falls silent.
+    /// Follows a stream line by line until `onLine` returns false or the daemon ends it; `onOpen` is called when the
+    /// daemon has subscribed, so that nothing after it is missed. Fails as `send` does, with the daemon's own failure,
+    /// and with `timed_out` when the stream falls silent.
     package func stream(
-        _ request: AdminRequest, onLine: ([UInt8]) async throws(AdminFailure) -> Bool
+        _ request: AdminRequest, onOpen: () async throws(AdminFailure) -> Void = {},
+        onLine: ([UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
         let limit = answerBytesMax
         let silence = silenceMax
         try await exchange(request) { parts, response, deadline throws(AdminFailure) in
             var lines = LineSplitter(lengthMax: limit)
+            if response.isSuccess {
+                deadline.move(to: silence)
+                try await onOpen()
+            }
             while let part = try await parts.next() {
                 guard response.isSuccess else {
                     response.body.append(contentsOf: part.readableBytesView)
@@ -127,7 +139,7 @@ package struct AdminClient: Sendable {
                     .timedOut, "the daemon did not answer within \(timeout.shortText): try again, or raise --timeout")
             }
             if let failure = error as? AdminFailure { throw failure }
-            throw AdminFailure(.badAnswer, "the connection to the daemon broke: is it still running?")
+            throw AdminFailure(.unavailable, "the connection to the daemon broke: is it still running?")
         }
     }
 
@@ -195,7 +207,7 @@ struct BodyParts {
             case .end: return nil
             case .head: continue
             case nil:
-                throw AdminFailure(.badAnswer, "the connection to the daemon broke: is it still running?")
+                throw AdminFailure(.unavailable, "the connection to the daemon broke: is it still running?")
             }
         }
     }
