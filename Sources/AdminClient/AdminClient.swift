@@ -1,1 +1,214 @@
-// placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Owns one exchange with the daemon: connect, send, receive whole or line by line, each within a deadline.
+
+import AdminModel
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// One request to the admin API.
+package struct AdminRequest: Sendable {
+    package var method: String
+    /// Percent-encoded, such as `/v1/kv/app/db`.
+    package var path: String
+    package var query = URLQuery()
+    package var headers: [(name: String, value: String)] = []
+    package var body: [UInt8]?
+
+    package init(_ method: String, _ path: String, query: URLQuery = URLQuery(), body: [UInt8]? = nil) {
+        self.method = method
+        self.path = path
+        self.query = query
+        self.body = body
+    }
+}
+
+package struct AdminResponse: Sendable {
+    package var status: Int
+    package var contentType: String?
+    package var body: [UInt8]
+
+    package var isSuccess: Bool { (200..<300).contains(status) }
+
+    /// The error that a status other than 2xx carries.
+    package var failure: AdminFailure {
+        if let document = try? AdminJSON.decode(ErrorDocument.self, from: body) { return document.failure }
+        return AdminFailure(.badAnswer, "the daemon answered with status \(status) and no explanation: see its journal")
+    }
+}
+
+/// A client of one daemon's socket; every request uses a connection of its own.
+package struct AdminClient: Sendable {
+    package let socketPath: String
+    /// For a whole exchange; of a stream, until its first byte.
+    package var timeout: Duration
+    /// The longest silence of a stream: three heartbeats and a bit.
+    package var silenceMax: Duration = .seconds(35)
+    /// Bytes of an answer, and of one line of a stream.
+    package var answerBytesMax = 256 * 1024 * 1024
+    private let group: any EventLoopGroup
+
+    package init(
+        socketPath: String, timeout: Duration = .seconds(10),
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    ) {
+        self.socketPath = socketPath
+        self.timeout = timeout
+        self.group = group
+    }
+
+    /// For a program that makes one exchange and exits: a single thread, which lives as long as the process.
+    package static func singleUse(socketPath: String, timeout: Duration) -> AdminClient {
+        AdminClient(
+            socketPath: socketPath, timeout: timeout, group: MultiThreadedEventLoopGroup(numberOfThreads: 1))
+    }
+
+    /// Sends a request and returns whatever the daemon answers, errors included. Fails with `unreachable`, `denied`,
+    /// `timed_out` or `bad_answer` when there is no answer.
+    package func send(_ request: AdminRequest) async throws(AdminFailure) -> AdminResponse {
+        let limit = answerBytesMax
+        return try await exchange(request) { parts, response, _ throws(AdminFailure) in
+            while let part = try await parts.next() {
+                guard response.body.count + part.readableBytes <= limit else {
+                    throw AdminFailure(.badAnswer, "the answer has more than \(limit) bytes: ask for less")
+                }
+                response.body.append(contentsOf: part.readableBytesView)
+            }
+            return response
+        }
+    }
+
+    /// Follows a stream line by line until `onLine` returns false or the daemon ends it; `onOpen` is called when the
+    /// daemon has subscribed, so that nothing after it is missed. Fails as `send` does, with the daemon's own failure,
+    /// and with `timed_out` when the stream falls silent.
+    package func stream(
+        _ request: AdminRequest, onOpen: () async throws(AdminFailure) -> Void = {},
+        onLine: ([UInt8]) async throws(AdminFailure) -> Bool
+    ) async throws(AdminFailure) {
+        let limit = answerBytesMax
+        let silence = silenceMax
+        try await exchange(request) { parts, response, deadline throws(AdminFailure) in
+            var lines = LineSplitter(lengthMax: limit)
+            if response.isSuccess {
+                deadline.move(to: silence)
+                try await onOpen()
+            }
+            while let part = try await parts.next() {
+                guard response.isSuccess else {
+                    response.body.append(contentsOf: part.readableBytesView)
+                    continue
+                }
+                deadline.move(to: silence)
+                for line in try lines.append(part) {
+                    guard try await onLine(line) else { return }
+                }
+            }
+            guard response.isSuccess else { throw response.failure }
+        }
+    }
+
+    private func exchange<Result: Sendable>(
+        _ request: AdminRequest,
+        _ receive: (inout BodyParts, inout AdminResponse, Deadline) async throws(AdminFailure) -> Result
+    ) async throws(AdminFailure) -> Result {
+        let channel = try await connect()
+        let deadline = Deadline(channel.channel, in: timeout)
+        defer { deadline.cancel() }
+        do {
+            return try await channel.executeThenClose { inbound, outbound in
+                // A daemon that refuses early closes while we still write: its answer is there to be read.
+                let written: ()? = try? await outbound.write(contentsOf: parts(of: request))
+                var iterator = inbound.makeAsyncIterator()
+                var head: HTTPResponseHead?
+                while head == nil || head?.status == .continue, let part = try await iterator.next() {
+                    if case .head(let received) = part { head = received }
+                }
+                guard let head else {
+                    throw AdminFailure(
+                        .badAnswer, "the daemon closed the connection \(written == nil ? "early" : "without an answer")"
+                    )
+                }
+                var response = AdminResponse(
+                    status: Int(head.status.code), contentType: head.headers.first(name: "content-type"), body: [])
+                var body = BodyParts(iterator: iterator)
+                return try await receive(&body, &response, deadline)
+            }
+        } catch {
+            if deadline.passed {
+                throw AdminFailure(
+                    .timedOut, "the daemon did not answer within \(timeout.shortText): try again, or raise --timeout")
+            }
+            if let failure = error as? AdminFailure { throw failure }
+            throw AdminFailure(.unavailable, "the connection to the daemon broke: is it still running?")
+        }
+    }
+
+    private func parts(of request: AdminRequest) -> [HTTPClientRequestPart] {
+        var headers = HTTPHeaders([("host", "gossipd"), ("connection", "close")])
+        for (name, value) in request.headers { headers.replaceOrAdd(name: name, value: value) }
+        if let body = request.body { headers.replaceOrAdd(name: "content-length", value: String(body.count)) }
+        let head = HTTPRequestHead(
+            version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: request.path + request.query.encoded,
+            headers: headers)
+        var parts: [HTTPClientRequestPart] = [.head(head)]
+        if let body = request.body { parts.append(.body(.byteBuffer(ByteBuffer(bytes: body)))) }
+        parts.append(.end(nil))
+        return parts
+    }
+
+    private typealias HTTPChannel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+
+    private func connect() async throws(AdminFailure) -> HTTPChannel {
+        do {
+            return try await ClientBootstrap(group: group)
+                .connectTimeout(TimeAmount(timeout))
+                .connect(unixDomainSocketPath: socketPath) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                        return try HTTPChannel(wrappingChannelSynchronously: channel)
+                    }
+                }
+        } catch {
+            throw connectFailure(error)
+        }
+    }
+
+    private func connectFailure(_ error: any Error) -> AdminFailure {
+        if error is ChannelError {
+            return AdminFailure(.timedOut, "the daemon does not accept connections on \(socketPath): see its journal")
+        }
+        switch (error as? IOError)?.errnoCode {
+        case EACCES, EPERM:
+            return AdminFailure(
+                .denied, "may not connect to \(socketPath): run as root or a member of group gossipd or gossipd-read")
+        case ENOENT, ECONNREFUSED:
+            return AdminFailure(
+                .unreachable,
+                "no daemon answers on \(socketPath): start it with systemctl start gossipd, or name its --socket")
+        case EAGAIN:
+            return AdminFailure(.busy, "the daemon on \(socketPath) does not accept connections: see its journal")
+        default:
+            return AdminFailure(.unreachable, "cannot connect to \(socketPath): check the path given by --socket")
+        }
+    }
+}
+
+/// The body of an answer, part by part.
+struct BodyParts {
+    fileprivate var iterator: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
+
+    /// Nil at the end of the body; fails with `bad_answer` when the connection ends before.
+    mutating func next() async throws(AdminFailure) -> ByteBuffer? {
+        while true {
+            let part: HTTPClientResponsePart?
+            do { part = try await iterator.next() } catch { part = nil }
+            switch part {
+            case .body(let buffer): return buffer
+            case .end: return nil
+            case .head: continue
+            case nil:
+                throw AdminFailure(.unavailable, "the connection to the daemon broke: is it still running?")
+            }
+        }
+    }
+}

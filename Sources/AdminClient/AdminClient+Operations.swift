@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the endpoints as typed calls; each fails with the daemon's own failure.
+
+import AdminModel
+
+extension AdminClient {
+    package func status() async throws(AdminFailure) -> StatusDocument { try await get("/v1/status") }
+
+    package func members(_ filter: MemberFilter = MemberFilter()) async throws(AdminFailure) -> MembersDocument {
+        var query = URLQuery()
+        for state in filter.states.map(\.rawValue).sorted() { query.add("state", state) }
+        for (name, value) in filter.tags.sorted(by: { $0.key < $1.key }) { query.add("tag", "\(name)=\(value)") }
+        return try await get("/v1/members", query)
+    }
+
+    package func explain(_ member: String) async throws(AdminFailure) -> MemberExplanation {
+        try await get(path(to: member))
+    }
+
+    package func forget(_ member: String) async throws(AdminFailure) -> ForgetResult {
+        try await call(AdminRequest("DELETE", path(to: member)))
+    }
+
+    package func ping(_ member: String) async throws(AdminFailure) -> PingResult {
+        try await call(AdminRequest("POST", path(to: member) + "/ping"))
+    }
+
+    package func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
+        try await call("POST", "/v1/join", JoinRequest(addresses: addresses))
+    }
+
+    package func leave() async throws(AdminFailure) -> LeaveResult { try await call(AdminRequest("POST", "/v1/leave")) }
+
+    package func changeTags(
+        set: [String: String] = [:], unset: [String] = []
+    ) async throws(AdminFailure) -> TagsDocument {
+        let request = TagsRequest(set: set.isEmpty ? nil : set, unset: unset.isEmpty ? nil : unset)
+        return try await call("PATCH", "/v1/tags", request)
+    }
+
+    package func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
+        try await get("/v1/kv/" + key.pathEncoded)
+    }
+
+    /// The bytes alone.
+    package func getRaw(_ key: ConfigurationKey) async throws(AdminFailure) -> [UInt8] {
+        var query = URLQuery()
+        query.add("raw", "true")
+        return try await succeed(AdminRequest("GET", "/v1/kv/" + key.pathEncoded, query: query)).body
+    }
+
+    package func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
+        var request = AdminRequest("PUT", "/v1/kv/" + key.pathEncoded, body: value)
+        request.headers = [("content-type", "application/octet-stream")]
+        return try await call(request)
+    }
+
+    package func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
+        try await call(AdminRequest("DELETE", "/v1/kv/" + key.pathEncoded))
+    }
+
+    package func list(_ prefix: KeyPrefix = .all) async throws(AdminFailure) -> KeyListDocument {
+        var query = URLQuery()
+        query.add("prefix", prefix.description.isEmpty ? nil : prefix.description)
+        return try await get("/v1/kv", query)
+    }
+
+    package func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument {
+        try await get("/v1/sets/" + key.pathEncoded)
+    }
+
+    package func addToSet(_ key: ConfigurationKey, _ elements: [String]) async throws(AdminFailure) -> WriteResult {
+        try await call("POST", "/v1/sets/" + key.pathEncoded, SetRequest(add: elements))
+    }
+
+    package func removeFromSet(
+        _ key: ConfigurationKey, _ elements: [String]
+    ) async throws(AdminFailure) -> WriteResult {
+        try await call("POST", "/v1/sets/" + key.pathEncoded, SetRequest(remove: elements))
+    }
+
+    package func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument {
+        try await get("/v1/counters/" + key.pathEncoded)
+    }
+
+    package func addToCounter(_ key: ConfigurationKey, _ increment: Int64) async throws(AdminFailure) -> WriteResult {
+        try await call("POST", "/v1/counters/" + key.pathEncoded, CounterRequest(increment: increment))
+    }
+
+    /// The text of `/metrics`.
+    package func metrics() async throws(AdminFailure) -> String {
+        String(decoding: try await succeed(AdminRequest("GET", "/metrics")).body, as: UTF8.self)
+    }
+
+    /// Cluster events; `onEvent` gets each with its line and returns false to stop.
+    package func events(
+        since: String? = nil, follow: Bool = false, onOpen: () async throws(AdminFailure) -> Void = {},
+        onEvent: (ClusterEvent, [UInt8]) async throws(AdminFailure) -> Bool
+    ) async throws(AdminFailure) {
+        var query = URLQuery()
+        query.add("since", since)
+        query.add("follow", follow ? "true" : nil)
+        try await lines("/v1/events", query, onOpen, onEvent)
+    }
+
+    /// Changes below a prefix; `onEvent` gets each with its line and returns false to stop.
+    package func watch(
+        _ prefix: KeyPrefix = .all, since: String? = nil, onOpen: () async throws(AdminFailure) -> Void = {},
+        onEvent: (WatchEvent, [UInt8]) async throws(AdminFailure) -> Bool
+    ) async throws(AdminFailure) {
+        var query = URLQuery()
+        query.add("prefix", prefix.description.isEmpty ? nil : prefix.description)
+        query.add("since", since)
+        try await lines("/v1/watch", query, onOpen, onEvent)
+    }
+
+    private func lines<Event: Decodable>(
+        _ path: String, _ query: URLQuery, _ onOpen: () async throws(AdminFailure) -> Void,
+        _ onEvent: (Event, [UInt8]) async throws(AdminFailure) -> Bool
+    ) async throws(AdminFailure) {
+        try await stream(AdminRequest("GET", path, query: query), onOpen: onOpen) { line throws(AdminFailure) in
+            guard let event = try? AdminJSON.decode(Event.self, from: line) else {
+                throw AdminFailure(.badAnswer, "the daemon sent a line that is not an event: is it of another version?")
+            }
+            return try await onEvent(event, line)
+        }
+    }
+
+    private func path(to member: String) -> String { "/v1/members/" + PercentEncoding.encode(member) }
+
+    private func get<Document: Decodable>(
+        _ path: String, _ query: URLQuery = URLQuery()
+    ) async throws(AdminFailure) -> Document {
+        try await call(AdminRequest("GET", path, query: query))
+    }
+
+    private func call<Document: Decodable>(
+        _ method: String, _ path: String, _ body: some Encodable
+    ) async throws(AdminFailure) -> Document {
+        guard let bytes = try? AdminJSON.encode(body) else {
+            throw AdminFailure(.badRequest, "the request cannot be written as JSON")
+        }
+        var request = AdminRequest(method, path, body: bytes)
+        request.headers = [("content-type", "application/json")]
+        return try await call(request)
+    }
+
+    private func call<Document: Decodable>(_ request: AdminRequest) async throws(AdminFailure) -> Document {
+        let response = try await succeed(request)
+        guard let document = try? AdminJSON.decode(Document.self, from: response.body) else {
+            throw AdminFailure(.badAnswer, "the daemon's answer cannot be read: is it of another version?")
+        }
+        return document
+    }
+
+    private func succeed(_ request: AdminRequest) async throws(AdminFailure) -> AdminResponse {
+        let response = try await send(request)
+        guard response.isSuccess else { throw response.failure }
+        return response
+    }
+}

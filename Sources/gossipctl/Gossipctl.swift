@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the program: its name, version and list of commands.
+
+import AdminModel
+import ArgumentParser
+
+/// `gossipctl`, the command line of the admin API.
+@main
+struct Gossipctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gossipctl",
+        abstract: "Look at and change a gossipd node and its cluster.",
+        discussion: """
+            Talks to the daemon on this host over its Unix socket. Members of group gossipd may change things, members \
+            of gossipd-read may look.
+
+            EXAMPLES
+              gossipctl members
+              gossipctl kv put app/db/url postgres://db-1/app
+              gossipctl --output json status
+
+            EXIT STATUS
+              0 done, 1 failed, 3 not found, 4 precondition failed, 5 unavailable or timed out, 64 usage,
+              69 daemon unreachable, 77 permission denied
+
+            Completions: gossipctl --generate-completion-script bash > /etc/bash_completion.d/gossipctl (or zsh, fish).
+            """,
+        version: "gossipctl \(AdminVersion.current)",
+        subcommands: [
+            StatusCommand.self, MembersCommand.self, MemberCommand.self, JoinCommand.self, LeaveCommand.self,
+            ForgetCommand.self, TagsCommand.self, PingCommand.self, EventsCommand.self, KVCommand.self,
+            SetCommand.self, CounterCommand.self,
+        ])
+
+    @OptionGroup var options: GlobalOptions
+
+    static func main() async {
+        await main(ArgumentOrder.negativesLast(Array(CommandLine.arguments.dropFirst())))
+    }
+}
+
+/// Negative numbers look like options; moving them behind `--` lets people type them as they are.
+enum ArgumentOrder {
+    /// For `counter add` and `kv put`: `KEY -5 --output json` becomes `KEY --output json -- -5`.
+    static func negativesLast(_ arguments: [String]) -> [String] {
+        let commands = zip(arguments, arguments.dropFirst())
+        guard commands.contains(where: { $0 == ("counter", "add") || $0 == ("kv", "put") }),
+            !arguments.contains("--")
+        else { return arguments }
+        let negatives = arguments.filter(isNegativeNumber)
+        return negatives.isEmpty ? arguments : arguments.filter { !isNegativeNumber($0) } + ["--"] + negatives
+    }
+
+    private static func isNegativeNumber(_ text: String) -> Bool {
+        text.hasPrefix("-") && text.utf8.count > 1 && text.utf8.dropFirst().allSatisfy { 48...57 ~= $0 }
+    }
+}

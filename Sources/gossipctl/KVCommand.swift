@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns `gossipctl kv`, the group of the commands about keys.
+
+import ArgumentParser
+
+struct KVCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kv", abstract: "Read, write and watch configuration keys.",
+        discussion: """
+            A key is a path such as app/db/url, at most 512 bytes. A value is any bytes, at most 512 KiB.
+
+            EXAMPLES
+              gossipctl kv put app/db/url postgres://db-1/app
+              gossipctl kv get app/db/url
+              gossipctl kv list app/
+            """,
+        subcommands: [
+            KVGetCommand.self, KVPutCommand.self, KVDeleteCommand.self, KVListCommand.self, KVWatchCommand.self,
+        ])
+
+    @OptionGroup var options: GlobalOptions
+}

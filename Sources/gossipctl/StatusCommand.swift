@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns `gossipctl status`.
+
+import AdminClient
+import AdminModel
+import ArgumentParser
+
+struct StatusCommand: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show this node, its view of the cluster and its store.",
+        discussion: """
+            EXAMPLES
+              gossipctl status
+              gossipctl status --output json
+            """)
+
+    @OptionGroup var options: GlobalOptions
+
+    func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
+        try show(try await client.status(), on: terminal) { Self.render($0) }
+    }
+
+    static func render(_ status: StatusDocument) -> String {
+        let members = status.members
+        var lines = [
+            ("node", "\(status.node.name) (\(status.node.id)) at \(status.node.address ?? "-")"),
+            ("cluster", status.cluster),
+            ("version", "\(status.version), up \(Format.duration(seconds: status.uptimeSeconds))"),
+            (
+                "members",
+                "\(members.alive) alive, \(members.suspect) suspect, \(members.failed) failed, \(members.left) left"
+            ),
+            (
+                "store",
+                "\(status.store.keys) keys, \(Format.bytes(status.store.bytes)), root \(status.store.root)"
+            ),
+        ]
+        if let strict = status.strict {
+            lines.append(("strict", "\(strict.role), term \(strict.term), leader \(strict.leader ?? "none")"))
+        }
+        if let health = status.localHealth, health > 0 {
+            lines.append(("health", "awareness \(health): this node doubts its own timing"))
+        }
+        for warning in status.warnings ?? [] { lines.append(("warning", warning)) }
+        return lines.map { label, text in
+            label + String(repeating: " ", count: 9 - label.count) + text.printable + "\n"
+        }.joined()
+    }
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns a node in memory: the whole NodeHandle with real semantics of one node, and nothing of a cluster.
+
+import AdminModel
+import AdminServer
+import Synchronization
+
+final class FakeNode: NodeHandle {
+    struct State {
+        var members: [MemberDocument]
+        var keys: [String: KeyDocument] = [:]
+        var writes: UInt64 = 0
+        var left = false
+        /// What every call fails with, when set.
+        var failure: AdminFailure?
+    }
+
+    static let start = Timestamp(milliseconds: 1_795_000_000_000)
+    let me = MemberIdentity(id: "0af3000000000000000000000000000a", name: "web-1", address: "10.0.0.1:7946")
+    let events = EventLog<ClusterEvent>(epoch: "5f", countMax: 8)
+    let changes = EventLog<WatchEvent>(epoch: "5f", countMax: 64, costMax: 8 * 1024 * 1024)
+    private let state: Mutex<State>
+
+    init() {
+        func member(_ id: String, _ name: String, _ address: String, _ state: MemberState) -> MemberDocument {
+            MemberDocument(
+                id: id, name: name, address: address, state: state, incarnation: 3,
+                tags: name.hasPrefix("web") ? ["role": "web"] : [:], rttMilliseconds: state == .alive ? 0.42 : nil,
+                since: FakeNode.start, isSelf: name == "web-1", protocolVersion: 1, nameConflict: name == "twin")
+        }
+        state = Mutex(
+            State(members: [
+                member("0af3000000000000000000000000000a", "web-1", "10.0.0.1:7946", .alive),
+                member("0af3111111111111111111111111111b", "db-1", "10.0.0.2:7946", .alive),
+                member("77aa000000000000000000000000000c", "web-3", "10.0.0.3:7946", .failed),
+                member("88bb000000000000000000000000000d", "twin", "10.0.0.4:7946", .alive),
+                member("99cc000000000000000000000000000e", "twin", "10.0.0.5:7946", .suspect),
+            ]))
+    }
+
+    /// Makes every later call fail, or none.
+    func fail(with failure: AdminFailure?) { state.withLock { $0.failure = failure } }
+
+    func emit(_ name: String, _ message: String) {
+        events.append { cursor in
+            ClusterEvent(cursor: cursor, time: Self.start, event: name, member: self.me, reason: "test", message: message)
+        }
+    }
+
+    private func with<Result: Sendable>(
+        _ body: (inout State) throws(AdminFailure) -> Result
+    ) throws(AdminFailure) -> Result {
+        try state.withLock { state throws(AdminFailure) in
+            if let failure = state.failure { throw failure }
+            return try body(&state)
+        }
+    }
+
+    private func resolve(_ text: String, _ state: State) throws(AdminFailure) -> MemberDocument {
+        let identity = try MemberReference.resolve(text, among: state.members.map(\.identity))
+        guard let found = state.members.first(where: { $0.id == identity.id }) else {
+            throw AdminFailure(.internalError, "resolved a member that is not there")
+        }
+        return found
+    }
+
+    func status() async throws(AdminFailure) -> StatusDocument {
+        try with { state throws(AdminFailure) in
+            StatusDocument(
+                node: me, cluster: "test", uptimeSeconds: 61,
+                members: .init(alive: 3, suspect: 1, failed: 1), store: .init(
+                    root: "00ff", keys: state.keys.count, bytes: 10))
+        }
+    }
+
+    func members(_ filter: MemberFilter) async throws(AdminFailure) -> MembersDocument {
+        try with { state throws(AdminFailure) in MembersDocument(members: state.members.filter(filter.accepts)) }
+    }
+
+    func explain(_ member: String) async throws(AdminFailure) -> MemberExplanation {
+        try with { state throws(AdminFailure) in
+            let member = try resolve(member, state)
+            let evidence = Evidence(
+                reportedBy: me, pathsFailed: ["udp", "stream"], probes: 3, confirmedBy: [me], silentSince: Self.start,
+                afterMilliseconds: 2100, refused: false, incarnation: 3)
+            let event = ClusterEvent(
+                cursor: "5f-1", time: Self.start, event: "member_failed", member: member.identity, reason: "no_ack",
+                message: "member \(member.name) failed: no ack", evidence: evidence)
+            return MemberExplanation(member: member, summary: "failed because it was silent", timeline: [event])
+        }
+    }
+
+    func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
+        try with { state throws(AdminFailure) in
+            let attempts = addresses.map { address in
+                address.hasPrefix("10.")
+                    ? JoinResult.Attempt(address: address, member: me)
+                    : JoinResult.Attempt(address: address, error: "connection refused")
+            }
+            guard attempts.contains(where: { $0.error == nil }) else {
+                throw AdminFailure(.unavailable, "none of the addresses answered")
+            }
+            return JoinResult(attempts: attempts, membersTotal: state.members.count)
+        }
+    }
+
+    func leave() async throws(AdminFailure) -> LeaveResult {
+        try with { state throws(AdminFailure) in
+            state.left = true
+            return LeaveResult(acknowledgedBy: 2, peersTotal: 3)
+        }
+    }
+
+    func forget(_ member: String) async throws(AdminFailure) -> ForgetResult {
+        try with { state throws(AdminFailure) in
+            let member = try resolve(member, state)
+            guard member.state == .failed || member.state == .left else {
+                throw AdminFailure(.conflict, "\(member.name) is \(member.state.rawValue): stop it first")
+            }
+            state.members.removeAll { $0.id == member.id }
+            return ForgetResult(member: member.identity)
+        }
+    }
+
+    func setTags(_ tags: [String: String]) async throws(AdminFailure) -> TagsDocument {
+        try with { state throws(AdminFailure) in
+            state.members[0].tags.merge(tags) { _, new in new }
+            return TagsDocument(tags: state.members[0].tags)
+        }
+    }
+
+    func unsetTags(_ names: [String]) async throws(AdminFailure) -> TagsDocument {
+        try with { state throws(AdminFailure) in
+            for name in names { state.members[0].tags[name] = nil }
+            return TagsDocument(tags: state.members[0].tags)
+        }
+    }
+
+    func ping(_ member: String) async throws(AdminFailure) -> PingResult {
+        try with { state throws(AdminFailure) in
+            let member = try resolve(member, state)
+            guard member.state == .alive else { throw AdminFailure(.timedOut, "\(member.name) did not answer") }
+            return PingResult(member: member.identity, rttMilliseconds: 0.42)
+        }
+    }
+
+    func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
+        try with { _ throws(AdminFailure) in try events.subscribe(since: cursor, follow: follow) }
+    }
+
+    func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
+        try with { _ throws(AdminFailure) in
+            try changes.subscribe(
+                since: cursor, follow: true, accepts: { $0.key.map(prefix.matches) ?? true },
+                resync: WatchEvent.resync(cursor:))
+        }
+    }
+
+    func metrics() async throws(AdminFailure) -> [MetricSample] {
+        try with { state throws(AdminFailure) in
+            [
+                MetricSample(
+                    "gossipd_members", help: "Members.", kind: .gauge, labels: [.init("state", "alive")], value: 3)
+            ]
+        }
+    }
+}
+
+extension FakeNode {
+    func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
+        try with { state throws(AdminFailure) in
+            guard let document = state.keys[key.description] else { throw notFound(key) }
+            return document
+        }
+    }
+
+    func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
+        try write(key, .register) { _ in .register(value) } event: { cursor, version in
+            .put(cursor: cursor, time: Self.start, key: key, value: value, version: version, author: self.me)
+        }
+    }
+
+    func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
+        try with { state throws(AdminFailure) in
+            guard let old = state.keys.removeValue(forKey: key.description) else { throw notFound(key) }
+            state.writes += 1
+            let version = "v\(state.writes)"
+            changes.append { cursor in
+                .delete(
+                    cursor: cursor, time: Self.start, key: key, type: old.content.type, version: version,
+                    author: self.me)
+            }
+            return WriteResult(key: key, version: version, nodesHolding: 1, nodesTotal: 5)
+        }
+    }
+
+    func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
+        try with { state throws(AdminFailure) in
+            KeyListDocument(entries: state.keys.values.filter { prefix.matches($0.key) }.sorted { $0.key < $1.key })
+        }
+    }
+
+    func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
+        try write(key, .set) { old in
+            guard case .set(let held) = old else { return .set(Self.sorted(Set(elements))) }
+            return .set(Self.sorted(Set(held).union(elements)))
+        } event: { cursor, version in
+            .element(
+                elements[0], added: true, cursor: cursor, time: Self.start, key: key, version: version, author: self.me)
+        }
+    }
+
+    func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
+        _ = try await listSet(key)
+        return try write(key, .set) { old in
+            guard case .set(let held) = old else { return .set([]) }
+            return .set(Self.sorted(Set(held).subtracting(elements)))
+        } event: { cursor, version in
+            .element(
+                elements[0], added: false, cursor: cursor, time: Self.start, key: key, version: version,
+                author: self.me)
+        }
+    }
+
+    func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument {
+        guard case .set(let elements) = try await get(key).content else { throw otherType(key) }
+        return SetDocument(key: key, elements: elements)
+    }
+
+    func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult {
+        var sum: Int64 = 0
+        var result = try write(key, .counter) { old in
+            if case .counter(let held) = old { sum = held }
+            sum &+= increment
+            return .counter(sum)
+        } event: { cursor, version in
+            .increment(cursor: cursor, time: Self.start, key: key, value: 0, version: version, author: self.me)
+        }
+        result.value = sum
+        return result
+    }
+
+    func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument {
+        guard case .counter(let value) = try await get(key).content else { throw otherType(key) }
+        return CounterDocument(key: key, value: value)
+    }
+
+    private static func sorted(_ elements: Set<[UInt8]>) -> [[UInt8]] {
+        elements.sorted { $0.lexicographicallyPrecedes($1) }
+    }
+
+    private func notFound(_ key: ConfigurationKey) -> AdminFailure {
+        AdminFailure(.notFound, "there is no key \(key.description.quoted)")
+    }
+
+    private func otherType(_ key: ConfigurationKey) -> AdminFailure {
+        AdminFailure(.conflict, "key \(key.description.quoted) has another type")
+    }
+
+    private func write(
+        _ key: ConfigurationKey, _ type: KeyType, _ change: (KeyContent?) -> KeyContent,
+        event: @escaping (_ cursor: String, _ version: String) -> WatchEvent
+    ) throws(AdminFailure) -> WriteResult {
+        try with { state throws(AdminFailure) in
+            let old = state.keys[key.description]?.content
+            if let old, old.type != type { throw otherType(key) }
+            state.writes += 1
+            let version = "v\(state.writes)"
+            let content = change(old)
+            state.keys[key.description] = KeyDocument(
+                key: key, content: content, version: version, writtenAt: Self.start, author: me)
+            changes.append(cost: content.rawBytes.count + 256) { event($0, version) }
+            return WriteResult(key: key, version: version, nodesHolding: 1, nodesTotal: 5)
+        }
+    }
+}

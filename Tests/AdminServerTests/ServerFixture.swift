@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns a real admin server on a socket in a temporary folder, for the length of one test.
+
+import AdminClient
+import AdminModel
+import AdminServer
+import Glibc
+import Logging
+import NIOPosix
+
+/// A running server with its node, and a client of it.
+struct ServerFixture: Sendable {
+    let node: FakeNode
+    let server: AdminServer
+    let client: AdminClient
+    let socketPath: String
+
+    /// Starts a server, runs `body`, stops the server and removes the folder.
+    static func run<Result: Sendable>(
+        policy: AccessPolicy? = nil, change: (inout AdminServerSettings) -> Void = { _ in },
+        _ body: @Sendable (ServerFixture) async throws -> Result
+    ) async throws -> Result {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let node = FakeNode()
+        var settings = AdminServerSettings(socketPath: folder.path + "/admin.sock")
+        change(&settings)
+        let group = MultiThreadedEventLoopGroup.singleton
+        let server = AdminServer(
+            settings: settings, node: node, group: group, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            policy: policy)
+        try await server.start()
+        let fixture = ServerFixture(
+            node: node, server: server, client: AdminClient(socketPath: settings.socketPath, timeout: .seconds(20)),
+            socketPath: settings.socketPath)
+        return try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await server.run() }
+            do {
+                let result = try await body(fixture)
+                await server.stop()
+                try await tasks.waitForAll()
+                return result
+            } catch {
+                await server.stop()
+                throw error
+            }
+        }
+    }
+}
+
+struct TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/gossipd-test-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw AdminFailure(.internalError, "no temporary folder") }
+        path = String(cString: made)
+    }
+
+    func remove() {
+        if let directory = opendir(path) {
+            while let entry = readdir(directory) {
+                let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                unlink(path + "/" + name)
+            }
+            closedir(directory)
+        }
+        rmdir(path)
+    }
+}
