@@ -62,7 +62,7 @@ final class StreamTable {
             source.port = 0
             bootstrap =
                 bootstrap
-                .channelOption(.socketOption(Self.bindAddressNoPort), value: 1)
+                .channelOption(.ipOption(Self.bindAddressNoPort), value: 1)
                 .bind(to: source.socketAddress)
         }
         let bound = NIOLoopBound(stream, eventLoop: loop)
