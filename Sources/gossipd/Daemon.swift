@@ -10,8 +10,8 @@ import NIOCore
 import NIOPosix
 import NodeKernel
 import Persistence
-import StoreCore
 import SWIMCore
+import StoreCore
 import SystemdSupport
 import Transport
 import WireProtocol

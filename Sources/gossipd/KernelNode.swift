@@ -5,8 +5,8 @@ import AdminModel
 import AdminServer
 import ClusterTypes
 import NodeKernel
-import StoreCore
 import SWIMCore
+import StoreCore
 import SystemdSupport
 
 /// The node as the admin API sees it, over the kernel.

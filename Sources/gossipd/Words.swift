@@ -3,8 +3,8 @@
 
 import AdminModel
 import NodeKernel
-import StoreCore
 import SWIMCore
+import StoreCore
 
 typealias SWIMEvent = SWIMCore.MemberEvent
 /// The API's type for keys; the store's namesake is its rule.
