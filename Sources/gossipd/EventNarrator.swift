@@ -103,8 +103,9 @@ struct EventNarrator: Sendable {
         if evidence.probes > 0 {
             let paths = evidence.pathsFailed.map(Self.word)
             let probes = evidence.probes == 1 ? "1 probe" : "\(evidence.probes) probes"
-            text = "no ack from \(probes) over \(Self.join(paths)) since \(since)"
-            if evidence.streamRefused { text += ", its port refuses connections" }
+            text = "no ack from \(probes) over \(Self.join(paths))"
+            if evidence.streamRefused { text += " (connection refused)" }
+            text += " since \(since)"
             if evidence.accuser != selfID { text += ", first reported by \(identity(evidence.accuser).name)" }
         } else {
             text = "reported by \(identity(evidence.accuser).name) at \(since)"

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# One command each. `make demo` and `make test` install what is missing first; nothing else needs the network.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SEEDS ?= 5
+SWIFT_FLAGS = --explicit-target-dependency-import-check error
+RELEASE_FLAGS = -c release --static-swift-stdlib $(SWIFT_FLAGS)
+SOURCES = Package.swift Sources Tests
+
+.PHONY: help demo test build release lint format bench simulate install deps clean
+
+help:
+	@echo 'make demo       install what is missing, build, and watch a cluster of real daemons at work'
+	@echo 'make test       build, lint, run all tests'
+	@echo 'make release    build the programs into .build/release'
+	@echo 'make lint       check the style of sources, scripts and the API description'
+	@echo 'make format     put the sources into that style'
+	@echo 'make bench      measure the hot paths, and idle daemons beside Serf when it is installed'
+	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
+	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
+
+deps:
+	@.ci/install-dependencies
+
+demo: deps release
+	@Packaging/demo/demo.sh .build/release
+
+test: deps build lint
+	swift test $(SWIFT_FLAGS) --skip-build
+
+build:
+	swift build --build-tests $(SWIFT_FLAGS)
+
+release:
+	swift build $(RELEASE_FLAGS) --product gossipd
+	swift build $(RELEASE_FLAGS) --product gossipctl
+	swift build $(RELEASE_FLAGS) --product gossipsim
+
+lint:
+	@.ci/lint $(SOURCES)
+
+format:
+	swift format format --in-place --recursive --parallel --configuration .swift-format $(SOURCES)
+
+bench: deps release
+	swift build $(RELEASE_FLAGS) --product gossipbench
+	.build/release/gossipbench
+	Tests/Benchmarks/daemons.sh .build/release
+
+simulate: deps
+	swift build -c release $(SWIFT_FLAGS) --product gossipsim
+	.build/release/gossipsim sweep --seeds $(SEEDS)
+
+install: release
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+	install -d $(DESTDIR)$(PREFIX)/share/doc/gossipd $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 0755 .build/release/gossipd $(DESTDIR)$(PREFIX)/sbin/gossipd
+	install -m 0755 .build/release/gossipctl .build/release/gossipsim $(DESTDIR)$(PREFIX)/bin/
+	sed 's|/usr/sbin/gossipd|$(PREFIX)/sbin/gossipd|; s|/usr/bin/gossipd|$(PREFIX)/sbin/gossipd|' Packaging/gossipd.service \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/gossipd.service
+	install -m 0644 Packaging/gossipd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/gossipd.conf
+	install -m 0644 Packaging/gossipd.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/gossipd.catalog
+	install -m 0644 Config/gossipd.toml README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/gossipd/
+	.build/release/gossipctl --generate-completion-script bash \
+	  > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gossipctl
+	.build/release/gossipctl --generate-completion-script zsh \
+	  > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gossipctl
+	.build/release/gossipctl --generate-completion-script fish \
+	  > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gossipctl.fish
+
+clean:
+	rm -rf .build
