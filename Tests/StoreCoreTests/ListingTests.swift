@@ -120,6 +120,24 @@ extension KeyView {
         #expect(plain.count > ChunkedArray<Int>.chunkMax * 3)
     }
 
+    @Test("A full chunk is split wherever the next element goes")
+    func split() {
+        for at in 0...ChunkedArray<Int>.chunkMax {
+            var chunked = ChunkedArray<Int>()
+            for value in 0..<ChunkedArray<Int>.chunkMax { chunked.insert(value * 2, at: chunked.end) }
+            let value = at * 2 - 1
+            chunked.insert(value, at: chunked.partitionPoint { $0 < value })
+            chunked.checkInvariants()
+            var before = Int.min
+            var isSorted = true
+            chunked.forEach { element in
+                isSorted = isSorted && before < element
+                before = element
+            }
+            #expect(isSorted, "inserted at \(at)")
+        }
+    }
+
     @Test("A handle table finds what was put in, even when all hashes collide", arguments: [0, 3, UInt32.max])
     func handles(mask: UInt32) {
         func hash(_ handle: UInt32) -> UInt32 { (handle &* 0x9e37_79b1) & mask }

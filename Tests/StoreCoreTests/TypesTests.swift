@@ -184,6 +184,18 @@ import Testing
         #expect(throws: StoreFailure.zeroIncrement) { try a.increment("c", by: 0, wall: wall(0)) }
     }
 
+    @Test("A counter that arrives with the value zero is reported")
+    func zeroArrives() throws {
+        var a = store(1)
+        var b = store(2)
+        _ = try a.increment("c", by: 1, wall: wall(0))
+        let back = try a.increment("c", by: -1, wall: wall(0))
+        let version = try #require(back.version)
+        let change = Change(key: "c", type: .counter, kind: .increment(value: 0, delta: 0), version: version)
+        #expect(b.merge(back.rows[0], wall: wall(0)) == .applied([change]))
+        #expect(b.merge(back.rows[0], wall: wall(0)) == .known)
+    }
+
     @Test("Overflow is refused at the writer and saturates at the reader")
     func overflow() throws {
         var a = store(1)
@@ -227,6 +239,9 @@ import Testing
         #expect(a.read("k") == b.read("k"))
         #expect(a.read("k")?.aside == [.register])
         #expect(a.root == b.root && a.rowCount == 2)
+        let more = try b.add(bytes("y"), to: "k", wall: wall(3))
+        #expect(more.changes.map(\.kind) == [.add(bytes("y"))], "the conflict is reported once")
+        #expect(a.merge(more.rows[0], wall: wall(3)) == .applied(more.changes))
         #expect(throws: StoreFailure.typeConflict(existing: .set)) { try a.put([], for: "k", wall: wall(3)) }
         a.checkInvariants()
     }
