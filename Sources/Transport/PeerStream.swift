@@ -44,6 +44,7 @@ final class PeerStream: ChannelInboundHandler {
     private var isInputShut = false
     private var failure: (any Error)?
     private var check: Scheduled<Void>?
+    private var checkAt = NIODeadline.distantFuture
 
     init(id: StreamID, direction: Direction, table: StreamTable) {
         self.id = id
@@ -185,7 +186,9 @@ final class PeerStream: ChannelInboundHandler {
             switch outcome {
             case .success(nil):
                 if frameBegan == nil {
-                    frameBegan = .now()
+                    let now = NIODeadline.now()
+                    frameBegan = now
+                    if now + TimeAmount(table.configuration.frameTimeout) < checkAt { scheduleCheck() }
                     // A whole frame is coming: make room for it once, not read by read.
                     received.discardReadBytes()
                 }
@@ -254,8 +257,10 @@ final class PeerStream: ChannelInboundHandler {
         check?.cancel()
         check = nil
         guard let channel, phase != .ended else { return }
-        let loop = channel.eventLoop
-        check = loop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.deadlinePassed() }
+        checkAt = deadline
+        check = channel.eventLoop.assumeIsolated().scheduleTask(deadline: checkAt) { [weak self] in
+            self?.deadlinePassed()
+        }
     }
 
     private var deadline: NIODeadline {

@@ -328,7 +328,7 @@ struct StreamTests {
         try await with(idle, slow) {
             let silent = try RawSocket.connected(to: idle.address)
             try silent.drain()
-            #expect(idle.ends.map(\.1) == [.timedOut])
+            try await eventually("the idle stream's end") { idle.ends.map(\.1) == [.timedOut] }
             #expect(idle.counters.snapshot.streamsTimedOut == 1)
             let trickling = try RawSocket.connected(to: slow.address)
             try trickling.send([0, 1, 0, 0])
