@@ -266,7 +266,8 @@ struct TOMLParser {
                 let child = TOMLTableBuilder(.dotted(section: owner))
                 table[part] = .table(child)
                 table = child
-            case .table(let child) where child.kind == .dotted(section: owner):
+            case .table(let child) where child.kind == .implicit || child.kind == .dotted(section: owner):
+                child.kind = .dotted(section: owner)
                 table = child
             case .table, .tables, .node:
                 throw failure("\(Self.name(path)) is defined elsewhere and takes no keys here", at: place)
