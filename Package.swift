@@ -49,7 +49,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
-        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         // The cores: no I/O, no clock, no randomness of their own, no logger, no Foundation.
@@ -73,7 +72,7 @@ let package = Package(
             name: "CSystemd", path: "Sources/CSystemd", pkgConfig: "libsystemd",
             providers: [.apt(["libsystemd-dev"])]),
         module("SystemdSupport", ["CSystemd", logging]),
-        module("DaemonConfig", ["ClusterTypes", .product(name: "TOMLKit", package: "TOMLKit")]),
+        module("DaemonConfig", ["ClusterTypes"]),
         module("AdminModel"),
         module(
             "AdminServer",

@@ -16,7 +16,7 @@ extension DaemonConfiguration {
         }
         let bytes: [UInt8]
         do throws(FileReadFailure) {
-            bytes = try FileText.read(file, sizeMax: TOMLTree.textSizeMax + 1)
+            bytes = try FileText.read(file, sizeMax: TOMLDocument.textSizeMax + 1)
         } catch {
             throw ConfigurationError(problems: [
                 .init(place: .file(file, line: nil, column: nil), reason: error.reason)
@@ -30,9 +30,9 @@ extension DaemonConfiguration {
         _ bytes: [UInt8], file: String, overrides: ConfigurationOverrides = .init(),
         hostName: String = HostName.current()
     ) throws(ConfigurationError) -> DaemonConfiguration {
-        let tree = try TOMLTree.parse(bytes, file: file)
-        var loader = ConfigurationLoader(file: file, tree: tree)
-        loader.collect(tree.members, below: [])
+        let document = try TOMLDocument.parse(bytes, file: file)
+        var loader = ConfigurationLoader(file: file, document: document)
+        loader.collect(document.members, below: [])
         loader.apply(overrides)
         return try loader.finish(hostName: hostName)
     }
@@ -47,22 +47,28 @@ struct ConfigurationLoader {
     }
 
     private let file: String
-    private let tree: TOMLTree
+    private let document: TOMLDocument
     private var written: [String: Written] = [:]
     private var problems: [ConfigurationError.Problem] = []
 
-    init(file: String, tree: TOMLTree) {
+    init(file: String, document: TOMLDocument) {
         self.file = file
-        self.tree = tree
+        self.document = document
     }
 
     private func place(_ path: [String]) -> ConfigurationError.Place {
-        let location = tree.locations[path]
+        let location = document.locations[path]
         return .file(file, line: location?.line, column: location?.column)
     }
 
-    private mutating func report(_ path: [String], _ reason: String, at place: ConfigurationError.Place? = nil) {
-        problems.append(.init(place: place ?? self.place(path), key: Self.name(path), reason: reason))
+    /// Nobody reads more at once; the rest shows when these are corrected.
+    private static let problemsMax = 100
+
+    private mutating func report(
+        _ path: [String], _ reason: @autoclosure () -> String, at place: ConfigurationError.Place? = nil
+    ) {
+        guard problems.count < Self.problemsMax else { return }
+        problems.append(.init(place: place ?? self.place(path), key: Self.name(path), reason: reason()))
     }
 
     /// `membership.probe_interval`, `join[2]`, `tags."a b"`.

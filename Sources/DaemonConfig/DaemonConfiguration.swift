@@ -6,7 +6,7 @@ import ClusterTypes
 /// The configuration of one daemon, complete and checked.
 ///
 /// Every property is described once, in `KeyTable`: name in the file, type, unit, default, range and source.
-/// The values here are blank until `DaemonConfiguration.load` or `defaults` has filled them from that table.
+/// The values here are blank until `DaemonConfiguration.load` has filled them from that table.
 package struct DaemonConfiguration: Equatable, Sendable {
     /// 1 to 64 bytes of letters, digits, `.`, `_`, `-`.
     package var name = ""

@@ -43,7 +43,7 @@ enum FileText {
 
 /// The name of this host.
 package enum HostName {
-    /// What gethostname(2) says, without a domain's trailing dot; empty when it fails.
+    /// What gethostname(2) says; empty when it fails.
     package static func current() -> String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard gethostname(&buffer, buffer.count - 1) == 0 else { return "" }

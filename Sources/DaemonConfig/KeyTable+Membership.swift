@@ -39,7 +39,8 @@ extension KeyTable {
             default: .value(6),
             "How much longer a suspicion lasts that nobody confirms.",
             source:
-                "Lifeguard section IV-B, beta: max = suspicion_max_multiplier x min, shrinking with log(confirmations + 1)"
+                "Lifeguard section IV-B, beta: max = suspicion_max_multiplier x min, shrinking with"
+                + " log(confirmations + 1)"
         ),
         KeySpecification(
             "membership.refused_suspicion_min", \.membership.refusedSuspicionMin,

@@ -121,7 +121,7 @@ enum KeyTable {
             "store.max_clock_skew", \.store.clockSkewMax, .duration(.milliseconds(100)...(.seconds(3600))),
             default: .value(.seconds(5)),
             "A change stamped further ahead of this host's clock is put aside, not applied and not forwarded.",
-            source: "hybrid logical clocks, Kulkarni et al. 2014, section 4: bound on l - pt"),
+            source: "hybrid logical clocks (Kulkarni et al. 2014): the bound on l - pt"),
         KeySpecification(
             "store.sync_interval_min", \.store.syncIntervalMin, .duration(.milliseconds(10)...(.seconds(60))),
             default: .value(.milliseconds(250)),

@@ -18,7 +18,10 @@ package struct DaemonLog: Sendable {
         format: LogFormat, level: Logger.Level, identifier: String = "gossipd", descriptor: Int32 = STDERR_FILENO,
         environment: Environment = .process
     ) {
-        let resolved = format.resolved(descriptor: descriptor, environment: environment)
+        var resolved = format.resolved(descriptor: descriptor, environment: environment)
+        // journald answers nothing either way: without this, everything would be lost in silence.
+        let isMissing = format == .journal && access(LogFormat.journalSocket, W_OK) != 0
+        if isMissing { resolved = .text }
         let encoder: any LogEncoder
         switch resolved {
         case .journal: encoder = JournalLogEncoder(identifier: identifier)
@@ -29,13 +32,17 @@ package struct DaemonLog: Sendable {
         self.format = resolved
         self.level = SharedLogLevel(level)
         self.encoder = encoder
-        output = LogOutput(resolved == .journal ? .journal : .descriptor(descriptor)) { count in
+        let isJournal = resolved == .journal
+        output = LogOutput(isJournal ? .journal : .descriptor(descriptor)) { count in
             encoder.encode(
                 LogEntry(
                     time: .current(), level: .warning, message: "\(count) log entries were lost: nobody read them",
                     metadata: [
                         EventKind.metadataKey: "\(EventKind.logEntriesLost.rawValue)", "count": "\(count)",
                     ], label: identifier))
+        }
+        if isMissing {
+            logger(label: identifier).warning("log.format is journal, but no journald listens here: writing text")
         }
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the journal's catalog: what `journalctl -x` says below each event.
 
+internal import Logging
+
 /// Renders `Packaging/gossipd.catalog` from `EventKind`.
 package enum JournalCatalog {
     /// The text of the file, in the format of the systemd message catalog.
@@ -18,7 +20,6 @@ package enum JournalCatalog {
                 -- \(event.messageID)
                 Subject: \(event.subject)
                 Defined-By: gossipd
-                Documentation: man:gossipd(8)
 
                 \(event.meaning)
 
@@ -26,5 +27,23 @@ package enum JournalCatalog {
 
                 """
             }.joined()
+    }
+    /// The events as a Markdown table for Docs/operations.md.
+    package static func markdown() -> String {
+        "| Event | Level | MESSAGE_ID | Meaning | What to do |\n|---|---|---|---|---|\n"
+            + EventKind.allCases.map { event in
+                let cells = [
+                    "`\(event.rawValue)`", event.level.rawValue, "`\(event.messageID)`", event.meaning, event.action,
+                ]
+                return "| " + cells.map(cell).joined(separator: " | ") + " |\n"
+            }.joined()
+    }
+
+    /// One line; fields as code; a vertical bar would end the cell.
+    private static func cell(_ text: String) -> String {
+        let line = text.split(separator: "\n").joined(separator: " ")
+        let parts = line.split(separator: "@", omittingEmptySubsequences: false)
+        let marked = parts.count % 2 == 1 ? parts.joined(separator: "`") : line
+        return marked.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
     }
 }

@@ -20,6 +20,11 @@ package enum Systemd {
         package var descriptor: Int32
         /// FileDescriptorName= of the socket unit; `unknown` when there is none.
         package var name: String
+
+        package init(descriptor: Int32, name: String) {
+            self.descriptor = descriptor
+            self.name = name
+        }
     }
 
     /// The first descriptor that systemd passes (SD_LISTEN_FDS_START).

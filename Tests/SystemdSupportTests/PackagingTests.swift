@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of the files that systemd reads, by systemd's own tools.
+
+import Glibc
+import Testing
+
+@Suite("Files for systemd")
+struct PackagingTests {
+    /// The unit with a program that exists here, under its own name.
+    private func unit(in folder: TemporaryFolder, replacing old: String = "", by new: String = "") throws -> String {
+        let text = try RepositoryFile.read(RepositoryFile.path("Packaging/gossipd.service"))
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            if line.hasPrefix("ExecStart=") { return "ExecStart=/bin/true" }
+            return line == old ? new : String(line)
+        }
+        let path = folder.path + "/gossipd.service"
+        try RepositoryFile.write(path, lines.joined(separator: "\n"))
+        return path
+    }
+
+    @Test("systemd-analyze accepts the unit without a word, and would not accept a misspelt key")
+    func verify() throws {
+        let folder = try TemporaryFolder()
+        let good = try Command.run("systemd-analyze", "verify", "--recursive-errors=no", try unit(in: folder))
+        #expect(good.status == 0, "\(good.output)")
+        #expect(good.output.isEmpty, "\(good.output)")
+        let path = try unit(in: folder, replacing: "NoNewPrivileges=yes", by: "NoNewPrivilege=yes")
+        #expect(try Command.run("systemd-analyze", "verify", "--recursive-errors=no", path).status != 0)
+    }
+
+    @Test("The unit's exposure is 1.5 or lower")
+    func exposure() throws {
+        let folder = try TemporaryFolder()
+        let path = try unit(in: folder)
+        let result = try Command.run(
+            "systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", path)
+        #expect(result.status == 0, "\(result.output)")
+    }
+
+    @Test("The unit restarts on failure, but not for what only a person can correct, and stops after leave_timeout")
+    func behaviour() throws {
+        let lines = try RepositoryFile.read(RepositoryFile.path("Packaging/gossipd.service")).split(separator: "\n")
+        for line in [
+            "Type=notify", "ExecStart=/usr/bin/gossipd --config /etc/gossipd/gossipd.toml",
+            "ExecReload=/bin/kill -HUP $MAINPID",
+            "User=gossipd", "Group=gossipd", "Restart=on-failure", "RestartPreventExitStatus=64 77 78",
+            "StateDirectory=gossipd",
+            "RuntimeDirectory=gossipd", "RuntimeDirectoryMode=0755", "ConfigurationDirectory=gossipd",
+            "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX", "PrivateUsers=no",
+        ] {
+            #expect(lines.contains(Substring(line)), "\(line)")
+        }
+        let stop = try #require(lines.first { $0.hasPrefix("TimeoutStopSec=") })
+        // The default of leave_timeout is 3 s.
+        #expect(try #require(Int(stop.dropFirst("TimeoutStopSec=".count))) > 3)
+    }
+
+    @Test(
+        "systemd-sysusers makes the user, both groups and the membership",
+        .enabled(if: geteuid() == 0, "needs root"))
+    func sysusers() throws {
+        let root = try TemporaryFolder()
+        _ = try Command.run("mkdir", root.path + "/etc")
+        let file = RepositoryFile.path("Packaging/gossipd.sysusers")
+        let result = try Command.run("systemd-sysusers", "--root=\(root.path)", file)
+        #expect(result.status == 0, "\(result.output)")
+        let users = try RepositoryFile.read(root.path + "/etc/passwd")
+        #expect(users.contains("gossipd:x:"))
+        #expect(users.contains(":/var/lib/gossipd:/usr/sbin/nologin"))
+        let groups = try RepositoryFile.read(root.path + "/etc/group").split(separator: "\n")
+        #expect(groups.contains { $0.hasPrefix("gossipd:") })
+        #expect(groups.contains { $0.hasPrefix("gossipd-read:") && $0.hasSuffix(":gossipd") })
+    }
+}
