@@ -90,15 +90,16 @@ package struct SimulatedNode {
     }
 
     /// A new process on what the disk holds. The boot epoch is durable before the process may use it.
-    mutating func boot(_ configuration: KernelConfiguration) {
+    mutating func boot(_ configuration: KernelConfiguration, at now: Instant) {
         process += 1
         disk.bootEpoch += 1
         var configuration = configuration
         configuration.rememberedPeers = disk.peers
+        let clock = clock(at: now)
         let identity = KernelIdentity(
             id: id, name: name, address: address, tags: [], incarnationFence: disk.incarnationFence,
             storeEpoch: disk.bootEpoch)
-        kernel = NodeKernel(configuration: configuration, identity: identity)
+        kernel = NodeKernel(configuration: configuration, identity: identity, clock: clock)
         nextAcceptedStream = 1
     }
 
@@ -121,7 +122,8 @@ package struct SimulatedNode {
 
     /// Hands one input to the kernel.
     mutating func step(_ input: Input, at now: Instant, into actions: inout [Action]) {
-        kernel?.handle(input, clock: clock(at: now), using: &rng, into: &actions)
+        let clock = clock(at: now)
+        kernel?.handle(input, clock: clock, using: &rng, into: &actions)
     }
 
     /// Asks a copy of the kernel, which changes nothing; nil when no process runs or it does not answer at once.

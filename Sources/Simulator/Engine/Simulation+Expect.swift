@@ -120,34 +120,34 @@ extension Simulation {
             }
             reference = reference ?? status
         }
-        var table: [Row]?
+        var agreed: [TableRow]?
         for node in running {
             let rows = table(of: node)
-            if let table, table != rows { return "the tables of n\(first + 1) and n\(node + 1) differ" }
-            if table == nil, let wrong = falsehood(in: rows) { return wrong }
-            table = table ?? rows
+            if let agreed, agreed != rows { return "the tables of n\(first + 1) and n\(node + 1) differ" }
+            if agreed == nil, let wrong = falsehood(in: rows) { return wrong }
+            agreed = agreed ?? rows
         }
         return nil
     }
 
     /// One row of a member table, as far as nodes must agree.
-    private struct Row: Equatable {
+    private struct TableRow: Equatable {
         var id: NodeID
         var incarnation: UInt64
         var state: MemberState
         var info: MemberInfo
     }
 
-    private func table(of node: Int) -> [Row] {
+    private func table(of node: Int) -> [TableRow] {
         guard case .members(let members)? = nodes[node].query(.members, at: now) else { return [] }
         return members.map {
-            Row(
+            TableRow(
                 id: $0.member.id, incarnation: $0.member.incarnation, state: $0.member.state, info: $0.member.info)
         }.sorted { $0.id < $1.id }
     }
 
     /// A row of an agreed table that does not tell the truth.
-    private func falsehood(in rows: [Row]) -> String? {
+    private func falsehood(in rows: [TableRow]) -> String? {
         for row in rows {
             guard let node = SimulatedNode.index(of: row.info.address, count: nodes.count), nodes[node].id == row.id
             else { return "the tables name \(row.id.short), whom nobody knows" }

@@ -11,7 +11,7 @@ extension Simulation {
     mutating func start(_ node: Int) {
         guard !nodes[node].isRunning else { return }
         nodes[node].isHostUp = true
-        nodes[node].boot(baseConfiguration)
+        nodes[node].boot(baseConfiguration, at: now)
         if nodes[node].process > 1 { nodes[node].changedAt = now }
         views.start(node)
         figures.started(node, isFirst: nodes[node].process == 1, at: now)

@@ -84,6 +84,8 @@ extension Simulation {
         case .announcement(let dots): "announcement of \(dots.count)"
         case .memberTable(let part): "\(part.role) of \(part.entries.count) members"
         case .storeRequest: "store request"
+        case .storeBatchEnd: "store batch end"
+        case .storeContinue: "store continue"
         case .storeComplete: "store complete"
         }
     }
@@ -124,11 +126,11 @@ extension Simulation {
             case .relayNack(let sequence): "relay nack \(sequence)"
             case .pingExpiry(let sequence): "ping expiry \(sequence)"
             case .suspicion(let id, generation: _): "suspicion \(id.short)"
-            case .gossip: "gossip"
             case .reconnect: "reconnect"
             case .reap: "reap"
             case .leave(attempt: let attempt): "leave \(attempt)"
             }
+        case .gossip: "gossip"
         case .join: "join"
         case .sync: "sync"
         case .streamIdle(let id, generation: _): "stream idle \(id.rawValue)"

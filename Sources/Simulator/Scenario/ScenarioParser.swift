@@ -14,9 +14,10 @@ package struct ScenarioParser {
 
     private init(name: String) { scenario = Scenario(name: name) }
 
-    /// Parses `text`; `file` is for messages, the scenario's name is `name`.
+    /// Parses `text`; `file` is for messages, the scenario's name is `name`. `nodes` and `duration` replace what the
+    /// text says.
     package static func parse(
-        _ text: String, file: String, name: String
+        _ text: String, file: String, name: String, nodes: Int? = nil, duration: Interval? = nil
     ) throws(ScenarioFailure) -> Scenario {
         var parser = ScenarioParser(name: name)
         for (index, content) in text.split(separator: Character("\n"), omittingEmptySubsequences: false).enumerated() {
@@ -27,6 +28,8 @@ package struct ScenarioParser {
                 throw ScenarioFailure(file: file, line: index + 1, reason: error.reason)
             }
         }
+        parser.scenario.nodes = nodes ?? parser.scenario.nodes
+        parser.scenario.duration = duration ?? parser.scenario.duration
         try parser.scenario.check(file: file)
         return parser.scenario
     }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the command line of the simulator.
+
+import ArgumentParser
+import Simulator
+
+@main
+struct GossipSim: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gossipsim",
+        abstract: "Run whole gossipd clusters in virtual time, with every fault, replayable by seed.",
+        discussion: """
+            Exit status: 0 all was well, 1 an expectation or a check failed, 64 usage or a scenario that cannot be read.
+
+            EXAMPLES
+              gossipsim run --scenario kill
+              gossipsim run --scenario loss --nodes 100 --seed 42
+              gossipsim sweep --seeds 20
+            """,
+        subcommands: [Run.self, Sweep.self, List.self])
+}
+
+/// `gossipsim list`
+struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the built-in scenarios, or print one.",
+        discussion: """
+            EXAMPLES
+              gossipsim list
+              gossipsim list split > my.scenario
+            """)
+
+    @Argument(help: "Print this scenario instead.")
+    var scenario: String?
+
+    func run() throws {
+        guard let scenario else {
+            for builtIn in BuiltInScenario.all {
+                print(builtIn.name + String(repeating: " ", count: max(1, 12 - builtIn.name.count)) + builtIn.summary)
+            }
+            return
+        }
+        print(try ScenarioSource.builtIn(scenario).text)
+    }
+}
