@@ -141,6 +141,7 @@ extension Simulation {
     private static func name(_ command: Command) -> String {
         switch command {
         case .status: "status"
+        case .statistics: "statistics"
         case .members: "members"
         case .explain(let member): "explain \(member)"
         case .join: "join"
