@@ -34,9 +34,8 @@ struct ChunkedArray<Element: Sendable>: Sendable {
     func partitionPoint(_ precedes: (Element) -> Bool) -> Position {
         // Keys and dots often arrive in order: look at the end first.
         guard let last = chunks.last?.last, !precedes(last) else { return end }
-        let chunk = Self.partitionPoint(chunks.count) { precedes(chunks[$0][chunks[$0].count - 1]) }
-        return Position(
-            chunk: chunk, offset: Self.partitionPoint(chunks[chunk].count) { precedes(chunks[chunk][$0]) })
+        let chunk = Self.partitionPoint(chunks) { precedes($0[$0.count - 1]) }
+        return Position(chunk: chunk, offset: Self.partitionPoint(chunks[chunk], precedes))
     }
 
     mutating func insert(_ element: Element, at position: Position) {
@@ -66,14 +65,16 @@ struct ChunkedArray<Element: Sendable>: Sendable {
         if chunks[position.chunk].isEmpty { chunks.remove(at: position.chunk) }
     }
 
-    private static func partitionPoint(_ count: Int, _ precedes: (Int) -> Bool) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if precedes(middle) { low = middle + 1 } else { high = middle }
+    private static func partitionPoint<Item>(_ items: [Item], _ precedes: (Item) -> Bool) -> Int {
+        items.withUnsafeBufferPointer { items in
+            var low = 0
+            var high = items.count
+            while low < high {
+                let middle = (low + high) / 2
+                if precedes(items[middle]) { low = middle + 1 } else { high = middle }
+            }
+            return low
         }
-        return low
     }
 
     /// Calls `body` with each element in order.

@@ -44,6 +44,8 @@ struct KeyIndex: Sendable {
     var count: Int { records.count }
 
     func key(_ handle: UInt32) -> String { records[Int(handle)].key }
+    /// True when the key comes before `key`.
+    func precedes(_ handle: UInt32, _ key: String) -> Bool { ConfigurationKey.precedes(records[Int(handle)].key, key) }
     func register(_ handle: UInt32) -> UInt32 { records[Int(handle)].register }
     func isLive(_ handle: UInt32) -> Bool { records[Int(handle)].live > 0 }
 

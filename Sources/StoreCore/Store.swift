@@ -87,7 +87,7 @@ extension Store {
                 guard let part else { return false }
                 return rows[Int(row)].content.part < part
             }
-            return ConfigurationKey.precedes(keys.key(rows[Int(row)].key), key)
+            return keys.precedes(rows[Int(row)].key, key)
         }
     }
 
