@@ -22,6 +22,9 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
     /// `levels[n]` holds tickets of updates sent n times, oldest first; a ticket whose generation is stale is void.
     private var levels: [[Ticket]] = [[]]
     private var nextGeneration: UInt64 = 0
+    /// Tickets in all levels, void ones too: after an enqueue at most twice the slots and `voidTicketsMin`.
+    package private(set) var ticketCount = 0
+    package static var voidTicketsMin: Int { 64 }
 
     /// Slots at most; enqueueing beyond it drops the most transmitted update.
     private let capacity: Int
@@ -43,6 +46,14 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
         slots[subject] = Slot(payload: payload, bytes: bytes, generation: nextGeneration, transmissions: 0)
         levels[0].append(Ticket(subject: subject, generation: nextGeneration))
         nextGeneration += 1
+        ticketCount += 1
+        // Nobody may be there to take from the queue: void tickets must not pile up until somebody is.
+        if ticketCount > 2 * slots.count + Self.voidTicketsMin { dropVoidTickets() }
+    }
+
+    private mutating func dropVoidTickets() {
+        levels = levels.map { $0.filter(isCurrent) }
+        ticketCount = slots.count
     }
 
     /// Nobody is there to tell: forget everything.
@@ -68,6 +79,7 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
                 let ticket = levels[level][index]
                 guard let slot = slots[ticket.subject], slot.generation == ticket.generation else {
                     levels[level].remove(at: index)
+                    ticketCount -= 1
                     index -= 1
                     continue
                 }
@@ -91,6 +103,7 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
     private mutating func settle(_ ticket: Ticket, at level: Int, limit: Int) {
         if level >= limit {
             slots[ticket.subject] = nil
+            ticketCount -= 1
             return
         }
         slots[ticket.subject]?.transmissions = level
@@ -102,6 +115,7 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
         for level in levels.indices.reversed() {
             while let ticket = levels[level].first {
                 levels[level].removeFirst()
+                ticketCount -= 1
                 if isCurrent(ticket) {
                     slots[ticket.subject] = nil
                     return
@@ -124,6 +138,7 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
             }
         }
         precondition(seen == slots.count, "\(slots.count) slots but \(seen) tickets")
+        precondition(levels.reduce(0) { $0 + $1.count } == ticketCount, "there are not \(ticketCount) tickets")
         precondition(slots.count <= capacity, "\(slots.count) slots exceed the bound \(capacity)")
     }
 }

@@ -70,6 +70,16 @@ import Testing
         queue.checkInvariants()
     }
 
+    @Test("A queue that nobody takes from stays small")
+    func untaken() {
+        var queue = Queue()
+        for index in 0..<10_000 {
+            queue.enqueue("\(index)", for: "s\(index % 4)", bytes: 10)
+            #expect(queue.ticketCount <= 2 * queue.count + Queue.voidTicketsMin)
+        }
+        #expect(Self.take(&queue) == ["9999", "9998", "9997", "9996"])
+    }
+
     @Test("Agrees with a plain list", arguments: Array(1...10) as [UInt64])
     func model(seed: UInt64) {
         var rng = SeededGenerator(seed: seed)
