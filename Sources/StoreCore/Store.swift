@@ -45,9 +45,11 @@ package struct Store: Sendable {
     /// The counter that the next local event gets. It continues from the context, so that no dot is made twice.
     package var nextCounter: UInt64 { context.highest(of: actor) + 1 }
 
-    /// Writes from now on under `actor`: a new epoch of this node, of which no event may exist yet.
+    /// Writes from now on under `actor`, or under its next epoch of which no event is known: a peer may have claimed
+    /// events of any epoch. Afterwards `actor` names the one taken.
     package mutating func renewActor(to actor: ActorID) {
-        precondition(context.highest(of: actor) == 0, "\(actor) has already made \(context.highest(of: actor)) events")
+        var actor = actor
+        while context.highest(of: actor) > 0 { actor.epoch &+= 1 }
         self.actor = actor
     }
 

@@ -192,6 +192,14 @@ import Testing
             second.rows[0].versions == [Dot(actor: actor(1), counter: 1), Dot(actor: actor(1, epoch: 2), counter: 1)])
     }
 
+    @Test("A renewed actor steps over epochs whose events are known already")
+    func claimedEpochs() {
+        var a = store(1)
+        a.mergeAll([2, 3, 5].map { registerRow("k/\($0)", "v", author: actor(1, epoch: $0)) })
+        a.renewActor(to: actor(1, epoch: 2))
+        #expect(a.actor == actor(1, epoch: 4) && a.nextCounter == 1)
+    }
+
     @Test("Writes beyond the bounds are refused and change nothing")
     func bounds() throws {
         var a = store(1, StoreConfiguration(rowsMax: 2))
