@@ -359,6 +359,50 @@ struct StreamTests {
         }
     }
 
+    @Test("all streams together hold no more than the common bound, and give back what they held")
+    func commonWriteBound() async throws {
+        let a = try await Side { $0.streamBuffersBytesMax = 2 << 20 }
+        try await with(a) {
+            let clients = try (0..<2).map { _ in try RawSocket.connected(to: a.address) }
+            try await eventually("the streams") { a.accepted.count == clients.count }
+            let ids = a.accepted
+            try await a.run { table in
+                // Not flushed within the turn, so that nothing of it leaves before the bound is met.
+                for id in ids { for _ in 0..<6 { table.write(id, packet(digests: 8_000)) } }
+            }
+            #expect(a.ends.map(\.0) == [ids[1]])
+            #expect(a.ends.map(\.1) == [.localLimit])
+            let reader = Task.detached { try clients[0].drain() }
+            try await eventually("nothing held") { try await a.run { $0.bufferedBytes } == 0 }
+            try await a.run { $0.close(ids[0]) }
+            try await reader.value
+        }
+    }
+
+    @Test("a close does not reset the connection over bytes that were not read")
+    func closeIsOrderly() async throws {
+        let a = try await Side()
+        try await with(a) {
+            let client = try RawSocket.connected(to: a.address)
+            try await eventually("the stream") { a.accepted.count == 1 }
+            let id = try #require(a.accepted.first)
+            try await a.run { table in
+                // The loop is here and cannot read these before it closes.
+                try? client.send([0, 0, 1])
+                table.write(id, packet())
+                table.close(id)
+            }
+            var received: [UInt8] = []
+            var isOrderly = false
+            while !isOrderly, let bytes = try client.receive() {
+                received += bytes
+                isOrderly = bytes.isEmpty
+            }
+            #expect(isOrderly, "the connection was reset")
+            #expect(received == (try StreamFrame.encode(packet())))
+        }
+    }
+
     @Test("a finished stream does not wait for ever for the peer's end")
     func lingering() async throws {
         let a = try await Side { $0.lingerTimeout = .milliseconds(50) }
