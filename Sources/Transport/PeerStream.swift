@@ -60,7 +60,7 @@ final class PeerStream: ChannelInboundHandler {
         guard phase == .open, let channel else { return }
         let size = PacketCodec.size(of: packet)
         let total = StreamFrame.lengthBytes + size
-        if bufferedBytes + total > table.configuration.streamBufferBytesMax {
+        if bufferedBytes + total > table.configuration.streamBufferBytesMax || !table.hasRoom(for: total) {
             table.counters.update { $0.streamsEndedAtLimit += 1 }
             return end(.localLimit)
         }
@@ -71,6 +71,7 @@ final class PeerStream: ChannelInboundHandler {
             return end(.localLimit)
         }
         bufferedBytes += total
+        table.bufferedBytes += total
         hasUnflushed = true
         table.needsFlush(self)
         table.counters.update { $0.framesSent += 1 }
@@ -230,6 +231,7 @@ final class PeerStream: ChannelInboundHandler {
 
     private func wrote(_ bytes: Int, _ result: Result<Void, any Error>) {
         bufferedBytes -= bytes
+        table.bufferedBytes -= bytes
         switch result {
         case .success:
             lastProgress = .now()

@@ -24,6 +24,8 @@ final class StreamTable {
     private var unflushed: [PeerStream] = []
     private var listener: (any Channel)?
     private var isStopped = false
+    /// Bytes that wait to be written on all streams; each stream adds and takes off its own.
+    var bufferedBytes = 0
 
     init(
         address: Address, cluster: ClusterID, configuration: TransportConfiguration, loop: any EventLoop,
@@ -42,6 +44,9 @@ final class StreamTable {
 
     // MARK: What the kernel asks
 
+    /// The system gives up after about two minutes anyway (tcp_syn_retries).
+    private static let connectTimeoutMax = Interval.seconds(150)
+
     func open(_ id: StreamID, to target: Address, timeout: Interval) {
         guard !isStopped, streams[id] == nil else { return }
         guard outbound < configuration.outboundStreamsMax else {
@@ -53,7 +58,7 @@ final class StreamTable {
         streams[id] = stream
         outbound += 1
         var bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(TimeAmount(max(timeout, .milliseconds(1))))
+            .connectTimeout(TimeAmount(min(max(timeout, .milliseconds(1)), Self.connectTimeoutMax)))
             .channelOption(.allowRemoteHalfClosure, value: true)
         if !address.isUnspecified, address.isIPv4 == target.isIPv4 {
             // Peers see the address they know, also on a host with several. The port is chosen at the connect, where
@@ -85,6 +90,8 @@ final class StreamTable {
     }
 
     // MARK: What streams tell
+
+    func hasRoom(for bytes: Int) -> Bool { bufferedBytes + bytes <= configuration.streamBuffersBytesMax }
 
     func needsFlush(_ stream: PeerStream) { if unflushed.last !== stream { unflushed.append(stream) } }
 

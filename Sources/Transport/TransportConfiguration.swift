@@ -24,6 +24,9 @@ package struct TransportConfiguration: Sendable {
     /// Bytes that may wait to be written on one stream; beyond it the stream ends with `localLimit`. Default 32 MiB:
     /// the kernel sends a store in batches of 256 KiB, but a member table at once.
     package var streamBufferBytesMax = 32 << 20
+    /// The same for all streams together: peers that ask for much and read nothing cost no more than this.
+    /// Default 64 MiB.
+    package var streamBuffersBytesMax = 64 << 20
     /// What is asked of the operating system for the UDP socket, in bytes; it gives what `net.core.rmem_max` allows.
     /// Default 4 MiB.
     package var receiveBufferBytes = 4 << 20

@@ -4,85 +4,11 @@
 import ClusterTypes
 import Glibc
 import NIOCore
-import NIOPosix
 import NodeKernel
-import Synchronization
 import Testing
 import WireProtocol
 
 @testable import Transport
-
-/// A stream table on its loop with a listening socket; what it tells a kernel is recorded.
-private final class Side: Sendable {
-    let address: Address
-    let counters = CounterBox()
-    private let loop: any EventLoop
-    private let table: NIOLoopBoundBox<StreamTable?>
-    private let inputs = Mutex<[Input]>([])
-
-    init(configure: (inout TransportConfiguration) -> Void = { _ in }) async throws {
-        let sockets = try NodeSockets.bind(to: loopback)
-        let address = sockets.address
-        self.address = address
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
-        self.loop = loop
-        table = .makeEmptyBox(valueType: StreamTable.self, eventLoop: loop)
-        var configuration = TransportConfiguration()
-        configure(&configuration)
-        guard let (stream, datagram) = sockets.take() else { throw RawSocket.Failure(operation: "take", code: 0) }
-        close(datagram)
-        try await loop.flatSubmit { [configuration, table, counters] in
-            let made = StreamTable(
-                address: address, cluster: testCluster, configuration: configuration, loop: loop, counters: counters
-            ) { [weak self] input in self?.inputs.withLock { $0.append(input) } }
-            table.value = made
-            return made.start(stream)
-        }.get()
-    }
-
-    func run<Result: Sendable>(_ body: @escaping @Sendable (StreamTable) -> Result) async throws -> Result {
-        try await loop.submit { [table] in
-            guard let table = table.value else { throw RawSocket.Failure(operation: "table", code: 0) }
-            let result = body(table)
-            table.flush()
-            return result
-        }.get()
-    }
-
-    func stop() async throws {
-        try await loop.flatSubmit { [table, loop] in
-            defer { table.value = nil }
-            return table.value?.stop() ?? loop.makeSucceededVoidFuture()
-        }.get()
-    }
-
-    var received: [Packet] {
-        inputs.withLock { $0.compactMap { if case .streamPacket(_, let packet) = $0 { packet } else { nil } } }
-    }
-
-    var ends: [(StreamID, StreamEnd)] {
-        inputs.withLock { $0.compactMap { if case .streamClosed(let id, let end) = $0 { (id, end) } else { nil } } }
-    }
-
-    var opened: [StreamID] {
-        inputs.withLock { $0.compactMap { if case .streamOpened(let id) = $0 { id } else { nil } } }
-    }
-
-    var accepted: [StreamID] {
-        inputs.withLock { $0.compactMap { if case .streamAccepted(let id, _) = $0 { id } else { nil } } }
-    }
-}
-
-/// Runs `body` with tables and stops them whatever happens.
-private func with(_ sides: Side..., body: () async throws -> Void) async throws {
-    do {
-        try await body()
-    } catch {
-        for side in sides { try await side.stop() }
-        throw error
-    }
-    for side in sides { try await side.stop() }
-}
 
 private let first = StreamID(rawValue: 2)
 
@@ -356,6 +282,50 @@ struct StreamTests {
             #expect(a.counters.snapshot.streamsEndedAtLimit == 1)
             #expect(try await a.run { $0.count } == 0)
             #expect(client.descriptor >= 0)
+        }
+    }
+
+    @Test("all streams together hold no more than the common bound, and give back what they held")
+    func commonWriteBound() async throws {
+        let a = try await Side { $0.streamBuffersBytesMax = 2 << 20 }
+        try await with(a) {
+            let clients = try (0..<2).map { _ in try RawSocket.connected(to: a.address) }
+            try await eventually("the streams") { a.accepted.count == clients.count }
+            let ids = a.accepted
+            try await a.run { table in
+                // Not flushed within the turn, so that nothing of it leaves before the bound is met.
+                for id in ids { for _ in 0..<6 { table.write(id, packet(digests: 8_000)) } }
+            }
+            #expect(a.ends.map(\.0) == [ids[1]])
+            #expect(a.ends.map(\.1) == [.localLimit])
+            let reader = Task.detached { try clients[0].drain() }
+            try await eventually("nothing held") { try await a.run { $0.bufferedBytes } == 0 }
+            try await a.run { $0.close(ids[0]) }
+            try await reader.value
+        }
+    }
+
+    @Test("a close does not reset the connection over bytes that were not read")
+    func closeIsOrderly() async throws {
+        let a = try await Side()
+        try await with(a) {
+            let client = try RawSocket.connected(to: a.address)
+            try await eventually("the stream") { a.accepted.count == 1 }
+            let id = try #require(a.accepted.first)
+            try await a.run { table in
+                // The loop is here and cannot read these before it closes.
+                try? client.send([0, 0, 1])
+                table.write(id, packet())
+                table.close(id)
+            }
+            var received: [UInt8] = []
+            var isOrderly = false
+            while !isOrderly, let bytes = try client.receive() {
+                received += bytes
+                isOrderly = bytes.isEmpty
+            }
+            #expect(isOrderly, "the connection was reset")
+            #expect(received == (try StreamFrame.encode(packet())))
         }
     }
 
