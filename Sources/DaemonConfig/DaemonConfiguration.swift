@@ -20,7 +20,7 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package var insecure = false
     package var leaveOnTerminate = false
     package var leaveTimeout = Interval.zero
-    /// At most 64; names and values together at most 960 bytes.
+    /// At most `Bounds.tagsMax`; names and values together at most `Bounds.tagBytesMax` bytes.
     package var tags: [String: String] = [:]
     package var admin = Admin()
     package var log = Log()

@@ -44,7 +44,8 @@ private func decodeString(_ node: TOMLNode, _ expected: String = "a string") thr
 
 extension ValueRule where Value == String {
     static var name: Self {
-        Self(type: "name", range: "1 to 64 bytes of letters, digits, . _ -") { node throws(Refusal) in
+        Self(type: "name", range: "1 to \(Bounds.nameBytesMax) bytes of letters, digits, . _ -") {
+            node throws(Refusal) in
             let text = try decodeString(node)
             try checkName(text, max: Bounds.nameBytesMax)
             return text
@@ -200,8 +201,9 @@ extension ValueRule where Value == [String: String] {
     static var tags: Self {
         Self(
             type: "table of strings",
-            range: "at most 64 tags; names 1 to 64 bytes of letters, digits, . _ -;"
-                + " names and values together at most 960 bytes"
+            range:
+                "at most \(Bounds.tagsMax) tags; names 1 to \(Bounds.tagNameBytesMax) bytes of letters, digits, . _ -;"
+                + " names and values together at most \(Bounds.tagBytesMax) bytes"
         ) { node throws(Refusal) in
             guard case .table(let members) = node else { throw .type("a table of strings", node) }
             guard members.count <= Bounds.tagsMax else {

@@ -139,8 +139,8 @@ struct ProblemTests {
             ),
             ("[tags]\n\"\" = \"x\"", "2: tags.\"\": the name of a tag must not be empty"),
             (
-                "[tags]\na = \"\(String(repeating: "x", count: 960))\"",
-                "1: tags: names and values together must be at most 960 bytes, not 961"
+                "[tags]\na = \"\(String(repeating: "x", count: Bounds.tagBytesMax))\"",
+                "1: tags: names and values together must be at most \(Bounds.tagBytesMax) bytes, not \(Bounds.tagBytesMax + 1)"
             ),
             (
                 "[tags]\n\((0..<65).map { "t\($0) = ''" }.joined(separator: "\n"))",
