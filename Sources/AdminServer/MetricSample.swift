@@ -35,11 +35,11 @@ package struct MetricSample: Hashable, Sendable {
     }
 }
 
-enum PrometheusText {
-    static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+package enum PrometheusText {
+    package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
     /// Metrics in the order of their first sample, the samples of each together, as the format demands.
-    static func render(_ samples: [MetricSample]) -> String {
+    package static func render(_ samples: [MetricSample]) -> String {
         var order: [String] = []
         var groups: [String: [MetricSample]] = [:]
         for sample in samples {

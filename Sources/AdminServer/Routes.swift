@@ -60,8 +60,9 @@ extension RouteTable {
             try .json(try await request.node.list(try request.prefix()))
         },
         Route(.get, "/v1/kv/{key}", .read, query: ["raw"]) { request async throws(AdminFailure) in
+            let raw = try request.flag("raw") || request.acceptsOctets
             let document = try await request.node.get(try request.key())
-            guard try request.flag("raw") || request.acceptsOctets else { return try .json(document) }
+            guard raw else { return try .json(document) }
             return .bytes(document.content.rawBytes, contentType: "application/octet-stream")
         },
         Route(.put, "/v1/kv/{key}", .admin) { request async throws(AdminFailure) in

@@ -84,7 +84,9 @@ import Testing
             #expect(try await client.list().entries == [read])
             #expect(try await client.list(try KeyPrefix("zzz")).entries.isEmpty)
             #expect(try await client.delete(key).version == "v2")
-            await #expect(throws: AdminFailure(.notFound, "there is no key \(name.quoted)")) { try await client.get(key) }
+            await #expect(throws: AdminFailure(.notFound, "there is no key \(name.quoted)")) {
+                try await client.get(key)
+            }
         }
     }
 

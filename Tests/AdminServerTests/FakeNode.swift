@@ -11,6 +11,7 @@ final class FakeNode: NodeHandle {
         var keys: [String: KeyDocument] = [:]
         var writes: UInt64 = 0
         var left = false
+        var listings = 0
         /// What every call fails with, when set.
         var failure: AdminFailure?
     }
@@ -41,9 +42,13 @@ final class FakeNode: NodeHandle {
     /// Makes every later call fail, or none.
     func fail(with failure: AdminFailure?) { state.withLock { $0.failure = failure } }
 
+    /// How often the member table was asked for.
+    var listings: Int { state.withLock { $0.listings } }
+
     func emit(_ name: String, _ message: String) {
         events.append { cursor in
-            ClusterEvent(cursor: cursor, time: Self.start, event: name, member: self.me, reason: "test", message: message)
+            ClusterEvent(
+                cursor: cursor, time: Self.start, event: name, member: self.me, reason: "test", message: message)
         }
     }
 
@@ -68,13 +73,17 @@ final class FakeNode: NodeHandle {
         try with { state throws(AdminFailure) in
             StatusDocument(
                 node: me, cluster: "test", uptimeSeconds: 61,
-                members: .init(alive: 3, suspect: 1, failed: 1), store: .init(
+                members: .init(alive: 3, suspect: 1, failed: 1),
+                store: .init(
                     root: "00ff", keys: state.keys.count, bytes: 10))
         }
     }
 
     func members(_ filter: MemberFilter) async throws(AdminFailure) -> MembersDocument {
-        try with { state throws(AdminFailure) in MembersDocument(members: state.members.filter(filter.accepts)) }
+        try with { state throws(AdminFailure) in
+            state.listings += 1
+            return MembersDocument(members: state.members.filter(filter.accepts))
+        }
     }
 
     func explain(_ member: String) async throws(AdminFailure) -> MemberExplanation {
@@ -175,7 +184,9 @@ extension FakeNode {
     }
 
     func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
-        try write(key, .register) { _ in .register(value) } event: { cursor, version in
+        try write(key, .register) { _ in
+            .register(value)
+        } event: { cursor, version in
             .put(cursor: cursor, time: Self.start, key: key, value: value, version: version, author: self.me)
         }
     }

@@ -11,10 +11,11 @@ import Testing
 @Suite struct RoleTests {
     static let policy = AccessPolicy(adminUsers: [0, 500], adminGroups: [50], readUsers: [600], readGroups: [60])
 
-    @Test(arguments: [
-        (0, [0], Role.admin), (500, [7], .admin), (7, [7, 50], .admin), (600, [7], .read), (7, [7, 60], .read),
-        (600, [50], .admin), (7, [60, 50], .admin), (7, [7], .none), (7, [], .none),
-    ] as [(UInt32, [UInt32], Role)])
+    @Test(
+        arguments: [
+            (0, [0], Role.admin), (500, [7], .admin), (7, [7, 50], .admin), (600, [7], .read), (7, [7, 60], .read),
+            (600, [50], .admin), (7, [60, 50], .admin), (7, [7], .none), (7, [], .none),
+        ] as [(UInt32, [UInt32], Role)])
     func `credentials give the highest role that fits`(user: UInt32, groups: [UInt32], role: Role) {
         let peer = PeerCredentials(processID: 1, user: user, groups: Set(groups))
         #expect(Self.policy.role(of: peer) == role)
@@ -70,7 +71,7 @@ import Testing
         let reader = AccessPolicy(adminUsers: [], adminGroups: [], readUsers: [geteuid()], readGroups: [])
         try await ServerFixture.run(policy: reader) { fixture in
             for route in RouteTable.all.routes where route.pattern != "/v1/watch" {
-                let path = route.pattern.replacing("{member}", "db-1").replacing("{key}", "k")
+                let path = route.pattern.replacing("{member}", with: "db-1").replacing("{key}", with: "k")
                 let answer = try await fixture.client.send(AdminRequest(route.method.rawValue, path))
                 #expect((answer.status == 403) == (route.role == .admin), "\(route.method) \(path)")
                 if route.role == .admin { #expect(answer.failure.code == .denied) }

@@ -27,7 +27,8 @@ struct ServerFixture: Sendable {
         change(&settings)
         let group = MultiThreadedEventLoopGroup.singleton
         let server = AdminServer(
-            settings: settings, node: node, group: group, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            settings: settings, node: node, group: group,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             policy: policy)
         try await server.start()
         let fixture = ServerFixture(
@@ -45,6 +46,17 @@ struct ServerFixture: Sendable {
                 throw error
             }
         }
+    }
+}
+
+extension ServerFixture {
+    /// Asks the server again and again until its counters satisfy `condition`; fails after 2000 round trips.
+    func eventually(_ condition: (AdminServerCounters) -> Bool) async throws {
+        for _ in 0..<2000 {
+            if condition(server.counters) { return }
+            _ = try await client.status()
+        }
+        throw AdminFailure(.timedOut, "the counters never became what was expected: \(server.counters)")
     }
 }
 

@@ -1,1 +1,190 @@
-// placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of gossipctl's parsing and of what it makes of documents, without a daemon.
+
+import AdminModel
+import ArgumentParser
+import Testing
+
+@testable import gossipctl
+
+@Suite struct ParsingTests {
+    @Test(arguments: [
+        ("500ms", Duration.milliseconds(500)), ("5s", .seconds(5)), ("1.5s", .milliseconds(1500)),
+        ("2m", .seconds(120)),
+        ("1h", .seconds(3600)), ("1ms", .milliseconds(1)),
+    ])
+    func `durations carry their unit`(text: String, duration: Duration) {
+        #expect(TimeoutArgument(argument: text)?.duration == duration)
+    }
+
+    @Test(arguments: ["", "5", "s", "ms", "-1s", "0s", "0.1ms", "25h", "nans", "infs", "5 x", "1d"])
+    func `what is no duration is refused`(text: String) {
+        #expect(TimeoutArgument(argument: text) == nil)
+    }
+
+    @Test(arguments: [
+        (["counter", "add", "k", "-5"], ["counter", "add", "k", "--", "-5"]),
+        (
+            ["counter", "add", "k", "-5", "--output", "json"], ["counter", "add", "k", "--output", "json", "--", "-5"]
+        ),
+        (["kv", "put", "k", "-5"], ["kv", "put", "k", "--", "-5"]),
+        (["counter", "add", "k", "--", "-5"], ["counter", "add", "k", "--", "-5"]),
+        (["counter", "add", "k", "5"], ["counter", "add", "k", "5"]),
+        (["kv", "put", "k", "-"], ["kv", "put", "k", "-"]),
+        (["kv", "get", "-5"], ["kv", "get", "-5"]), ([], []),
+    ])
+    func `negative numbers move behind the two dashes`(arguments: [String], ordered: [String]) {
+        #expect(ArgumentOrder.negativesLast(arguments) == ordered)
+    }
+
+    @Test(arguments: [
+        ["--socket", "/a", "--output", "json", "kv", "get", "k"],
+        ["kv", "get", "k", "--socket", "/a", "--output", "json"],
+        ["--socket", "/a", "kv", "--output", "json", "get", "k"],
+        ["--socket", "/b", "kv", "get", "--socket", "/a", "k", "--output", "json"],
+    ])
+    func `global options may stand before, between and after the command`(arguments: [String]) throws {
+        let command = try #require(try Gossipctl.parseAsRoot(arguments) as? KVGetCommand)
+        #expect(command.options.socketPath == "/a")
+        #expect(command.options.output == .json)
+        #expect(command.key == "k")
+    }
+
+    @Test(arguments: [
+        ["kv", "put", "k"], ["kv", "put", "k", "v", "--file", "f"], ["kv", "get"], ["join"], ["tags", "set", "=x"],
+        ["tags", "set"], ["counter", "add", "k", "x"], ["members", "--state", "unknown"], ["members", "--tag", "x"],
+        ["--output", "yaml", "status"], ["set", "add", "k"], ["frobnicate"],
+    ])
+    func `wrong usage does not parse`(arguments: [String]) {
+        #expect(throws: (any Error).self) { try Gossipctl.parseAsRoot(arguments) }
+    }
+
+    @Test func `every command's help shows an example`() {
+        func check(_ command: any ParsableCommand.Type) {
+            let configuration = command.configuration
+            #expect(configuration.discussion.contains("EXAMPLES\n  gossipctl "), "\(command)")
+            for inner in configuration.subcommands { check(inner) }
+        }
+        check(Gossipctl.self)
+        #expect(Gossipctl.configuration.subcommands.count == 12)
+    }
+}
+
+@Suite struct RenderingTests {
+    let plain = Terminal(width: nil, colours: false)
+
+    @Test func `columns align, numbers to the right, without trailing spaces`() {
+        var table = TextTable(["NAME", "N", "TEXT"], rightAligned: [1])
+        table.add([.init("a"), .init("1"), .init("x")])
+        table.add([.init("long"), .init("100"), .init("")])
+        #expect(table.render(for: plain) == "NAME    N  TEXT\na       1  x\nlong  100\n")
+    }
+
+    @Test(arguments: 20...60)
+    func `no line is wider than the terminal`(width: Int) {
+        var table = TextTable(["NAME", "ADDRESS", "TEXT"], rightAligned: [1])
+        table.add([.init("some-name"), .init("10.0.0.1:7946"), .init(String(repeating: "long ", count: 20))])
+        let lines = table.render(for: Terminal(width: width, colours: false)).split(separator: "\n")
+        #expect(lines.count == 2)
+        #expect(lines.allSatisfy { $0.count <= width })
+        if width > 28 { #expect(lines[1].last == "\u{2026}") }
+    }
+
+    @Test func `colours wrap the text and not the padding`() {
+        var table = TextTable(["STATE", "X"])
+        table.add([.init("up", .green), .init("y")])
+        #expect(
+            table.render(for: Terminal(width: nil, colours: true))
+                == "\u{1b}[1mSTATE\u{1b}[0m  \u{1b}[1mX\u{1b}[0m\n\u{1b}[32mup\u{1b}[0m     y\n")
+    }
+
+    @Test func `names and values cannot steer the terminal or break a line`() {
+        var table = TextTable(["A"])
+        table.add([.init("x\u{1b}[2J\ny\tz")])
+        #expect(table.render(for: plain) == "A\nx\\u{1b}[2J\\ny\\tz\n")
+    }
+
+    @Test(
+        arguments: [
+            (nil, "-"), (0.0, "0.00 ms"), (0.416, "0.42 ms"), (9.999, "10.00 ms"), (12.34, "12.3 ms"), (.nan, "nan ms"),
+        ] as [(Double?, String)])
+    func `round trips read well`(value: Double?, text: String) {
+        #expect(Format.milliseconds(value) == text)
+    }
+
+    @Test(
+        arguments: [
+            (0.9, "0s"), (61, "1m 1s"), (3 * 3600 + 60, "3h 1m"), (100_000, "1d 3h"), (-1, "-"), (.infinity, "-"),
+        ] as [(Double, String)])
+    func `durations read well`(seconds: Double, text: String) {
+        #expect(Format.duration(seconds: seconds) == text)
+    }
+
+    @Test(arguments: [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 << 20, "3.0 MiB"), (5 << 30, "5.0 GiB")])
+    func `sizes read well`(bytes: Int, text: String) {
+        #expect(Format.bytes(bytes) == text)
+    }
+
+    @Test func `status shows warnings and the strict group only when there are any`() {
+        var status = StatusDocument(
+            node: MemberIdentity(id: "0a", name: "web-1", address: "10.0.0.1:7946"), cluster: "prod", uptimeSeconds: 61,
+            members: .init(alive: 2), store: .init(root: "ff", keys: 1, bytes: 10))
+        let calm = """
+            node     web-1 (0a) at 10.0.0.1:7946
+            cluster  prod
+            version  0.1.0, up 1m 1s
+            members  2 alive, 0 suspect, 0 failed, 0 left
+            store    1 keys, 10 B, root ff
+
+            """
+        #expect(StatusCommand.render(status) == calm)
+        status.warnings = ["disk full"]
+        status.strict = .init(role: "follower", term: 3, leader: nil)
+        #expect(StatusCommand.render(status) == calm + "strict   follower, term 3, leader none\nwarning  disk full\n")
+    }
+
+    @Test func `an explanation lists what happened with its evidence`() {
+        let member = MemberDocument(
+            id: "0a", name: "web-3", address: "10.0.0.3:7946", state: .failed, incarnation: 2,
+            since: Timestamp(milliseconds: 0))
+        let evidence = Evidence(
+            reportedBy: MemberIdentity(id: "0b", name: "db-1"), pathsFailed: ["udp", "stream"], probes: 3,
+            confirmedBy: [MemberIdentity(id: "0c", name: "web-2")], afterMilliseconds: 2100, refused: true)
+        let event = ClusterEvent(
+            cursor: "c", time: Timestamp(milliseconds: 1000), event: "member_failed", message: "member web-3 failed",
+            evidence: evidence)
+        let text = ExplainCommand.render(
+            MemberExplanation(member: member, summary: "It was silent.", timeline: [event]), plain)
+        #expect(
+            text == """
+                web-3 (0a) at 10.0.0.3:7946 is failed
+                It was silent.
+                incarnation 2, round trip -, tags -
+
+                TIME                      EVENT          WHAT HAPPENED
+                1970-01-01T00:00:01.000Z  member_failed  member web-3 failed
+                                                           reported by db-1
+                                                           no answer over udp, stream, 3 probes
+                                                           its host refused the connection
+                                                           confirmed by web-2
+                                                           after 2.1 s
+
+                """)
+    }
+
+    @Test func `watch lines show what changed, and hide what is for programs`() throws {
+        let key = try ConfigurationKey("app/k")
+        let author = MemberIdentity(id: "0a", name: "web-1")
+        let time = Timestamp(milliseconds: 0)
+        #expect(
+            KVWatchCommand.render(
+                .put(cursor: "c", time: time, key: key, value: Array("a\nb".utf8), version: "v", author: author))
+                == "1970-01-01T00:00:00.000Z  put        app/k = a\\nb  (by web-1)\n")
+        #expect(
+            KVWatchCommand.render(
+                .element([0xff], added: true, cursor: "c", time: time, key: key, version: "v", author: author))
+                == "1970-01-01T00:00:00.000Z  add        app/k : base64:/w==  (by web-1)\n")
+        #expect(KVWatchCommand.render(WatchEvent(cursor: "c", event: "heartbeat")) == nil)
+        #expect(KVWatchCommand.render(.resync(cursor: "c"))?.hasPrefix("resync: changes are missing") == true)
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of what the client says when there is no good answer.
+
+import AdminModel
+import Glibc
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import AdminClient
+
+@Suite struct ClientTests {
+    /// A server that answers every connection with fixed bytes, or keeps silent, until the test ends.
+    private func withImpostor(
+        answering bytes: String?, timeout: Duration = .seconds(20), _ body: @Sendable (AdminClient) async throws -> Void
+    ) async throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.path + "/impostor.sock"
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                guard let bytes else { return channel.eventLoop.makeSucceededVoidFuture() }
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Answering(bytes: bytes))
+                }
+            }
+            .bind(unixDomainSocketPath: path).get()
+        do {
+            try await body(AdminClient(socketPath: path, timeout: timeout))
+            try await channel.close()
+        } catch {
+            try? await channel.close()
+            throw error
+        }
+    }
+
+    private final class Answering: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+        let bytes: String
+
+        init(bytes: String) { self.bytes = bytes }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: bytes))).whenComplete { _ in
+                bound.value.close(promise: nil)
+            }
+        }
+    }
+
+    @Test func `no socket and a socket without a daemon are unreachable, with the path and what to do`() async throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.path + "/none.sock"
+        await #expect(
+            throws: AdminFailure(
+                .unreachable,
+                "no daemon answers on \(path): start it with systemctl start gossipd, or name its --socket")
+        ) { try await AdminClient(socketPath: path).status() }
+    }
+
+    @Test func `a path too long for a socket is unreachable, not a crash`() async throws {
+        await #expect(throws: AdminFailure.self) {
+            try await AdminClient(socketPath: "/" + String(repeating: "x", count: 300)).status()
+        }
+    }
+
+    @Test func `a daemon that does not answer is a timeout`() async throws {
+        try await withImpostor(answering: nil, timeout: .milliseconds(200)) { client in
+            do throws(AdminFailure) {
+                _ = try await client.status()
+                Issue.record("an answer came from nowhere")
+            } catch {
+                #expect(error.code == .timedOut)
+                #expect(error.message.contains("200 ms"))
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("", AdminFailure.Code.badAnswer), ("junk\r\n\r\n", .unavailable),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno", .badAnswer),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nno", .unavailable),
+            ("HTTP/1.1 500 Oops\r\ncontent-length: 2\r\n\r\nno", .badAnswer),
+            (
+                "HTTP/1.1 503 x\r\ncontent-length: 52\r\n\r\n{\"error\":{\"code\":\"newer_code\",\"message\":\"do this!\"}}",
+                .internalError
+            ),
+        ] as [(String, AdminFailure.Code)])
+    func `an answer that is none is told apart`(bytes: String, code: AdminFailure.Code) async throws {
+        try await withImpostor(answering: bytes) { client in
+            do throws(AdminFailure) {
+                _ = try await client.status()
+                Issue.record("junk was taken for a status")
+            } catch {
+                #expect(error.code == code, "\(error.message)")
+            }
+        }
+    }
+
+    @Test func `lines are cut wherever the network cuts them`() throws {
+        var splitter = LineSplitter(lengthMax: 10)
+        #expect(try splitter.append(ByteBuffer(string: "ab")).isEmpty)
+        #expect(try splitter.append(ByteBuffer(string: "c\nde\n\nf")) == [Array("abc".utf8), Array("de".utf8)])
+        #expect(try splitter.append(ByteBuffer(string: "\n")) == [Array("f".utf8)])
+        #expect(throws: AdminFailure.self) {
+            try splitter.append(ByteBuffer(string: String(repeating: "x", count: 11)))
+        }
+    }
+
+    @Test(arguments: [
+        (Duration.milliseconds(5), "5 ms"), (.milliseconds(1500), "1.5 s"), (.seconds(10), "10 s"),
+    ])
+    func `durations read well in sentences`(duration: Duration, text: String) {
+        #expect(duration.shortText == text)
+    }
+}
