@@ -127,7 +127,9 @@ extension Membership {
     private mutating func onClaimAboutSelf(
         _ update: MemberUpdate, clock: Clock, into actions: inout [SWIMAction]
     ) {
-        guard update.incarnation >= me.incarnation else { return }
+        // While a higher incarnation waits for its fence, what it will answer is answered already: an accusation that
+        // many peers repeat costs health once.
+        guard update.incarnation >= wantedIncarnation else { return }
         switch update.claim {
         case .alive:
             // Our own claim comes back, or one of an earlier process that outran the fence: stay ahead of it.
