@@ -37,10 +37,11 @@ extension Membership {
     }
 
     private func isWithinBounds(_ update: MemberUpdate) -> Bool {
-        guard update.subject != .unknown, update.incarnation <= Bounds.incarnationMax else { return false }
+        guard update.subject != .unknown else { return false }
         switch update.claim {
-        case .alive(let info): return info.isWithinBounds
-        case .suspect, .failed, .left, .forgotten: return true
+        case .alive(let info): return update.incarnation <= Bounds.incarnationMax && info.isWithinBounds
+        // The subject must be able to answer with a higher incarnation that is still within bounds.
+        case .suspect, .failed, .left, .forgotten: return update.incarnation < Bounds.incarnationMax
         }
     }
 
@@ -134,7 +135,7 @@ extension Membership {
         case .alive:
             // Our own claim comes back, or one of an earlier process that outran the fence: stay ahead of it.
             guard update.incarnation > me.incarnation, !isLeaving else { return }
-            wantedIncarnation = max(wantedIncarnation, update.incarnation + 1)
+            wantedIncarnation = max(wantedIncarnation, min(update.incarnation + 1, Bounds.incarnationMax))
             claimOwnIncarnation(clock: clock, into: &actions)
         case .suspect(let accuser), .failed(let accuser), .forgotten(let accuser):
             refute(update.incarnation, accuser: accuser, clock: clock, into: &actions)
@@ -163,7 +164,7 @@ extension Membership {
         precondition(info.isWithinBounds, "tags out of bounds: the caller checks them")
         guard info != former else { return }
         table.change(selfID) { $0.info = info }
-        wantedIncarnation = max(wantedIncarnation, me.incarnation + 1)
+        wantedIncarnation = max(wantedIncarnation, min(me.incarnation + 1, Bounds.incarnationMax))
         claimOwnIncarnation(clock: clock, into: &actions)
         emit(.updated(from: former), of: selfID, into: &actions)
     }

@@ -130,7 +130,8 @@ extension Membership {
     mutating func requestFence(into actions: inout [SWIMAction]) {
         guard !awaitsFence else { return }
         awaitsFence = true
-        actions.append(.persistFence(max(incarnationFence, wantedIncarnation) + Self.fenceStep))
+        let reserved = max(incarnationFence, wantedIncarnation) + Self.fenceStep
+        actions.append(.persistFence(min(reserved, Bounds.incarnationMax)))
     }
 
     func emit(_ kind: MemberEventKind, of id: NodeID, into actions: inout [SWIMAction]) {

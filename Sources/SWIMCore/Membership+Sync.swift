@@ -64,7 +64,7 @@ extension Membership {
     private mutating func admitDeparted(_ entry: MemberTableEntry, clock: Clock) {
         let age = Interval.seconds(Int(entry.ageSeconds))
         guard age < retention(of: entry.state), reaped[entry.id].map({ entry.incarnation > $0 }) ?? true,
-            table.count < Bounds.membersMax, entry.id != .unknown, entry.incarnation <= Bounds.incarnationMax,
+            table.count < Bounds.membersMax, entry.id != .unknown, entry.incarnation < Bounds.incarnationMax,
             entry.info.isWithinBounds
         else { return }
         let wall = clock.wall.milliseconds
