@@ -8,7 +8,8 @@ extension Membership {
     mutating func suspect(
         _ id: NodeID, incarnation: UInt64, evidence: Evidence, clock: Clock, into actions: inout [SWIMAction]
     ) {
-        guard let member = table[id], incarnation >= member.incarnation else { return }
+        // Whoever is leaving will not be there for the verdict.
+        guard !isLeaving, let member = table[id], incarnation >= member.incarnation else { return }
         if member.state == .suspect, incarnation == member.incarnation {
             addEvidence(evidence, to: id, clock: clock, into: &actions)
             return
