@@ -71,7 +71,7 @@ extension Membership {
         }
         disseminate(update)
         if member.state != .alive {
-            if !member.state.isActive { order.insert(id, using: &rng) }
+            if !member.state.isActive { order.reinsert(id, using: &rng) }
             emit(.alive(previously: member.state, after: clock.now - member.since.now), of: id, into: &actions)
         }
         if member.info != info {
