@@ -24,6 +24,8 @@ struct GossipSchedule: Hashable, Sendable {
     var generation: UInt64 = 0
     var timerAt: Instant?
     var lastRound: Instant?
+    /// News was first carried by an answer to one peer; the others have not been told.
+    var owesRound = false
 }
 
 extension NodeKernel {
@@ -36,13 +38,15 @@ extension NodeKernel {
 
     /// Called at the end of each input: news that has not been sent leaves now, or within `burstSpacing`.
     mutating func gossipFresh(_ turn: inout Turn) {
-        guard membership.queue.hasFresh || storeQueue.hasFresh else { return }
+        guard hasFresh || gossip.owesRound else { return }
         guard let last = gossip.lastRound, turn.now - last < Self.burstSpacing else {
             gossipRound(&turn)
             return
         }
         setGossipTimer(at: last + Self.burstSpacing, &turn)
     }
+
+    private var hasFresh: Bool { membership.queue.hasFresh || storeQueue.hasFresh }
 
     mutating func onGossipTimer(_ generation: UInt64, _ turn: inout Turn) {
         guard generation == gossip.generation else { return }
@@ -52,6 +56,7 @@ extension NodeKernel {
 
     /// Sends what waits to a few random peers and sets the next round while anything is left.
     mutating func gossipRound(_ turn: inout Turn) {
+        defer { gossip.owesRound = false }
         guard !membership.queue.isEmpty || !storeQueue.isEmpty else { return }
         gossip.lastRound = turn.now
         statistics.gossipRounds += 1
@@ -101,6 +106,7 @@ extension NodeKernel {
 
     /// A packet of `messages` and as much gossip as fits beside them: membership before configuration.
     private mutating func fill(_ messages: [Message]) -> Packet {
+        if hasFresh { gossip.owesRound = true }
         var messages = messages
         var budget = configuration.datagramBytesMax - configuration.sizes.header
         for message in messages { budget -= configuration.sizes.message(message) }
