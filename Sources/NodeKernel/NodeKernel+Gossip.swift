@@ -67,18 +67,21 @@ extension NodeKernel {
             storeQueue.removeAll()
             return
         }
+        var isSending = false
         for peer in peers {
             guard let address = membership.table[peer]?.info.address else { continue }
             for _ in 0..<Self.datagramsPerRoundMax {
                 let packet = fill([])
                 if packet.messages.isEmpty { break }
                 turn.actions.append(.send(packet, to: address))
+                isSending = true
                 if !storeQueue.hasFresh { break }
             }
         }
         if !membership.queue.isEmpty || !storeQueue.isEmpty {
-            let isFresh = membership.queue.hasFresh || storeQueue.hasFresh
-            setGossipTimer(at: turn.now + (isFresh ? Self.burstSpacing : configuration.swim.gossipInterval), &turn)
+            // What does not fit into any datagram must not keep the rounds at their fastest.
+            setGossipTimer(
+                at: turn.now + (hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval), &turn)
         }
     }
 
