@@ -24,6 +24,7 @@ package struct NodeKernel: Sendable {
     var seeds: [Seed] = []
     var joins: [PendingJoin] = []
     var joinGeneration: UInt64 = 0
+    var joinTimerAt: Instant?
     var pendingWrites: [PersistToken: PendingWrite] = [:]
     var nextToken: UInt64 = 0
     var operatorPings: [UInt32: (command: CommandID, id: NodeID)] = [:]
@@ -106,8 +107,7 @@ package struct NodeKernel: Sendable {
         case .gossip(let generation):
             onGossipTimer(generation, &turn)
         case .join(let generation):
-            guard generation == joinGeneration else { return }
-            trySeeds(&turn)
+            onJoinTimer(generation, &turn)
         case .sync(let generation):
             onSyncTimer(generation, &turn)
         case .streamIdle(let id, _):
