@@ -78,7 +78,7 @@ extension NodeKernel {
                     .event(
                         .quarantined(
                             key: row.id.key, author: row.author,
-                            ahead: .milliseconds(Int(clamping: min(ahead, 1 << 50))))))
+                            ahead: .milliseconds(Int(clamping: min(ahead, Self.reportedAheadMax))))))
             case .invalid, .storeFull, .foreignUseOfOwnActor:
                 statistics.rowsRefused += 1
                 isComplete = false
@@ -93,6 +93,9 @@ extension NodeKernel {
 
     /// A restarted process counts epochs by one; renewals within a process stay clear of them.
     private static let epochStep: UInt32 = 1 << 24
+
+    /// Milliseconds that a quarantined stamp is reported to be ahead at most: 278 years, which an `Interval` holds.
+    private static let reportedAheadMax: UInt64 = 1 << 43
 
     /// Writes down where to find the cluster after a restart, when that has changed.
     mutating func rememberPeers(_ turn: inout Turn) {
