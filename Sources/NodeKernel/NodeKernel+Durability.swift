@@ -60,7 +60,7 @@ extension NodeKernel {
             var outcome = store.merge(row, wall: turn.clock.wall)
             if case .foreignUseOfOwnActor = outcome {
                 // Events under our own actor that we never made: write under another epoch from now on.
-                store.renewActor(to: ActorID(node: selfID, epoch: store.actor.epoch &+ Self.epochStep))
+                renewActor()
                 outcome = store.merge(row, wall: turn.clock.wall)
             }
             switch outcome {
@@ -89,6 +89,18 @@ extension NodeKernel {
             persist(records, then: .rows(applied, changes: changes, reply: nil), &turn)
         }
         return isComplete
+    }
+
+    /// Writes from now on under an actor of which no event was ever seen, whatever a peer has made up.
+    mutating func renewActor() {
+        var actor = store.actor
+        var attempts: UInt32 = 0
+        repeat {
+            attempts += 1
+            // Steps by one once the wide ones have come around.
+            actor.epoch = actor.epoch &+ (attempts % 256 == 0 ? Self.epochStep + 1 : Self.epochStep)
+        } while store.context.highest(of: actor) > 0
+        store.renewActor(to: actor)
     }
 
     /// A restarted process counts epochs by one; renewals within a process stay clear of them.
