@@ -39,7 +39,7 @@ extension NodeKernel {
 
     /// Whether the node takes part; otherwise the client is told.
     func isReady(_ id: CommandID, _ turn: inout Turn) -> Bool {
-        if membership.isStarted, !membership.isLeaving { return true }
+        if membership.isStarted, !membership.isLeaving, outcome == nil { return true }
         reply(id, .failure(.notReady), &turn)
         return false
     }
@@ -93,13 +93,15 @@ extension NodeKernel {
     }
 
     private mutating func leave(_ id: CommandID, deadline: Interval, _ turn: inout Turn) {
-        guard membership.isStarted else {
-            let outcome = LeaveOutcome(acknowledged: 0, asked: 0)
+        if let outcome {
             reply(id, .left(outcome), &turn)
-            turn.actions.append(.stopped(outcome))
             return
         }
         leaveCommands.append(id)
+        guard membership.isStarted else {
+            finishLeaving(LeaveOutcome(acknowledged: 0, asked: 0), &turn)
+            return
+        }
         guard !membership.isLeaving else { return }
         turn.actions.append(.event(.leaving))
         membership.leave(

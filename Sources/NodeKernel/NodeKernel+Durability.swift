@@ -60,7 +60,7 @@ extension NodeKernel {
             var outcome = store.merge(row, wall: turn.clock.wall)
             if case .foreignUseOfOwnActor = outcome {
                 // Events under our own actor that we never made: write under another epoch from now on.
-                store.renewActor(to: ActorID(node: selfID, epoch: store.actor.epoch &+ Self.epochStep))
+                renewActor()
                 outcome = store.merge(row, wall: turn.clock.wall)
             }
             switch outcome {
@@ -78,7 +78,7 @@ extension NodeKernel {
                     .event(
                         .quarantined(
                             key: row.id.key, author: row.author,
-                            ahead: .milliseconds(Int(clamping: min(ahead, 1 << 50))))))
+                            ahead: .milliseconds(Int(clamping: min(ahead, Self.reportedAheadMax))))))
             case .invalid, .storeFull, .foreignUseOfOwnActor:
                 statistics.rowsRefused += 1
                 isComplete = false
@@ -91,8 +91,23 @@ extension NodeKernel {
         return isComplete
     }
 
+    /// Writes from now on under an actor of which no event was ever seen, whatever a peer has made up.
+    mutating func renewActor() {
+        var actor = store.actor
+        var attempts: UInt32 = 0
+        repeat {
+            attempts += 1
+            // Steps by one once the wide ones have come around.
+            actor.epoch = actor.epoch &+ (attempts % 256 == 0 ? Self.epochStep + 1 : Self.epochStep)
+        } while store.context.highest(of: actor) > 0
+        store.renewActor(to: actor)
+    }
+
     /// A restarted process counts epochs by one; renewals within a process stay clear of them.
     private static let epochStep: UInt32 = 1 << 24
+
+    /// Milliseconds that a quarantined stamp is reported to be ahead at most: 278 years, which an `Interval` holds.
+    private static let reportedAheadMax: UInt64 = 1 << 43
 
     /// Writes down where to find the cluster after a restart, when that has changed.
     mutating func rememberPeers(_ turn: inout Turn) {

@@ -24,6 +24,8 @@ struct GossipSchedule: Hashable, Sendable {
     var generation: UInt64 = 0
     var timerAt: Instant?
     var lastRound: Instant?
+    /// News was first carried by an answer to one peer; the others have not been told.
+    var owesRound = false
 }
 
 extension NodeKernel {
@@ -36,13 +38,15 @@ extension NodeKernel {
 
     /// Called at the end of each input: news that has not been sent leaves now, or within `burstSpacing`.
     mutating func gossipFresh(_ turn: inout Turn) {
-        guard membership.queue.hasFresh || storeQueue.hasFresh else { return }
+        guard hasFresh || gossip.owesRound else { return }
         guard let last = gossip.lastRound, turn.now - last < Self.burstSpacing else {
             gossipRound(&turn)
             return
         }
         setGossipTimer(at: last + Self.burstSpacing, &turn)
     }
+
+    private var hasFresh: Bool { membership.queue.hasFresh || storeQueue.hasFresh }
 
     mutating func onGossipTimer(_ generation: UInt64, _ turn: inout Turn) {
         guard generation == gossip.generation else { return }
@@ -52,6 +56,7 @@ extension NodeKernel {
 
     /// Sends what waits to a few random peers and sets the next round while anything is left.
     mutating func gossipRound(_ turn: inout Turn) {
+        defer { gossip.owesRound = false }
         guard !membership.queue.isEmpty || !storeQueue.isEmpty else { return }
         gossip.lastRound = turn.now
         statistics.gossipRounds += 1
@@ -62,18 +67,21 @@ extension NodeKernel {
             storeQueue.removeAll()
             return
         }
+        var isSending = false
         for peer in peers {
             guard let address = membership.table[peer]?.info.address else { continue }
             for _ in 0..<Self.datagramsPerRoundMax {
                 let packet = fill([])
                 if packet.messages.isEmpty { break }
                 turn.actions.append(.send(packet, to: address))
+                isSending = true
                 if !storeQueue.hasFresh { break }
             }
         }
         if !membership.queue.isEmpty || !storeQueue.isEmpty {
-            let isFresh = membership.queue.hasFresh || storeQueue.hasFresh
-            setGossipTimer(at: turn.now + (isFresh ? Self.burstSpacing : configuration.swim.gossipInterval), &turn)
+            // What does not fit into any datagram must not keep the rounds at their fastest.
+            setGossipTimer(
+                at: turn.now + (hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval), &turn)
         }
     }
 
@@ -101,6 +109,7 @@ extension NodeKernel {
 
     /// A packet of `messages` and as much gossip as fits beside them: membership before configuration.
     private mutating func fill(_ messages: [Message]) -> Packet {
+        if hasFresh { gossip.owesRound = true }
         var messages = messages
         var budget = configuration.datagramBytesMax - configuration.sizes.header
         for message in messages { budget -= configuration.sizes.message(message) }

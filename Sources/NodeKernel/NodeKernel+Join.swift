@@ -77,16 +77,32 @@ extension NodeKernel {
     /// Contacts every seed that is due, and sets the timer for the next one.
     mutating func trySeeds(_ turn: inout Turn) {
         guard membership.isStarted, !membership.isLeaving else { return }
-        for seed in seeds where seed.dueAt <= turn.now && !seed.isInFlight {
-            guard let index = seeds.firstIndex(where: { $0.text == seed.text }) else { continue }
+        // Contacting one may settle it at once and remove it: each is looked at as it is then.
+        for text in seeds.map(\.text) {
+            guard let index = seeds.firstIndex(where: { $0.text == text }), seeds[index].dueAt <= turn.now,
+                !seeds[index].isInFlight
+            else { continue }
             seeds[index].isInFlight = true
-            if let address = Address(seed.text) {
-                contact(seed.text, [address], &turn)
+            if let address = Address(text) {
+                contact(text, [address], &turn)
             } else {
-                turn.actions.append(.resolve(seed: seed.text))
+                turn.actions.append(.resolve(seed: text))
             }
         }
+        setJoinTimer(&turn)
+    }
+
+    mutating func onJoinTimer(_ generation: UInt64, _ turn: inout Turn) {
+        guard generation == joinGeneration else { return }
+        joinTimerAt = nil
+        trySeeds(&turn)
+    }
+
+    /// One timer at a time, for the seed that is due next.
+    private mutating func setJoinTimer(_ turn: inout Turn) {
         guard let next = seeds.filter({ !$0.isInFlight }).map(\.dueAt).min() else { return }
+        if let joinTimerAt, joinTimerAt <= next { return }
+        joinTimerAt = next
         joinGeneration += 1
         turn.actions.append(.setTimer(.join(generation: joinGeneration), at: next))
     }
@@ -150,7 +166,7 @@ extension NodeKernel {
             let wait = answered ? Self.backoffMax : backoff(attempts: seeds[index].attempts)
             seeds[index].dueAt = turn.now + turn.rng.jittered(wait, spread: 0.2)
         }
-        trySeeds(&turn)
+        setJoinTimer(&turn)
     }
 
     private func backoff(attempts: Int) -> Interval {

@@ -47,7 +47,8 @@ extension NodeKernel {
         carryOutMembership(&turn)
         guard part.isLast else { return }
         switch (part.role, stream.role) {
-        case (.request, .accepted):
+        case (.request, .accepted) where !stream.hasServedTable:
+            streams[id]?.hasServedTable = true
             statistics.memberSyncsServed += 1
             writeTable(role: .reply, to: id, &turn)
         case (.reply, .memberSync(let seed)):
@@ -60,6 +61,7 @@ extension NodeKernel {
         case (.request, _), (.reply, _):
             ignore(.unexpected, from: stream.address, &turn)
             close(id, &turn)
+            end(stream, joinFailure: .brokenOff, &turn)
         }
     }
 }

@@ -122,8 +122,16 @@ extension NodeKernel {
         }
     }
 
-    private mutating func finishLeaving(_ outcome: LeaveOutcome, _ turn: inout Turn) {
+    /// The last word: every client that waits is answered, every stream closed, nothing follows.
+    mutating func finishLeaving(_ outcome: LeaveOutcome, _ turn: inout Turn) {
         gossipRound(&turn)
+        self.outcome = outcome
+        for join in joins { reply(join.id, .failure(.notReady), &turn) }
+        joins.removeAll()
+        for sequence in operatorPings.keys.sorted() {
+            if let (command, _) = operatorPings[sequence] { reply(command, .failure(.notReady), &turn) }
+        }
+        operatorPings.removeAll()
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }

@@ -128,7 +128,7 @@ extension NodeKernel {
     private mutating func adopt(_ context: CausalContext, _ turn: inout Turn) {
         guard !store.context.isSuperset(of: context) else { return }
         if case .foreignUseOfOwnActor = store.adopt(context: context) {
-            store.renewActor(to: ActorID(node: selfID, epoch: store.actor.epoch &+ (1 << 24)))
+            renewActor()
             _ = store.adopt(context: context)
         }
         persist([.context(store.context)], then: .context, &turn)

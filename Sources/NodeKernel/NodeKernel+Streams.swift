@@ -25,6 +25,8 @@ struct StreamState: Sendable {
     let openedAt: Instant
     var lastProgress: Instant
     var isOpen: Bool
+    /// The member table was sent on it; once is enough.
+    var hasServedTable = false
 }
 
 extension NodeKernel {
@@ -166,7 +168,7 @@ extension NodeKernel {
     }
 
     /// What a stream that ended too early means for whoever waits for it.
-    private mutating func end(_ stream: StreamState, joinFailure: JoinFailure, _ turn: inout Turn) {
+    mutating func end(_ stream: StreamState, joinFailure: JoinFailure, _ turn: inout Turn) {
         switch stream.role {
         case .probe(let sequence, _):
             endProbe(sequence, .failed, &turn)

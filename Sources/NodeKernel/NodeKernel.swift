@@ -24,10 +24,13 @@ package struct NodeKernel: Sendable {
     var seeds: [Seed] = []
     var joins: [PendingJoin] = []
     var joinGeneration: UInt64 = 0
+    var joinTimerAt: Instant?
     var pendingWrites: [PersistToken: PendingWrite] = [:]
     var nextToken: UInt64 = 0
     var operatorPings: [UInt32: (command: CommandID, id: NodeID)] = [:]
     var leaveCommands: [CommandID] = []
+    /// Set when the node has left: it is silent from then on.
+    var outcome: LeaveOutcome?
     var rememberedPeers: [RememberedPeer]
     var timeline: [(at: Clock, event: MemberEvent)] = []
     var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
@@ -63,8 +66,12 @@ package struct NodeKernel: Sendable {
     ) {
         var turn = Turn(clock: clock, rng: rng)
         swap(&turn.actions, &actions)
-        dispatch(input, &turn)
-        gossipFresh(&turn)
+        if outcome == nil {
+            dispatch(input, &turn)
+            if outcome == nil { gossipFresh(&turn) }
+        } else {
+            dispatchAfterStop(input, &turn)
+        }
         swap(&turn.actions, &actions)
         rng = turn.rng
     }
@@ -98,6 +105,22 @@ package struct NodeKernel: Sendable {
         }
     }
 
+    /// Whoever has left only answers its clients.
+    private mutating func dispatchAfterStop(_ input: Input, _ turn: inout Turn) {
+        switch input {
+        case .persisted(let token):
+            if case .rows(_, _, let reply?)? = pendingWrites.removeValue(forKey: token) {
+                self.reply(reply.id, .written(reply.report), &turn)
+            }
+        case .command(let id, let command):
+            onCommand(id, command, &turn)
+        case .streamAccepted(let id, _):
+            turn.actions.append(.closeStream(id))
+        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved:
+            break
+        }
+    }
+
     private mutating func onTimer(_ token: TimerToken, _ turn: inout Turn) {
         switch token {
         case .swim(let timer):
@@ -106,8 +129,7 @@ package struct NodeKernel: Sendable {
         case .gossip(let generation):
             onGossipTimer(generation, &turn)
         case .join(let generation):
-            guard generation == joinGeneration else { return }
-            trySeeds(&turn)
+            onJoinTimer(generation, &turn)
         case .sync(let generation):
             onSyncTimer(generation, &turn)
         case .streamIdle(let id, _):

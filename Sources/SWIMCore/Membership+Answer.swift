@@ -10,6 +10,10 @@ extension Membership {
         var messages: [SWIMMessage] = [.ack(Ack(sequence: ping.sequence))]
         if let member = table[sender], !member.state.isActive {
             messages.append(.update(member.update(accuser: selfID)))
+        } else if table[sender] == nil, let incarnation = reaped[sender] {
+            // Dropped here, and synchronisation does not bring it back: only a higher incarnation does.
+            let claim = MemberClaim.failed(by: selfID)
+            messages.append(.update(MemberUpdate(subject: sender, incarnation: incarnation, claim: claim)))
         }
         actions.append(.send(messages, to: address))
     }

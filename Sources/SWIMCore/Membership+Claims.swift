@@ -37,10 +37,11 @@ extension Membership {
     }
 
     private func isWithinBounds(_ update: MemberUpdate) -> Bool {
-        guard update.subject != .unknown, update.incarnation <= Bounds.incarnationMax else { return false }
+        guard update.subject != .unknown else { return false }
         switch update.claim {
-        case .alive(let info): return info.isWithinBounds
-        case .suspect, .failed, .left, .forgotten: return true
+        case .alive(let info): return update.incarnation <= Bounds.incarnationMax && info.isWithinBounds
+        // The subject must be able to answer with a higher incarnation that is still within bounds.
+        case .suspect, .failed, .left, .forgotten: return update.incarnation < Bounds.incarnationMax
         }
     }
 
@@ -70,7 +71,7 @@ extension Membership {
         }
         disseminate(update)
         if member.state != .alive {
-            if !member.state.isActive { order.insert(id, using: &rng) }
+            if !member.state.isActive { order.reinsert(id, using: &rng) }
             emit(.alive(previously: member.state, after: clock.now - member.since.now), of: id, into: &actions)
         }
         if member.info != info {
@@ -127,12 +128,14 @@ extension Membership {
     private mutating func onClaimAboutSelf(
         _ update: MemberUpdate, clock: Clock, into actions: inout [SWIMAction]
     ) {
-        guard update.incarnation >= me.incarnation else { return }
+        // While a higher incarnation waits for its fence, what it will answer is answered already: an accusation that
+        // many peers repeat costs health once.
+        guard update.incarnation >= wantedIncarnation else { return }
         switch update.claim {
         case .alive:
             // Our own claim comes back, or one of an earlier process that outran the fence: stay ahead of it.
             guard update.incarnation > me.incarnation, !isLeaving else { return }
-            wantedIncarnation = max(wantedIncarnation, update.incarnation + 1)
+            wantedIncarnation = max(wantedIncarnation, min(update.incarnation + 1, Bounds.incarnationMax))
             claimOwnIncarnation(clock: clock, into: &actions)
         case .suspect(let accuser), .failed(let accuser), .forgotten(let accuser):
             refute(update.incarnation, accuser: accuser, clock: clock, into: &actions)
@@ -161,7 +164,7 @@ extension Membership {
         precondition(info.isWithinBounds, "tags out of bounds: the caller checks them")
         guard info != former else { return }
         table.change(selfID) { $0.info = info }
-        wantedIncarnation = max(wantedIncarnation, me.incarnation + 1)
+        wantedIncarnation = max(wantedIncarnation, min(me.incarnation + 1, Bounds.incarnationMax))
         claimOwnIncarnation(clock: clock, into: &actions)
         emit(.updated(from: former), of: selfID, into: &actions)
     }

@@ -156,7 +156,7 @@ extension Membership {
     private mutating func fail(at index: Int, clock: Clock, into actions: inout [SWIMAction]) {
         let probe = probes.remove(at: index)
         statistics.probesFailed += 1
-        if probe.sendFailed {
+        if probe.sendFailed, probe.nackedBy.isEmpty, probe.stream != .refused {
             raiseAwareness(by: 1, into: &actions)
             return
         }

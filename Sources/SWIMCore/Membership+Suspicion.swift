@@ -8,7 +8,8 @@ extension Membership {
     mutating func suspect(
         _ id: NodeID, incarnation: UInt64, evidence: Evidence, clock: Clock, into actions: inout [SWIMAction]
     ) {
-        guard let member = table[id], incarnation >= member.incarnation else { return }
+        // Whoever is leaving will not be there for the verdict.
+        guard !isLeaving, let member = table[id], incarnation >= member.incarnation else { return }
         if member.state == .suspect, incarnation == member.incarnation {
             addEvidence(evidence, to: id, clock: clock, into: &actions)
             return
@@ -29,7 +30,7 @@ extension Membership {
             $0.incarnation = incarnation
             $0.since = clock
         }
-        setSuspicionTimer(of: id, into: &actions)
+        setSuspicionTimer(of: id, clock: clock, into: &actions)
         disseminate(MemberUpdate(subject: id, incarnation: incarnation, claim: .suspect(by: evidence.accuser)))
         emit(.suspected(evidence), of: id, into: &actions)
     }
@@ -58,11 +59,16 @@ extension Membership {
                 MemberUpdate(
                     subject: id, incarnation: member.incarnation, claim: .suspect(by: evidence.accuser)))
         }
-        if isNews || evidence.streamRefused { setSuspicionTimer(of: id, into: &actions) }
+        if isNews || evidence.streamRefused { setSuspicionTimer(of: id, clock: clock, into: &actions) }
     }
 
-    private func setSuspicionTimer(of id: NodeID, into actions: inout [SWIMAction]) {
-        guard let suspicion = suspicions[id] else { return }
+    /// A deadline that new evidence has moved into the past is due now: it is not late, this process was not stalled.
+    private mutating func setSuspicionTimer(of id: NodeID, clock: Clock, into actions: inout [SWIMAction]) {
+        guard var suspicion = suspicions[id] else { return }
+        if suspicion.deadline < clock.now {
+            suspicion = suspicion.postponed(to: clock.now)
+            suspicions[id] = suspicion
+        }
         actions.append(.setTimer(.suspicion(id, generation: suspicion.generation), at: suspicion.deadline))
     }
 
@@ -125,7 +131,8 @@ extension Membership {
     mutating func requestFence(into actions: inout [SWIMAction]) {
         guard !awaitsFence else { return }
         awaitsFence = true
-        actions.append(.persistFence(max(incarnationFence, wantedIncarnation) + Self.fenceStep))
+        let reserved = max(incarnationFence, wantedIncarnation) + Self.fenceStep
+        actions.append(.persistFence(min(reserved, Bounds.incarnationMax)))
     }
 
     func emit(_ kind: MemberEventKind, of id: NodeID, into actions: inout [SWIMAction]) {

@@ -23,56 +23,60 @@ extension Membership {
         _ entry: MemberTableEntry, from peer: NodeID, clock: Clock, using rng: inout SeededGenerator,
         into actions: inout [SWIMAction]
     ) {
-        func apply(_ claim: MemberClaim) {
+        let former = table[entry.id]
+        // Most rows of most tables say nothing new. A peer's suspicion does: it may confirm ours.
+        if let former, former.incarnation == entry.incarnation, former.state == entry.state, entry.state != .suspect {
+            return
+        }
+        guard former != nil || entry.state.isActive else {
+            admitDeparted(entry, clock: clock)
+            return
+        }
+        for claim in claims(of: entry, from: peer) {
             let update = MemberUpdate(subject: entry.id, incarnation: entry.incarnation, claim: claim)
             onUpdate(update, clock: clock, using: &rng, into: &actions)
         }
-        guard entry.id != selfID, table[entry.id] == nil else {
-            mergeKnown(entry, from: peer, apply: apply)
-            return
-        }
-        if entry.state.isActive {
-            apply(.alive(entry.info))
-            if entry.state == .suspect { apply(.suspect(by: peer)) }
-        } else {
-            admitDeparted(entry, clock: clock)
+        guard let member = table[entry.id], !entry.state.isActive, member.state == entry.state,
+            member.incarnation == entry.incarnation, entry.id != selfID
+        else { return }
+        // News to this node, but not new: it is dropped when the peer drops it.
+        let since = since(entry, clock: clock)
+        table.change(entry.id) { $0.since = since }
+    }
+
+    /// What a peer's row says here, in the order to be applied.
+    private func claims(of entry: MemberTableEntry, from peer: NodeID) -> [MemberClaim] {
+        let isActiveHere = entry.id != selfID && table[entry.id]?.state.isActive == true
+        return switch entry.state {
+        case .alive: [.alive(entry.info)]
+        case .suspect: [.alive(entry.info), .suspect(by: peer)]
+        case .failed: isActiveHere ? [.suspect(by: peer)] : [.failed(by: peer)]
+        case .left: [.left]
+        case .forgotten: [.forgotten(by: peer)]
         }
     }
 
-    private func mergeKnown(_ entry: MemberTableEntry, from peer: NodeID, apply: (MemberClaim) -> Void) {
-        let isActiveHere = table[entry.id]?.state.isActive == true
-        switch entry.state {
-        case .alive:
-            apply(.alive(entry.info))
-        case .suspect:
-            apply(.alive(entry.info))
-            apply(.suspect(by: peer))
-        case .failed:
-            if entry.id == selfID || !isActiveHere {
-                apply(.failed(by: peer))
-            } else {
-                apply(.suspect(by: peer))
-            }
-        case .left:
-            apply(.left)
-        case .forgotten:
-            apply(.forgotten(by: peer))
-        }
+    /// When the peer learned of the state of its row, on this node's clocks.
+    private func since(_ entry: MemberTableEntry, clock: Clock) -> Clock {
+        let wall = clock.wall.milliseconds
+        return Clock(
+            now: clock.now - .seconds(Int(entry.ageSeconds)),
+            wall: WallTime(milliseconds: wall - min(wall, UInt64(entry.ageSeconds) * 1_000)))
     }
 
-    /// A member that this node never met and that is gone already: keep it for the rest of its retention, without fuss.
+    /// A member that this node does not know and that is gone already: keep it for the rest of its retention, without
+    /// fuss. A tombstone is taken in even when the member was dropped here: the fingerprint counts tombstones, so two
+    /// nodes that disagree on one would never agree on their tables.
     private mutating func admitDeparted(_ entry: MemberTableEntry, clock: Clock) {
-        let age = Interval.seconds(Int(entry.ageSeconds))
-        guard age < retention(of: entry.state), reaped[entry.id].map({ entry.incarnation > $0 }) ?? true,
-            table.count < Bounds.membersMax, entry.id != .unknown, entry.incarnation <= Bounds.incarnationMax,
+        let isNews = entry.state == .forgotten || reaped[entry.id].map { entry.incarnation > $0 } ?? true
+        guard isNews, Interval.seconds(Int(entry.ageSeconds)) < retention(of: entry.state),
+            table.count < Bounds.membersMax, entry.id != .unknown, entry.incarnation < Bounds.incarnationMax,
             entry.info.isWithinBounds
         else { return }
-        let wall = clock.wall.milliseconds
-        let since = Clock(
-            now: clock.now - age,
-            wall: WallTime(milliseconds: wall - min(wall, UInt64(entry.ageSeconds) * 1_000)))
         table.insert(
-            Member(id: entry.id, info: entry.info, incarnation: entry.incarnation, state: entry.state, since: since))
+            Member(
+                id: entry.id, info: entry.info, incarnation: entry.incarnation, state: entry.state,
+                since: since(entry, clock: clock)))
     }
 
     /// Takes updates for a datagram with `budget` bytes left, fewest transmissions first.

@@ -59,11 +59,12 @@ package struct Membership: Sendable {
     ) {
         self.configuration = configuration
         self.updateBytes = updateBytes
-        self.incarnationFence = incarnationFence
+        // A fence at its bound leaves one incarnation to use, again and again: better than none that peers accept.
+        let first = min(incarnationFence, Bounds.incarnationMax - 1) + 1
+        self.incarnationFence = min(incarnationFence, Bounds.incarnationMax)
         awareness = Awareness(max: configuration.awarenessMax)
-        wantedIncarnation = incarnationFence + 1
-        table = MemberTable(
-            self: Member(id: id, info: info, incarnation: incarnationFence + 1, state: .alive, since: clock))
+        wantedIncarnation = first
+        table = MemberTable(self: Member(id: id, info: info, incarnation: first, state: .alive, since: clock))
     }
 
     package var selfID: NodeID { table.selfID }

@@ -29,12 +29,13 @@ struct Probe: Hashable, Sendable {
     var wasExtended = false
 
     /// Probes sent without an answer: the direct ping, one per relay, the stream.
-    var attempts: Int { 1 + relays.count + (streamWasTried ? 1 : 0) }
+    var attempts: Int { (sendFailed ? 0 : 1) + relays.count + (streamWasTried ? 1 : 0) }
 
     var streamWasTried: Bool { stage == .escalated && stream != .notTried }
 
     var pathsFailed: [ProbePath] {
-        var paths: [ProbePath] = [.udp]
+        // What was never sent is no evidence.
+        var paths: [ProbePath] = sendFailed ? [] : [.udp]
         if !relays.isEmpty { paths.append(.relay) }
         if streamWasTried { paths.append(.stream) }
         return paths

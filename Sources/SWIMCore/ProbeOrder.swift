@@ -15,6 +15,12 @@ package struct ProbeOrder: Sendable {
         order.insert(id, at: next + rng.index(below: order.count - next + 1))
     }
 
+    /// A member that is active again takes a turn unless its former one is still to come: the round of a flapping member
+    /// must not grow.
+    package mutating func reinsert(_ id: NodeID, using rng: inout SeededGenerator) {
+        if !order[next...].contains(id) { insert(id, using: &rng) }
+    }
+
     /// The next member that is active and `isWanted`; nil when there is none. A finished round is shuffled anew.
     package mutating func advance(
         in table: MemberTable, using rng: inout SeededGenerator, where isWanted: (NodeID) -> Bool
