@@ -66,7 +66,8 @@ package struct DotCheck: Sendable {
         observe(row, at: process)
         let kept = durable[process.node][row.id] ?? []
         for dot in row.versions where !kept.contains(where: { $0.actor == dot.actor && $0.counter >= dot.counter }) {
-            violations.add("n\(process.node + 1) sent \(dot) of '\(row.id.key)' before its disk confirmed it")
+            let whose = authors[dot.actor] == process ? "its own event" : "a peer's event"
+            violations.add("n\(process.node + 1) sent \(whose) \(dot) of '\(row.id.key)' before its disk confirmed it")
         }
     }
 

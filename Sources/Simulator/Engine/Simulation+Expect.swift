@@ -41,7 +41,7 @@ extension Simulation {
     /// What contradicts the condition now; nil when it holds.
     func finding(against condition: Scenario.Condition, line: Int) throws(ScenarioFailure) -> String? {
         switch condition {
-        case .formed: return views.isFormed ? nil : unknownPair()
+        case .formed: return figures.formation != nil && views.isFormed ? nil : unknownPair()
         case .converged: return disagreement()
         case .noFalseFailures:
             return falseFailures.count == 0
@@ -100,7 +100,7 @@ extension Simulation {
                 return "n\(observer + 1) does not know n\(subject + 1)"
             }
         }
-        return "no node runs"
+        return "not every node has started"
     }
 
     /// How the running nodes' tables and stores differ, from each other or from the truth; nil when they do not.

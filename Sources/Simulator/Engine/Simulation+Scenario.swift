@@ -80,7 +80,7 @@ extension Simulation {
             }
         case .leave(let selector):
             for node in try resolve(selector, line: line) where nodes[node].isRunning {
-                figures.ended(node, cause: "leave", running: views.runningNodes.count - 1, at: now)
+                figures.ended(node, cause: "leave", running: views.runningCount - 1, at: now)
                 command(
                     .leave(deadline: .seconds(5)), name: "leave", node: node, patience: .seconds(5) + ReplyCheck.patience)
             }
@@ -107,7 +107,7 @@ extension Simulation {
 
     private mutating func end(_ node: Int, cause: String, isHostUp: Bool) {
         if nodes[node].isRunning {
-            figures.ended(node, cause: cause, running: views.runningNodes.count - 1, at: now)
+            figures.ended(node, cause: cause, running: views.runningCount - 1, at: now)
         }
         endProcess(node, isHostUp: isHostUp)
     }
