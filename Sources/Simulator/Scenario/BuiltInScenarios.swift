@@ -18,7 +18,8 @@ package struct BuiltInScenario: Sendable {
 
     /// In the order in which they are listed.
     package static let all: [BuiltInScenario] = [
-        steady, kill, hostDown, loss, split, flapping, oneway, stalls, churn, leave, writes, disturbed, skew, quarantine,
+        steady, kill, hostDown, loss, split, flapping, oneway, stalls, churn, leave, writes, disturbed, skew,
+        quarantine,
         scale,
     ]
 
