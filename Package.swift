@@ -20,8 +20,8 @@ func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
@@ -96,7 +96,8 @@ let package = Package(
         tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
         tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
         tests(
-            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator"]),
+            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator"],
+            exclude: ["Scenarios"]),
         tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
         tests("PersistenceTests", ["ClusterTypes", "Persistence"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
