@@ -96,7 +96,8 @@ let package = Package(
         tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
         tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
         tests(
-            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator"]),
+            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator"],
+            exclude: ["Scenarios"]),
         tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
         tests("PersistenceTests", ["ClusterTypes", "Persistence"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),

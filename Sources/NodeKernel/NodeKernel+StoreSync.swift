@@ -62,10 +62,26 @@ extension NodeKernel {
     }
 
     /// Sends the next batch; the peer asks for more, so that a slow reader never fills our buffers.
-    private mutating func sendBatch(of former: StoreSync, on id: StreamID, _ turn: inout Turn) {
-        var sync = former
+    private mutating func sendBatch(of sync: StoreSync, on id: StreamID, _ turn: inout Turn) {
         guard let peerContext = sync.peerContext else { return }
         let batch = store.rowsMissing(from: peerContext, limit: RepairLimit(), resume: sync.cursor)
+        streams[id]?.role = .storeSync(sync)
+        guard hasRowsOnTheWayToDisk else {
+            write(batch, of: sync, to: id, &turn)
+            return
+        }
+        // Some of these rows may not be durable yet: an empty request completes after all that were made before it.
+        persist([], then: .batch(id, batch), &turn)
+    }
+
+    /// What the batch holds has become durable.
+    mutating func releaseBatch(_ batch: RepairBatch, on id: StreamID, _ turn: inout Turn) {
+        guard let stream = streams[id], case .storeSync(let sync) = stream.role else { return }
+        write(batch, of: sync, to: id, &turn)
+    }
+
+    private mutating func write(_ batch: RepairBatch, of former: StoreSync, to id: StreamID, _ turn: inout Turn) {
+        var sync = former
         var frame: [Message] = []
         var bytes = 0
         for row in batch.rows {

@@ -1,1 +1,84 @@
-// placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Owns the simulations of the gate: whole clusters under faults, over fixed and fresh seeds.
+
+import ClusterTypes
+import FoundationEssentials
+import Simulator
+import Testing
+
+@Suite("Simulated clusters")
+struct SimulationTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var scenario: String
+        var seed: UInt64
+
+        var testDescription: String { "gossipsim run --scenario \(scenario) --seed \(seed)" }
+    }
+
+    /// The scenarios that the gate holds the cluster to, each over fixed and fresh seeds.
+    static let cases: [Case] = ["loss", "split", "flapping", "oneway"].flatMap { scenario in
+        ([1, 2] + freshSeeds(2)).map { Case(scenario: scenario, seed: $0) }
+    }
+
+    /// Shorter stories about clocks, leaving and dying.
+    static let smallCases: [Case] = ["skew", "quarantine", "leave", "kill"].flatMap { scenario in
+        ([1] + freshSeeds(1)).map { Case(scenario: scenario, seed: $0) }
+    }
+
+    private static func freshSeeds(_ count: Int) -> [UInt64] {
+        (0..<count).map { _ in UInt64.random(in: 100...UInt64(UInt32.max)) }
+    }
+
+    @Test("A disturbed cluster ends where its scenario says", arguments: cases + smallCases)
+    func scenario(of test: Case) throws {
+        // Said before it runs: a broken invariant ends the process.
+        print("simulating: \(test.testDescription)")
+        let scenario = try #require(try BuiltInScenario.named(test.scenario)?.scenario())
+        let report = try Simulation(scenario: scenario, seed: test.seed).run()
+        #expect(report.isOK, "replay with: \(test.testDescription)\n\(report.failures.joined(separator: "\n"))")
+        #expect(report.roots.count == 1, "replay with: \(test.testDescription)")
+    }
+
+    @Test("The stories in the folder come true", arguments: try stories())
+    func story(path: String) throws {
+        print("simulating: gossipsim run --scenario-file \(path) --seed 1")
+        let scenario = try Self.read(path)
+        let report = try Simulation(scenario: scenario, seed: 1).run()
+        #expect(report.isOK, "\(path): \(report.failures.joined(separator: "\n"))")
+    }
+
+    @Test(
+        "What does not come true is told",
+        arguments: [
+            ("at 5s partition 1-3 | 4-5\nat 20s expect converged within 5s", "alive"),
+            ("at 5s partition 1-3 | 4-5\nat 5s put n1 a \"x\"\nat 20s expect value a \"x\" within 1s", "reads nothing"),
+            ("at 5s expect failed n3 within 5s", "holds n3 for alive"),
+            ("at 5s kill n3\nat 15s expect alive n3 within 1s", "holds n3 for failed"),
+            ("at 5s expect members 6", "counts 5"),
+            ("at 5s put n1 a \"x\"\nat 6s expect no key a", "reads \"x\""),
+            ("at 5s add n1 a \"x\"\nat 6s expect no element a \"x\"", "reads a set of 1 elements"),
+            ("at 5s increment n1 a\nat 6s expect counter a 2", "reads 1"),
+            ("hold n5\nexpect formed\nat 5s expect members 5", "counts 4"),
+            ("loss 100%\nexpect formed within 5s", "does not know"),
+            ("at 5s stall n3 for 25s\nat 30s expect no false failures", "false failures of 1 nodes"),
+        ])
+    func unmetExpectations(text: String, finding: String) throws {
+        let scenario = try ScenarioParser.parse("nodes 5\n\(text)\nrun 31s", file: "made-up", name: "made-up")
+        let report = try Simulation(scenario: scenario, seed: 3).run()
+        #expect(!report.isOK)
+        #expect(report.failures.contains { $0.contains(finding) }, "\(report.failures)")
+        #expect(report.text.contains("result: FAILED"))
+    }
+
+    private static let folder = #filePath.split(separator: Character("/")).dropLast().joined(separator: "/")
+
+    private static func stories() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: "/\(folder)/Scenarios").filter { $0.hasSuffix(".scenario") }
+            .sorted().map { "/\(folder)/Scenarios/\($0)" }
+    }
+
+    private static func read(_ path: String) throws -> Scenario {
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        return try ScenarioParser.parse(text, file: path, name: path)
+    }
+}

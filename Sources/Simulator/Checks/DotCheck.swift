@@ -31,6 +31,8 @@ package struct DotCheck: Sendable {
     private var rows: [Dot: RowID] = [:]
     private var authors: [ActorID: Process] = [:]
     private var states: [RowState: Hash128] = [:]
+    /// States that are remembered to be compared; further ones are not, so that memory stays bounded.
+    private static let statesMax = 2_000_000
     /// What the running process of each node has made durable.
     private var durable: [[RowID: [Dot]]]
 
@@ -66,7 +68,8 @@ package struct DotCheck: Sendable {
         observe(row, at: process)
         let kept = durable[process.node][row.id] ?? []
         for dot in row.versions where !kept.contains(where: { $0.actor == dot.actor && $0.counter >= dot.counter }) {
-            violations.add("n\(process.node + 1) sent \(dot) of '\(row.id.key)' before its disk confirmed it")
+            let whose = authors[dot.actor] == process ? "its own event" : "a peer's event"
+            violations.add("n\(process.node + 1) sent \(whose) \(dot) of '\(row.id.key)' before its disk confirmed it")
         }
     }
 
@@ -93,7 +96,7 @@ package struct DotCheck: Sendable {
                     "two rows of '\(row.id.key)' hold the same events \(row.versions) and differ in content: an event "
                         + "was made twice")
             }
-        } else {
+        } else if states.count < Self.statesMax {
             states[state] = fingerprint
         }
     }

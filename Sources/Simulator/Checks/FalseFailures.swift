@@ -30,7 +30,8 @@ package struct FalseFailures: Sendable {
         observer: Int, subject: Int, process: Int32, changedAt: Instant, at now: Instant, topology: Topology,
         running: [Bool]
     ) -> Bool {
-        guard running[subject], process == 1 || changedAt + Self.grace <= now, topology.connects(observer, subject, relays: running)
+        guard running[subject], process == 1 || changedAt + Self.grace <= now,
+            topology.connects(observer, subject, relays: running)
         else { return false }
         for former in past where former.until + Self.grace >= now {
             if !former.topology.connects(observer, subject, relays: running) { return false }

@@ -19,7 +19,7 @@ package struct MembershipViews: Sendable {
     private let count: Int
     private var views: [View]
     private var running: [Bool]
-    private var runningCount = 0
+    package private(set) var runningCount = 0
     /// Pairs of running nodes of which the first regards the second as active.
     private var knownPairs = 0
 

@@ -49,6 +49,8 @@ package struct SimulatedNode {
     var streams: [StreamID: UInt64] = [:]
     private var nextAcceptedStream: UInt64 = 1
     var stepsSinceCheck = 0
+    /// When the process that runs was started.
+    var startedAt = Instant.origin
     /// When the process that runs was started, or the last one ended.
     var changedAt = Instant.origin
     var traffic = Traffic()
@@ -93,6 +95,7 @@ package struct SimulatedNode {
     mutating func boot(_ configuration: KernelConfiguration, at now: Instant) {
         process += 1
         disk.bootEpoch += 1
+        startedAt = now
         var configuration = configuration
         configuration.rememberedPeers = disk.peers
         let clock = clock(at: now)

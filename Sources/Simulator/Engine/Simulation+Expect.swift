@@ -41,7 +41,7 @@ extension Simulation {
     /// What contradicts the condition now; nil when it holds.
     func finding(against condition: Scenario.Condition, line: Int) throws(ScenarioFailure) -> String? {
         switch condition {
-        case .formed: return views.isFormed ? nil : unknownPair()
+        case .formed: return figures.formation != nil && views.isFormed ? nil : unknownPair()
         case .converged: return disagreement()
         case .noFalseFailures:
             return falseFailures.count == 0
@@ -74,7 +74,9 @@ extension Simulation {
         for observer in views.runningNodes {
             for subject in subjects where subject != observer && views[observer, subject] != view {
                 // A node that met a departed member only in a peer's table takes it in without an event.
-                let seen = views[observer, subject] == .unknown ? tableView(of: subject, by: observer) : views[observer, subject]
+                let seen =
+                    views[observer, subject] == .unknown
+                    ? tableView(of: subject, by: observer) : views[observer, subject]
                 if seen != view { return "n\(observer + 1) holds n\(subject + 1) for \(seen)" }
             }
         }
@@ -100,7 +102,7 @@ extension Simulation {
                 return "n\(observer + 1) does not know n\(subject + 1)"
             }
         }
-        return "no node runs"
+        return "not every node has started"
     }
 
     /// How the running nodes' tables and stores differ, from each other or from the truth; nil when they do not.
@@ -116,7 +118,8 @@ extension Simulation {
                 return "n\(node + 1) counts \(status.alive) alive and \(status.suspect) suspect of \(running.count)"
             }
             if let reference, reference.root != status.root {
-                return "the stores of n\(first + 1) and n\(node + 1) have the roots \(reference.root) and \(status.root)"
+                return
+                    "the stores of n\(first + 1) and n\(node + 1) have the roots \(reference.root) and \(status.root)"
             }
             reference = reference ?? status
         }
@@ -152,7 +155,8 @@ extension Simulation {
             guard let node = SimulatedNode.index(of: row.info.address, count: nodes.count), nodes[node].id == row.id
             else { return "the tables name \(row.id.short), whom nobody knows" }
             if row.state.isActive != nodes[node].isRunning {
-                return "the tables hold n\(node + 1) for \(row.state), and it \(nodes[node].isRunning ? "runs" : "is gone")"
+                return
+                    "the tables hold n\(node + 1) for \(row.state), and it \(nodes[node].isRunning ? "runs" : "is gone")"
             }
         }
         return nil

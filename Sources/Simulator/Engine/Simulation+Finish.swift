@@ -62,7 +62,7 @@ extension Simulation {
             wholeRun: FigureBook.Window(
                 from: .zero, length: scenario.duration, traffic: totalTraffic, isIdle: false),
             falseFailures: falseFailures.count, falselyFailed: falseFailures.subjectCount,
-            running: views.runningNodes.count,
+            running: views.runningCount,
             roots: roots.map { SimulationReport.Root(root: $0.key, nodes: $0.value) }
                 .sorted { $0.nodes != $1.nodes ? $0.nodes > $1.nodes : $0.root < $1.root },
             keys: keys, dots: dots.dotsSeen, rowsChecked: dots.rowsSeen, statesChecked: resurrection.statesSeen,

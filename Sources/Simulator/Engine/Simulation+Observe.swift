@@ -15,7 +15,8 @@ extension Simulation {
             resurrection.told(change, node: node)
             figures.changed(
                 key: change.key, version: change.version, node: node,
-                isAuthor: change.author.node == nodes[node].id, running: views.runningNodes.count, at: now)
+                isAuthor: change.author.node == nodes[node].id, isRunningSince: nodes[node].startedAt,
+                running: views.runningCount, at: now)
         case .synchronised(let summary):
             figures.syncs += 1
             figures.rowsSynced += summary.rowsReceived

@@ -80,14 +80,17 @@ extension Simulation {
             }
         case .leave(let selector):
             for node in try resolve(selector, line: line) where nodes[node].isRunning {
-                figures.ended(node, cause: "leave", running: views.runningNodes.count - 1, at: now)
+                figures.ended(node, cause: "leave", running: views.runningCount - 1, at: now)
                 command(
-                    .leave(deadline: .seconds(5)), name: "leave", node: node, patience: .seconds(5) + ReplyCheck.patience)
+                    .leave(deadline: .seconds(5)), name: "leave", node: node,
+                    patience: .seconds(5) + ReplyCheck.patience)
             }
         case .forget(let selector, by: let by):
             let subjects = try resolve(selector, line: line)
             for node in try resolve(by, line: line) {
-                for subject in subjects { command(.forget("n\(subject + 1)"), name: "forget n\(subject + 1)", node: node) }
+                for subject in subjects {
+                    command(.forget("n\(subject + 1)"), name: "forget n\(subject + 1)", node: node)
+                }
             }
         case .tag(let selector, let tag):
             let tag = Tag(name: tag.name, value: Self.expand(tag.value, node: nil, repetition: repetition))
@@ -107,7 +110,7 @@ extension Simulation {
 
     private mutating func end(_ node: Int, cause: String, isHostUp: Bool) {
         if nodes[node].isRunning {
-            figures.ended(node, cause: cause, running: views.runningNodes.count - 1, at: now)
+            figures.ended(node, cause: cause, running: views.runningCount - 1, at: now)
         }
         endProcess(node, isHostUp: isHostUp)
     }

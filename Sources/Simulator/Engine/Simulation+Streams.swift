@@ -118,7 +118,9 @@ extension Simulation {
 
     // MARK: - Frames
 
-    private mutating func enqueue(_ item: SimulatedStream.Item, bytes: Int, to side: SimulatedStream.Side, serial: UInt64) {
+    private mutating func enqueue(
+        _ item: SimulatedStream.Item, bytes: Int, to side: SimulatedStream.Side, serial: UInt64
+    ) {
         guard let stream = streams[serial], let target = stream[end: side], let source = stream[end: side.other] else {
             return
         }
@@ -220,7 +222,8 @@ extension Simulation {
     private mutating func transit(from: Int, to: Int, bytes: Int) -> Interval {
         let link = links.settings(from: from, to: to)
         var random = linkRandomness.next(from: from, to: to)
-        var time = link.delay + link.jitter * random.fraction() + .nanoseconds(bytes * SimulatedStream.nanosecondsPerByte)
+        var time =
+            link.delay + link.jitter * random.fraction() + .nanoseconds(bytes * SimulatedStream.nanosecondsPerByte)
         var losses = 0
         while losses < 6, link.loss > 0, random.chance(link.loss) {
             time = time + SimulatedStream.backoff(losses)

@@ -25,7 +25,7 @@ extension Simulation {
         switch input {
         case .start: line(node, "start")
         case .packet(let packet, from: let from): line(node, "<- \(from) \(Self.names(packet))")
-        case .timer(let token): line(node, "timer \(Self.name(token))")
+        case .timer(let token): line(node, "timer \(token)")
         case .streamOpened(let id): line(node, "stream \(id.rawValue) opened")
         case .streamAccepted(let id, from: let from): line(node, "stream \(id.rawValue) accepted from \(from)")
         case .streamPacket(let id, let packet): line(node, "<= stream \(id.rawValue) \(Self.names(packet))")
@@ -53,14 +53,17 @@ extension Simulation {
         case .member(let event): line(node, "!! \(event.info.name) \(Self.name(event.kind)) at \(event.incarnation)")
         case .keyChanged(let change): line(node, "!! '\(change.key)' changed at \(change.version)")
         case .synchronised(let summary):
-            line(node, "!! synchronised with \(summary.peer.short): \(summary.rowsReceived) rows in, \(summary.rowsSent) out")
+            line(
+                node,
+                "!! synchronised with \(summary.peer.short): \(summary.rowsReceived) rows in, \(summary.rowsSent) out")
         case .joinSucceeded(seed: let seed, address: _, members: let members):
             line(node, "!! joined through \(seed), \(members) members")
         case .joinFailed(seed: let seed, reason: let reason, attempts: let attempts):
             line(node, "!! cannot join through \(seed): \(reason), \(attempts) attempts")
         case .typeConflict(key: let key, kept: let kept, aside: let aside):
             line(node, "!! '\(key)' is a \(kept) and a \(aside)")
-        case .quarantined(key: let key, author: let author, ahead: _): line(node, "!! '\(key)' by \(author) quarantined")
+        case .quarantined(key: let key, author: let author, ahead: _):
+            line(node, "!! '\(key)' by \(author) quarantined")
         case .awarenessChanged(from: let from, to: let to): line(node, "!! awareness \(from) to \(to)")
         case .identityInUse(at: let address): line(node, "!! own id in use at \(address)")
         case .packetIgnored(let reason, from: let from): line(node, "!! packet of \(from) ignored: \(reason)")
@@ -116,47 +119,8 @@ extension Simulation {
         }
     }
 
-    private static func name(_ token: TimerToken) -> String {
-        switch token {
-        case .swim(let timer):
-            switch timer {
-            case .period: "period"
-            case .probeTimeout(let sequence): "probe timeout \(sequence)"
-            case .probeDeadline(let sequence): "probe deadline \(sequence)"
-            case .relayNack(let sequence): "relay nack \(sequence)"
-            case .pingExpiry(let sequence): "ping expiry \(sequence)"
-            case .suspicion(let id, generation: _): "suspicion \(id.short)"
-            case .reconnect: "reconnect"
-            case .reap: "reap"
-            case .leave(attempt: let attempt): "leave \(attempt)"
-            }
-        case .gossip: "gossip"
-        case .join: "join"
-        case .sync: "sync"
-        case .streamIdle(let id, generation: _): "stream idle \(id.rawValue)"
-        case .rememberPeers: "remember peers"
-        }
-    }
-
+    /// The command's case; what it carries may be large.
     private static func name(_ command: Command) -> String {
-        switch command {
-        case .status: "status"
-        case .statistics: "statistics"
-        case .members: "members"
-        case .explain(let member): "explain \(member)"
-        case .join: "join"
-        case .replaceSeeds: "replace seeds"
-        case .leave: "leave"
-        case .forget(let member): "forget \(member)"
-        case .changeTags: "change tags"
-        case .ping(let member): "ping \(member)"
-        case .read(let key): "read \(key)"
-        case .list: "list"
-        case .put(let key, _): "put \(key)"
-        case .delete(let key): "delete \(key)"
-        case .addElement(_, let key): "add to \(key)"
-        case .removeElement(_, let key): "remove from \(key)"
-        case .increment(let key, _): "increment \(key)"
-        }
+        Mirror(reflecting: command).children.first?.label ?? "\(command)"
     }
 }

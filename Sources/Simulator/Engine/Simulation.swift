@@ -108,13 +108,16 @@ package struct Simulation {
             for node in try resolve(selector, line: 0) { held.insert(node) }
         }
         // Steps come before starts, so that what a scenario states for the beginning holds from the beginning.
-        for (index, step) in scenario.steps.enumerated() { queue.push(.step(index, repetition: 0), at: .origin + step.at) }
+        for (index, step) in scenario.steps.enumerated() {
+            queue.push(.step(index, repetition: 0), at: .origin + step.at)
+        }
         let starters = (0..<scenario.nodes).filter { !held.contains($0) }
         for (position, node) in starters.enumerated() {
             let at = scenario.startSpread * (Double(position) / Double(max(1, starters.count - 1)))
             queue.push(.start(node: node), at: .origin + at)
         }
-        figures.awaitFormation(of: starters.count, lastStart: .origin + (starters.count > 1 ? scenario.startSpread : .zero))
+        figures.awaitFormation(
+            of: starters.count, lastStart: .origin + (starters.count > 1 ? scenario.startSpread : .zero))
         for (index, expectation) in expectations.enumerated() where expectation.expectation.within != nil {
             queue.push(.poll(index), at: .origin + expectation.expectation.from)
         }
@@ -129,7 +132,8 @@ package struct Simulation {
             eventsHandled += 1
             try dispatch(event)
             if eventsAtThisTime >= Self.eventsAtOneTimeMax {
-                violations.add("time stands still at \(Figure.seconds(now - .origin)): something is scheduled without delay")
+                violations.add(
+                    "time stands still at \(Figure.seconds(now - .origin)): something is scheduled without delay")
                 break
             }
         }

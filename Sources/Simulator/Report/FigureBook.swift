@@ -129,11 +129,14 @@ package struct FigureBook: Sendable {
 
     mutating func submit(key: String, node: Int, at now: Instant) { submitted[node][key] = now }
 
-    /// `node` told its watchers of a version of `key`; `isAuthor` when it wrote it itself.
-    mutating func changed(key: String, version: Version, node: Int, isAuthor: Bool, running: Int, at now: Instant) {
+    /// `node` told its watchers of a version of `key`; `isAuthor` when it wrote it itself. What a process learns that
+    /// was started after the write is catching up, not dissemination.
+    mutating func changed(
+        key: String, version: Version, node: Int, isAuthor: Bool, isRunningSince: Instant, running: Int, at now: Instant
+    ) {
         let write = WriteKey(key: key, version: version)
         if let start = writeStarts[write] {
-            if !isAuthor { writes.add(now - start) }
+            if !isAuthor, isRunningSince <= start { writes.add(now - start) }
         } else if isAuthor, writeStarts.count < Self.writesMax {
             writeStarts[write] = submitted[node].removeValue(forKey: key) ?? now
             writeCount += 1

@@ -11,44 +11,69 @@ extension SimulationReport {
             ("failures", .array(failures.map { .string($0) })),
             ("formation_seconds", .seconds(figures.formation)),
             ("detections", .array(figures.detections.map(Self.json))),
-            ("writes", Self.json(figures.writes.summary, [
-                ("writes", .integer(figures.writeCount)), ("expected", .integer(figures.writePairs)),
-            ])),
+            (
+                "writes",
+                Self.json(
+                    figures.writes.summary,
+                    [
+                        ("writes", .integer(figures.writeCount)), ("expected", .integer(figures.writePairs)),
+                    ])
+            ),
             ("member_updates", Self.json(figures.updates.summary, [])),
-            ("healings", .array(figures.healings.map {
-                .object([("at_seconds", .seconds($0.at)), ("took_seconds", .seconds($0.took))])
-            })),
+            (
+                "healings",
+                .array(
+                    figures.healings.map {
+                        .object([("at_seconds", .seconds($0.at)), ("took_seconds", .seconds($0.took))])
+                    })
+            ),
             ("traffic", json(window)),
             ("traffic_whole_run", json(wholeRun)),
-            ("datagrams_dropped", .object([
-                ("lost", .integer(figures.datagramsLost)), ("cut", .integer(figures.datagramsCut)),
-                ("damaged", .integer(figures.datagramsDamaged)), ("sockets_full", .integer(figures.socketDrops)),
-            ])),
+            (
+                "datagrams_dropped",
+                .object([
+                    ("lost", .integer(figures.datagramsLost)), ("cut", .integer(figures.datagramsCut)),
+                    ("damaged", .integer(figures.datagramsDamaged)), ("sockets_full", .integer(figures.socketDrops)),
+                ])
+            ),
             ("false_failures", .integer(falseFailures)), ("falsely_failed_nodes", .integer(falselyFailed)),
             ("suspicions", .integer(figures.suspicions)), ("refutations", .integer(figures.refutations)),
             ("synchronisations", .integer(figures.syncs)),
             ("running", .integer(running)), ("keys", .integer(keys)),
-            ("roots", .array(roots.map {
-                .object([("root", .string($0.root.description)), ("nodes", .integer($0.nodes))])
-            })),
-            ("checks", .object([
-                ("dots", .integer(dots)), ("rows", .integer(rowsChecked)), ("row_states", .integer(statesChecked)),
-                ("commands", .integer(commands)), ("replies", .integer(replies)),
-                ("invariants", .integer(figures.invariantChecks)),
-                ("expectations", .integer(expectations)), ("expectations_met", .integer(expectationsMet)),
-            ])),
+            (
+                "roots",
+                .array(
+                    roots.map {
+                        .object([("root", .string($0.root.description)), ("nodes", .integer($0.nodes))])
+                    })
+            ),
+            (
+                "checks",
+                .object([
+                    ("dots", .integer(dots)), ("rows", .integer(rowsChecked)), ("row_states", .integer(statesChecked)),
+                    ("commands", .integer(commands)), ("replies", .integer(replies)),
+                    ("invariants", .integer(figures.invariantChecks)),
+                    ("expectations", .integer(expectations)), ("expectations_met", .integer(expectationsMet)),
+                ])
+            ),
             ("events", .integer(eventsHandled)),
-            ("story", .array(story.map {
-                .object([("at_seconds", .seconds($0.at)), ("text", .string($0.text))])
-            })),
+            (
+                "story",
+                .array(
+                    story.map {
+                        .object([("at_seconds", .seconds($0.at)), ("text", .string($0.text))])
+                    })
+            ),
         ])
     }
 
     private static func json(_ detection: FigureBook.Detection) -> JSONText {
-        json(detection.samples.summary, [
-            ("node", .string("n\(detection.node + 1)")), ("cause", .string(detection.cause)),
-            ("at_seconds", .seconds(detection.at)), ("survivors", .integer(detection.survivors)),
-        ])
+        json(
+            detection.samples.summary,
+            [
+                ("node", .string("n\(detection.node + 1)")), ("cause", .string(detection.cause)),
+                ("at_seconds", .seconds(detection.at)), ("survivors", .integer(detection.survivors)),
+            ])
     }
 
     private static func json(_ times: Samples.Summary?, _ fields: [(String, JSONText)]) -> JSONText {

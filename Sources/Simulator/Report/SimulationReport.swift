@@ -68,7 +68,8 @@ extension SimulationReport {
 
     private var figureLines: [(String, String)] {
         var lines: [(String, String)] = []
-        lines.append(("formation", figures.formation.map { Figure.seconds($0) + " after the last start" } ?? "not formed"))
+        lines.append(
+            ("formation", figures.formation.map { Figure.seconds($0) + " after the last start" } ?? "not formed"))
         for detection in figures.detections.prefix(20) {
             let name = "\(detection.cause) n\(detection.node + 1) noticed"
             guard let times = detection.samples.summary else {
@@ -77,47 +78,73 @@ extension SimulationReport {
             }
             lines.append((name, Self.describe(times) + ", by \(times.count) of \(detection.survivors)"))
         }
-        if figures.detections.count > 20 { lines.append(("", "and \(figures.detections.count - 20) more ends of processes")) }
+        if figures.detections.count > 20 {
+            lines.append(("", "and \(figures.detections.count - 20) more ends of processes"))
+        }
         if let summary = figures.writes.summary {
             lines.append(
-                ("writes spread", Self.describe(summary) + ", \(figures.writeCount) writes, "
-                    + "\(summary.count) of \(figures.writePairs) arrivals seen"))
+                (
+                    "writes spread",
+                    Self.describe(summary) + ", \(figures.writeCount) writes, "
+                        + "\(summary.count) of \(figures.writePairs) arrivals seen"
+                ))
         }
         if let summary = figures.updates.summary {
             lines.append(("member updates spread", Self.describe(summary) + ", \(summary.count) arrivals"))
         }
         for healing in figures.healings.prefix(20) {
             lines.append(
-                ("healing at \(Figure.decimal(healing.at.seconds, digits: 1)) s",
-                    healing.took.map { "agreed after \(Figure.seconds($0))" } ?? "not agreed again"))
+                (
+                    "healing at \(Figure.decimal(healing.at.seconds, digits: 1)) s",
+                    healing.took.map { "agreed after \(Figure.seconds($0))" } ?? "not agreed again"
+                ))
         }
         let traffic = window.traffic
-        let span = window.isIdle
+        let span =
+            window.isIdle
             ? "idle, \(Figure.seconds(window.length)) from \(Figure.seconds(window.from))" : "whole run"
         lines.append(
-            ("traffic per node", "\(Figure.decimal(perNodeSecond(traffic.datagramBytes), digits: 1)) B/s UDP payload, "
-                + "\(Figure.decimal(perNodeSecond(traffic.datagrams), digits: 2)) datagrams/s, "
-                + "\(Figure.decimal(perNodeSecond(traffic.messages), digits: 2)) messages/s, "
-                + "\(Figure.decimal(perNodeSecond(traffic.streamBytes), digits: 1)) B/s streams (\(span))"))
+            (
+                "traffic per node",
+                "\(Figure.decimal(perNodeSecond(traffic.datagramBytes), digits: 1)) B/s UDP payload, "
+                    + "\(Figure.decimal(perNodeSecond(traffic.datagrams), digits: 2)) datagrams/s, "
+                    + "\(Figure.decimal(perNodeSecond(traffic.messages), digits: 2)) messages/s, "
+                    + "\(Figure.decimal(perNodeSecond(traffic.streamBytes), digits: 1)) B/s streams (\(span))"
+            ))
         let total = wholeRun.traffic
         lines.append(
-            ("traffic in all", "\(Figure.grouped(total.datagrams)) datagrams, \(Figure.grouped(total.datagramBytes)) B; "
-                + "\(Figure.grouped(total.streamsOpened)) streams, \(Figure.grouped(total.streamFrames)) frames, "
-                + "\(Figure.grouped(total.streamBytes)) B"))
+            (
+                "traffic in all",
+                "\(Figure.grouped(total.datagrams)) datagrams, \(Figure.grouped(total.datagramBytes)) B; "
+                    + "\(Figure.grouped(total.streamsOpened)) streams, \(Figure.grouped(total.streamFrames)) frames, "
+                    + "\(Figure.grouped(total.streamBytes)) B"
+            ))
         lines.append(
-            ("datagrams dropped", "\(figures.datagramsLost) lost, \(figures.datagramsCut) cut off, "
-                + "\(figures.datagramsDamaged) damaged (\(figures.damagedDecoded) of them decoded), "
-                + "\(figures.socketDrops) by full sockets"))
+            (
+                "datagrams dropped",
+                "\(figures.datagramsLost) lost, \(figures.datagramsCut) cut off, "
+                    + "\(figures.datagramsDamaged) damaged (\(figures.damagedDecoded) of them decoded), "
+                    + "\(figures.socketDrops) by full sockets"
+            ))
         lines.append(
-            ("false failures", "\(falseFailures) of \(falselyFailed) nodes; \(figures.failureEvents) failures told in all"))
+            (
+                "false failures",
+                "\(falseFailures) of \(falselyFailed) nodes; \(figures.failureEvents) failures told in all"
+            ))
         lines.append(("suspicions", "\(figures.suspicions) told, \(figures.refutations) refuted"))
         lines.append(("synchronisations", "\(figures.syncs), \(figures.rowsSynced) rows received"))
         lines.append(
-            ("final roots", "\(roots.count) on \(running) running nodes, \(keys) keys"
-                + (roots.first.map { ", \($0.root)" } ?? "")))
+            (
+                "final roots",
+                "\(roots.count) on \(running) running nodes, \(keys) keys"
+                    + (roots.first.map { ", \($0.root)" } ?? "")
+            ))
         lines.append(
-            ("checks", "\(dots) dots, \(rowsChecked) rows, \(statesChecked) row states, \(replies) of \(commands) "
-                + "commands answered, \(figures.commandsRefused) refused, \(figures.invariantChecks) invariant checks"))
+            (
+                "checks",
+                "\(dots) dots, \(rowsChecked) rows, \(statesChecked) row states, \(replies) of \(commands) "
+                    + "commands answered, \(figures.commandsRefused) refused, \(figures.invariantChecks) invariant checks"
+            ))
         lines.append(("events", Figure.grouped(eventsHandled)))
         return lines
     }

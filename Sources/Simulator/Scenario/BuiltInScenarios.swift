@@ -18,7 +18,9 @@ package struct BuiltInScenario: Sendable {
 
     /// In the order in which they are listed.
     package static let all: [BuiltInScenario] = [
-        steady, kill, hostDown, loss, split, flapping, oneway, stalls, churn, leave, writes, disturbed, skew, scale,
+        steady, kill, hostDown, loss, split, flapping, oneway, stalls, churn, leave, writes, disturbed, skew,
+        quarantine,
+        scale,
     ]
 
     private static let steady = BuiltInScenario(
@@ -206,7 +208,7 @@ package struct BuiltInScenario: Sendable {
         text: """
             nodes 10
             clock n2 +20s
-            clock n3 -40s
+            clock n3 -20s
             drift n4 200ppm
             at 10s put n2 app/x "by the fast clock"
             at 12s put n3 app/x "by the slow clock"
@@ -221,6 +223,22 @@ package struct BuiltInScenario: Sendable {
             at 40s expect converged within 10s
             expect no false failures
             run 60s
+            """)
+
+    private static let quarantine = BuiltInScenario(
+        name: "quarantine", summary: "a clock 90 s ahead: its writes wait until the others' clocks come near",
+        text: """
+            nodes 10
+            clock n2 +90s
+            at 10s put n2 app/future "later"
+            at 10s put n1 app/now "at once"
+            at 11s expect value app/now "at once" within 3s
+            at 20s put n3 app/now "again"
+            at 21s expect value app/now "again" within 3s
+            at 42s expect value app/future "later" within 20s
+            at 45s expect converged within 20s
+            expect no false failures
+            run 80s
             """)
 
     private static let scale = BuiltInScenario(

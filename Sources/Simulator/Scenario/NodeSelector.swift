@@ -25,6 +25,14 @@ package enum NodeSelector: Hashable, Sendable {
             case .percent(let percent): min(total, max(1, Int((Double(total) * percent / 100).rounded())))
             }
         }
+
+        /// Rounded the other way, so that the first and the last 50 % never overlap.
+        func ofLast(_ total: Int) -> Int {
+            switch self {
+            case .count: of(total)
+            case .percent(let percent): max(1, total - Int((Double(total) * (100 - percent) / 100).rounded()))
+            }
+        }
     }
 
     /// The indices (from 0) of the nodes meant, ascending; `random` is drawn among `running`.
@@ -36,7 +44,7 @@ package enum NodeSelector: Hashable, Sendable {
         switch self {
         case .all: return Array(0..<count)
         case .first(let amount): return Array(0..<amount.of(count))
-        case .last(let amount): return Array((count - amount.of(count))..<count)
+        case .last(let amount): return Array((count - amount.ofLast(count))..<count)
         case .random(let amount):
             var candidates = running
             var chosen: [Int] = []
