@@ -102,7 +102,9 @@ let package = Package(
         tests("PersistenceTests", ["ClusterTypes", "Persistence"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
         tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
-        tests("AdminServerTests", ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
+        tests(
+            "AdminServerTests",
+            ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
         tests("ProcessTests", ["AdminModel", "AdminClient", nioCore, nioPosix]),
         tests("TidyTests", []),
