@@ -15,6 +15,7 @@ struct RequestHandler: Sendable {
     let state: ServerState
     let peer: PeerCredentials?
     let connection: NIOLoopBound<ConnectionGuard>
+    let integrity: Integrity
     let eventLoop: any EventLoop
 
     /// Ends the connection after the answer: what is left of the request is not read.
@@ -34,7 +35,7 @@ struct RequestHandler: Sendable {
                 if request.headers[.expect]?.lowercased() == "100-continue" {
                     try await writer.writeInformationalHead(HTTPResponse(status: .continue))
                 }
-                body = try await collect(request.body)
+                body = try await collect(request)
                 bodyRead = true
                 enter(.answering)
             }
@@ -90,12 +91,15 @@ struct RequestHandler: Sendable {
         }
     }
 
-    private func collect(_ body: RequestBody) async throws -> [UInt8] {
+    /// The whole body; fails with `too_large`, and without an answer when the body did not come to its end.
+    private func collect(_ request: Request) async throws -> [UInt8] {
         var bytes: [UInt8] = []
-        for try await part in body {
+        for try await part in request.body {
             guard bytes.count + part.readableBytes <= settings.maxBodyBytes else { throw tooLarge }
             bytes.append(contentsOf: part.readableBytesView)
         }
+        let announced = request.headers[.contentLength].flatMap(Int.init)
+        guard announced == nil || announced == bytes.count, !integrity.isBroken else { throw CloseConnection() }
         return bytes
     }
 

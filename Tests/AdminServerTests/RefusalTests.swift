@@ -200,6 +200,36 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test(arguments: ["content-length: 10\r\n\r\nabc", "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"])
+    func `half a value is never written, whether the client hangs up or stalls`(rest: String) async throws {
+        try await ServerFixture.run(change: { $0.requestDeadline = .milliseconds(50) }) { fixture in
+            let path = fixture.socketPath
+            for stalls in [false, true] {
+                try await RawConnection.detached {
+                    let raw = try RawConnection(path)
+                    raw.send("PUT /v1/kv/half HTTP/1.1\r\nhost: x\r\n" + rest)
+                    if stalls { _ = raw.readToEnd() }
+                    raw.close()
+                }
+                try await fixture.eventually { $0.connectionsOpen <= 1 }
+            }
+            await fixture.server.stop()
+            #expect(try await fixture.node.list(.all).entries.isEmpty)
+        }
+    }
+
+    @Test func `a client that sends a whole write and leaves without waiting has written`() async throws {
+        try await ServerFixture.run { fixture in
+            let path = fixture.socketPath
+            try await RawConnection.detached {
+                let raw = try RawConnection(path)
+                raw.send("PUT /v1/kv/whole HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc")
+                raw.close()
+            }
+            try await fixture.eventually { $0.requestsSucceeded > 0 && fixture.node.holds("whole") }
+        }
+    }
+
     @Test func `a silent connection and one that sends no whole head are closed`() async throws {
         try await ServerFixture.run(change: { $0.idleDeadline = .milliseconds(50) }) { fixture in
             let path = fixture.socketPath
