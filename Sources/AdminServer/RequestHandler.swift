@@ -26,7 +26,7 @@ struct RequestHandler: Sendable {
         let hasBody = length.map { $0 != "0" } ?? (request.headers[.transferEncoding] != nil)
         enter(hasBody ? .receiving : .answering)
         var bodyRead = !hasBody
-        let response: (head: HTTPResponse, body: ResponseBody)
+        var response: (head: HTTPResponse, body: ResponseBody)
         do {
             let (route, parameter, query) = try find(request)
             var body: [UInt8] = []
@@ -42,17 +42,28 @@ struct RequestHandler: Sendable {
             let answer = try await route.handler(
                 RequestContext(
                     node: node, parameter: parameter, query: query,
-                    acceptsOctets: request.headers[.accept] == "application/octet-stream", body: body))
+                    acceptsOctets: request.headers[.accept] == "application/octet-stream", body: body,
+                    declaresBody: hasBody || length != nil))
             response = try self.response(answer, route, channel)
             state.count { $0.requestsSucceeded += 1 }
         } catch let failure as AdminFailure {
             state.countFailure(failure.code)
             response = try self.response(failure, closing: !bodyRead)
+            if failure.code == .methodNotAllowed { response.head.headerFields[.allow] = allowedMethods(request) }
         }
         enter(.writing)
         try await writer.write(response: response.head, body: response.body)
         if !bodyRead { throw CloseConnection() }
         enter(.idle)
+    }
+
+    /// What RFC 9110 section 15.5.6 wants beside a 405.
+    private func allowedMethods(_ request: Request) -> String {
+        let path = (request.head.path ?? "").prefix { $0 != "?" }
+        guard case .otherMethod(let allowed) = routes.match(method: request.method.rawValue, path: path) else {
+            return ""
+        }
+        return allowed.map(\.rawValue).joined(separator: ", ")
     }
 
     private func find(_ request: Request) throws(AdminFailure) -> (Route, parameter: String, URLQuery) {

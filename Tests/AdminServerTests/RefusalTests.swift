@@ -115,6 +115,34 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test func `a method that is not there is answered with those that are`() async throws {
+        try await ServerFixture.run { fixture in
+            let path = fixture.socketPath
+            let answer = try await RawConnection.detached {
+                let raw = try RawConnection(path)
+                defer { raw.close() }
+                raw.send("TRACE /v1/kv/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                return raw.readToEnd() ?? ""
+            }
+            #expect(answer.contains("\r\nAllow: GET, PUT, DELETE\r\n"), "\(answer)")
+        }
+    }
+
+    @Test(arguments: [("", 400), ("content-length: 0\r\n", 200)])
+    func `an empty value must be meant: a forgotten body is refused`(header: String, status: Int) async throws {
+        try await ServerFixture.run { fixture in
+            let path = fixture.socketPath
+            let answer = try await RawConnection.detached {
+                let raw = try RawConnection(path)
+                defer { raw.close() }
+                raw.send("PUT /v1/kv/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\(header)\r\n")
+                return raw.readToEnd() ?? ""
+            }
+            #expect(answer.hasPrefix("HTTP/1.1 \(status) "))
+            #expect(fixture.node.holds("a") == (status == 200))
+        }
+    }
+
     @Test func `a body above the limit is refused before it is read, and while it is read`() async throws {
         try await ServerFixture.run(change: { $0.maxBodyBytes = 100_000 }) { fixture in
             let big = [UInt8](repeating: 0x61, count: 3_000_000)
