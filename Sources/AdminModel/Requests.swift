@@ -110,7 +110,7 @@ package struct SetRequest: Codable, Hashable, Sendable {
 
 /// `POST /v1/counters/KEY`
 package struct CounterRequest: Codable, Hashable, Sendable {
-    /// May be negative; zero creates the counter.
+    /// May be negative, but not zero.
     package var increment: Int64
 
     package init(increment: Int64) { self.increment = increment }

@@ -42,7 +42,7 @@ package struct AccessPolicy: Sendable {
             Set(
                 names.compactMap { name in
                     let number = lookUp(name)
-                    if number == nil { unknown.append(name) }
+                    if number == nil, !unknown.contains(name) { unknown.append(name) }
                     return number
                 })
         }

@@ -34,5 +34,8 @@ package struct AdminServerSettings: Sendable {
     /// Between two heartbeats of a silent stream.
     package var heartbeatInterval: Duration = .seconds(10)
 
+    /// The groups that the package creates.
+    static let packageGroups = ["gossipd", "gossipd-read"]
+
     package init(socketPath: String) { self.socketPath = socketPath }
 }

@@ -3,6 +3,17 @@
 
 import AdminModel
 import NIOCore
+import Synchronization
+
+/// Whether what a connection has sent can still be trusted to be whole. Hummingbird ends a body quietly when its
+/// connection ends in the middle of it, and half a value must never be written.
+final class Integrity: Sendable {
+    private let broken = Mutex(false)
+
+    var isBroken: Bool { broken.withLock { $0 } }
+
+    func lose() { broken.withLock { $0 = true } }
+}
 
 /// First handler of a connection, before the HTTP codec: it closes what is too slow in either direction.
 final class ConnectionGuard: ChannelInboundHandler {
@@ -25,6 +36,7 @@ final class ConnectionGuard: ChannelInboundHandler {
     private let state: ServerState
     /// Set when the connection must not be served.
     private let refusal: AdminFailure?
+    let integrity = Integrity()
     private var phase: Phase = .idle
     /// The server stops: the request under way is the last one.
     private var closesWhenIdle = false
@@ -125,6 +137,7 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     /// Answers outside the HTTP codec and closes. While an answer is being written it only closes.
     func refuse(_ failure: AdminFailure) {
+        integrity.lose()
         guard let context else { return }
         guard phase != .writing else { return context.close(promise: nil) }
         state.countFailure(failure.code)
@@ -154,6 +167,7 @@ final class ProtocolErrorHandler: ChannelInboundHandler, RemovableChannelHandler
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        connection.integrity.lose()
         // A peer that vanished is no news, and there is nobody left to tell.
         if error is IOError { return context.close(promise: nil) }
         state.count { $0.protocolErrors += 1 }

@@ -15,6 +15,7 @@ struct RequestHandler: Sendable {
     let state: ServerState
     let peer: PeerCredentials?
     let connection: NIOLoopBound<ConnectionGuard>
+    let integrity: Integrity
     let eventLoop: any EventLoop
 
     /// Ends the connection after the answer: what is left of the request is not read.
@@ -25,7 +26,7 @@ struct RequestHandler: Sendable {
         let hasBody = length.map { $0 != "0" } ?? (request.headers[.transferEncoding] != nil)
         enter(hasBody ? .receiving : .answering)
         var bodyRead = !hasBody
-        let response: (head: HTTPResponse, body: ResponseBody)
+        var response: (head: HTTPResponse, body: ResponseBody)
         do {
             let (route, parameter, query) = try find(request)
             var body: [UInt8] = []
@@ -34,24 +35,35 @@ struct RequestHandler: Sendable {
                 if request.headers[.expect]?.lowercased() == "100-continue" {
                     try await writer.writeInformationalHead(HTTPResponse(status: .continue))
                 }
-                body = try await collect(request.body)
+                body = try await collect(request)
                 bodyRead = true
                 enter(.answering)
             }
             let answer = try await route.handler(
                 RequestContext(
                     node: node, parameter: parameter, query: query,
-                    acceptsOctets: request.headers[.accept] == "application/octet-stream", body: body))
+                    acceptsOctets: request.headers[.accept] == "application/octet-stream", body: body,
+                    declaresBody: hasBody || length != nil))
             response = try self.response(answer, route, channel)
             state.count { $0.requestsSucceeded += 1 }
         } catch let failure as AdminFailure {
             state.countFailure(failure.code)
             response = try self.response(failure, closing: !bodyRead)
+            if failure.code == .methodNotAllowed { response.head.headerFields[.allow] = allowedMethods(request) }
         }
         enter(.writing)
         try await writer.write(response: response.head, body: response.body)
         if !bodyRead { throw CloseConnection() }
         enter(.idle)
+    }
+
+    /// What RFC 9110 section 15.5.6 wants beside a 405.
+    private func allowedMethods(_ request: Request) -> String {
+        let path = (request.head.path ?? "").prefix { $0 != "?" }
+        guard case .otherMethod(let allowed) = routes.match(method: request.method.rawValue, path: path) else {
+            return ""
+        }
+        return allowed.map(\.rawValue).joined(separator: ", ")
     }
 
     private func find(_ request: Request) throws(AdminFailure) -> (Route, parameter: String, URLQuery) {
@@ -90,12 +102,15 @@ struct RequestHandler: Sendable {
         }
     }
 
-    private func collect(_ body: RequestBody) async throws -> [UInt8] {
+    /// The whole body; fails with `too_large`, and without an answer when the body did not come to its end.
+    private func collect(_ request: Request) async throws -> [UInt8] {
         var bytes: [UInt8] = []
-        for try await part in body {
+        for try await part in request.body {
             guard bytes.count + part.readableBytes <= settings.maxBodyBytes else { throw tooLarge }
             bytes.append(contentsOf: part.readableBytesView)
         }
+        let announced = request.headers[.contentLength].flatMap(Int.init)
+        guard announced == nil || announced == bytes.count, !integrity.isBroken else { throw CloseConnection() }
         return bytes
     }
 

@@ -41,6 +41,8 @@ struct RequestContext: Sendable {
     var query: URLQuery
     var acceptsOctets: Bool
     var body: [UInt8]
+    /// Whether the request says that it has a body, be it an empty one.
+    var declaresBody: Bool
 
     /// `{key}`
     func key() throws(AdminFailure) -> ConfigurationKey { try ConfigurationKey(pathEncoded: parameter) }

@@ -67,6 +67,10 @@ extension RouteTable {
         },
         Route(.put, "/v1/kv/{key}", .admin) { request async throws(AdminFailure) in
             let key = try request.key()
+            // An empty value must be meant: `content-length: 0`, not a forgotten body.
+            guard request.declaresBody else {
+                throw AdminFailure(.badRequest, "the request has no body: send the value as the body")
+            }
             guard request.body.count <= AdminLimits.valueBytesMax else {
                 throw AdminFailure(
                     .tooLarge,

@@ -32,7 +32,7 @@ struct StatusCommand: DaemonCommand {
             ),
             (
                 "store",
-                "\(status.store.keys) keys, \(Format.bytes(status.store.bytes)), root \(status.store.root)"
+                "\(status.store.keys) \(status.store.keys == 1 ? "key" : "keys"), \(Format.bytes(status.store.bytes)), root \(status.store.root)"
             ),
         ]
         if let strict = status.strict {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the standard output and error: whole writes, width, colour, and a quiet end when the reader has gone.
 
+import AdminModel
 import Glibc
 
 struct Terminal: Sendable {
@@ -31,13 +32,23 @@ struct Terminal: Sendable {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 rest = rest.dropFirst(count)
-            } else if count < 0, errno != EINTR {
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                // Someone else made this terminal or pipe non-blocking: wait until it takes more.
+                var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&entry, 1, -1)
+            case EPIPE:
                 // The reader has gone (`| head`): end as a plain Unix filter does, without a word.
-                if errno == EPIPE {
-                    signal(SIGPIPE, SIG_DFL)
-                    raise(SIGPIPE)
+                signal(SIGPIPE, SIG_DFL)
+                raise(SIGPIPE)
+            default:
+                if descriptor != STDERR_FILENO {
+                    complain("cannot write the output: \(String(cString: strerror(errno)))")
                 }
-                exit(1)
+                exit(ExitStatus.failed.rawValue)
             }
         }
     }

@@ -45,6 +45,8 @@ final class FakeNode: NodeHandle {
     /// How often the member table was asked for.
     var listings: Int { state.withLock { $0.listings } }
 
+    func holds(_ key: String) -> Bool { state.withLock { $0.keys[key] != nil } }
+
     func emit(_ name: String, _ message: String) {
         events.append { cursor in
             ClusterEvent(

@@ -187,6 +187,13 @@ import Testing
         }
     }
 
+    @Test func `output that cannot be written is a failure with a reason`() async throws {
+        try await ServerFixture.run { fixture in
+            let outcome = try await fixture.gossipctl(["status"], outputPath: "/dev/full")
+            #expect(outcome == Outcome(1, "", "gossipctl: cannot write the output: No space left on device\n"))
+        }
+    }
+
     @Test func `version, help and completions need no daemon`() async throws {
         #expect(try await Outcome.run(["--version"]) == Outcome(0, "gossipctl \(AdminVersion.current)\n", ""))
         let help = try await Outcome.run(["kv", "put", "--help"])
@@ -199,7 +206,10 @@ import Testing
 }
 
 extension ServerFixture {
-    func gossipctl(_ arguments: [String], input: String = "", readMax: Int = .max) async throws -> Outcome {
-        try await Outcome.run(["--socket", socketPath] + arguments, input: input, readMax: readMax)
+    func gossipctl(
+        _ arguments: [String], input: String = "", readMax: Int = .max, outputPath: String? = nil
+    ) async throws -> Outcome {
+        try await Outcome.run(
+            ["--socket", socketPath] + arguments, input: input, readMax: readMax, outputPath: outputPath)
     }
 }

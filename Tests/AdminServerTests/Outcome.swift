@@ -18,12 +18,17 @@ struct Outcome: Equatable, Sendable {
 
     /// Runs the gossipctl that was built beside these tests. Reading stops after `readMax` bytes of output.
     static func run(
-        _ arguments: [String], input: String = "", environment: [String] = [], readMax: Int = .max
+        _ arguments: [String], input: String = "", environment: [String] = [], readMax: Int = .max,
+        outputPath: String? = nil
     ) async throws -> Outcome {
         try await RawConnection.detached {
             let program = try binary()
             let standardIn = try Pipe()
-            let standardOut = try Pipe()
+            var standardOut = try Pipe()
+            if let outputPath {
+                close(standardOut.writing)
+                standardOut.writing = open(outputPath, O_WRONLY | O_CLOEXEC)
+            }
             let standardError = try Pipe()
             let process = try spawn(
                 program, arguments, environment, [standardIn.reading, standardOut.writing, standardError.writing])

@@ -115,6 +115,34 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test func `a method that is not there is answered with those that are`() async throws {
+        try await ServerFixture.run { fixture in
+            let path = fixture.socketPath
+            let answer = try await RawConnection.detached {
+                let raw = try RawConnection(path)
+                defer { raw.close() }
+                raw.send("TRACE /v1/kv/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                return raw.readToEnd() ?? ""
+            }
+            #expect(answer.contains("\r\nAllow: GET, PUT, DELETE\r\n"), "\(answer)")
+        }
+    }
+
+    @Test(arguments: [("", 400), ("content-length: 0\r\n", 200)])
+    func `an empty value must be meant: a forgotten body is refused`(header: String, status: Int) async throws {
+        try await ServerFixture.run { fixture in
+            let path = fixture.socketPath
+            let answer = try await RawConnection.detached {
+                let raw = try RawConnection(path)
+                defer { raw.close() }
+                raw.send("PUT /v1/kv/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\(header)\r\n")
+                return raw.readToEnd() ?? ""
+            }
+            #expect(answer.hasPrefix("HTTP/1.1 \(status) "))
+            #expect(fixture.node.holds("a") == (status == 200))
+        }
+    }
+
     @Test func `a body above the limit is refused before it is read, and while it is read`() async throws {
         try await ServerFixture.run(change: { $0.maxBodyBytes = 100_000 }) { fixture in
             let big = [UInt8](repeating: 0x61, count: 3_000_000)
@@ -197,6 +225,36 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             #expect(answer.hasPrefix("HTTP/1.1 408 "))
             #expect(answer.contains("\"request_timeout\""))
             #expect(fixture.server.counters.connectionsCut == 1)
+        }
+    }
+
+    @Test(arguments: ["content-length: 10\r\n\r\nabc", "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"])
+    func `half a value is never written, whether the client hangs up or stalls`(rest: String) async throws {
+        try await ServerFixture.run(change: { $0.requestDeadline = .milliseconds(50) }) { fixture in
+            let path = fixture.socketPath
+            for stalls in [false, true] {
+                try await RawConnection.detached {
+                    let raw = try RawConnection(path)
+                    raw.send("PUT /v1/kv/half HTTP/1.1\r\nhost: x\r\n" + rest)
+                    if stalls { _ = raw.readToEnd() }
+                    raw.close()
+                }
+                try await fixture.eventually { $0.connectionsOpen <= 1 }
+            }
+            await fixture.server.stop()
+            #expect(try await fixture.node.list(.all).entries.isEmpty)
+        }
+    }
+
+    @Test func `a client that sends a whole write and leaves without waiting has written`() async throws {
+        try await ServerFixture.run { fixture in
+            let path = fixture.socketPath
+            try await RawConnection.detached {
+                let raw = try RawConnection(path)
+                raw.send("PUT /v1/kv/whole HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc")
+                raw.close()
+            }
+            try await fixture.eventually { $0.requestsSucceeded > 0 && fixture.node.holds("whole") }
         }
     }
 

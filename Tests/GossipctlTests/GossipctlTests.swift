@@ -134,7 +134,7 @@ import Testing
             cluster  prod
             version  0.1.0, up 1m 1s
             members  2 alive, 0 suspect, 0 failed, 0 left
-            store    1 keys, 10 B, root ff
+            store    1 key, 10 B, root ff
 
             """
         #expect(StatusCommand.render(status) == calm)
