@@ -60,6 +60,7 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
     package mutating func removeAll() {
         slots.removeAll(keepingCapacity: true)
         levels = [[]]
+        ticketCount = 0
     }
 
     package mutating func remove(_ subject: Subject) { slots[subject] = nil }
