@@ -23,7 +23,7 @@ extension NodeKernel {
             case .update(let update):
                 deliver(.update(update), packet.sender, address, &turn)
             case .digest(let digest):
-                onDigest(digest, from: packet.sender, &turn)
+                onDigest(digest, from: packet.sender, at: address, &turn)
             case .row(let row):
                 rows.append(row)
             case .announcement(let dots):

@@ -23,6 +23,8 @@ struct StoreSync: Sendable {
     var cursor: RepairCursor?
     var rowsSent = 0
     var rowsReceived = 0
+    /// A row was news to us.
+    var hasLearned = false
     /// A row was quarantined or refused: the peer's context must not become ours.
     var isIncomplete = false
 }
@@ -92,6 +94,7 @@ extension NodeKernel {
             let peer = streams[id]?.peer
             close(id, &turn)
             report(sync, peer: peer, &turn)
+            repair.storeSyncFinished(learned: sync.hasLearned)
             storeSyncEnded(with: peer, &turn)
         }
     }
@@ -106,7 +109,9 @@ extension NodeKernel {
         }
         sync.rowsReceived += rows.count
         statistics.storeSyncRowsReceived += UInt64(rows.count)
+        let applied = statistics.rowsApplied
         if !take(in: rows, &turn) { sync.isIncomplete = true }
+        if statistics.rowsApplied > applied { sync.hasLearned = true }
         streams[id]?.role = .storeSync(sync)
         rows.removeAll(keepingCapacity: true)
     }
