@@ -12,6 +12,8 @@ enum PendingWrite: Sendable {
     case rows([Row], changes: [Change], reply: (id: CommandID, report: WriteReport)?)
     case context
     case peers
+
+    var isRows: Bool { if case .rows = self { true } else { false } }
 }
 
 extension NodeKernel {
@@ -36,6 +38,7 @@ extension NodeKernel {
             for row in rows { disseminate(row) }
             for change in changes { publish(change, &turn) }
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
+            sendDurableBatches(&turn)
         case .context, .peers:
             break
         }

@@ -27,6 +27,8 @@ struct StreamState: Sendable {
     var isOpen: Bool
     /// The member table was sent on it; once is enough.
     var hasServedTable = false
+
+    var awaitsDurability: Bool { if case .storeSync(let sync) = role { sync.awaits != nil } else { false } }
 }
 
 extension NodeKernel {
