@@ -12,8 +12,8 @@ enum PendingWrite: Sendable {
     case rows([Row], changes: [Change], reply: (id: CommandID, report: WriteReport)?)
     case context
     case peers
-    /// Rows for a peer that synchronises: everything that was asked of the disk before is durable.
-    case batch(StreamID, RepairBatch)
+
+    var isRows: Bool { if case .rows = self { true } else { false } }
 }
 
 extension NodeKernel {
@@ -38,18 +38,9 @@ extension NodeKernel {
             for row in rows { disseminate(row) }
             for change in changes { publish(change, &turn) }
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
-        case .batch(let id, let batch):
-            releaseBatch(batch, on: id, &turn)
+            sendDurableBatches(&turn)
         case .context, .peers:
             break
-        }
-    }
-
-    /// The store holds rows that the disk has not confirmed.
-    var hasRowsOnTheWayToDisk: Bool {
-        pendingWrites.values.contains {
-            if case .rows = $0 { return true }
-            return false
         }
     }
 

@@ -131,6 +131,12 @@ extension NodeKernel {
         if !startMemberSync(to: address, peer: nil, seed: text, &turn) { seedFailed(text, .brokenOff, &turn) }
     }
 
+    /// A seed turned out to be this node: there is nobody to join there.
+    mutating func seedIsSelf(_ text: String, _ turn: inout Turn) {
+        settle(text, answered: true, &turn)
+        answerJoins(text, failure: nil, &turn)
+    }
+
     mutating func seedAnswered(_ text: String, address: Address, peer: NodeID, _ turn: inout Turn) {
         let isNews = seeds.first { $0.text == text }?.hasAnswered == false
         settle(text, answered: true, &turn)

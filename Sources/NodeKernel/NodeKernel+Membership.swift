@@ -23,7 +23,7 @@ extension NodeKernel {
             case .update(let update):
                 deliver(.update(update), packet.sender, address, &turn)
             case .digest(let digest):
-                onDigest(digest, from: packet.sender, &turn)
+                onDigest(digest, from: packet.sender, at: address, &turn)
             case .row(let row):
                 rows.append(row)
             case .announcement(let dots):
@@ -42,14 +42,18 @@ extension NodeKernel {
             return false
         }
         guard packet.sender != selfID else {
-            // Another process with this id, most likely a cloned disk: at most one report a minute.
-            if identityReportedAt.map({ turn.now - $0 >= .seconds(60) }) ?? true {
-                identityReportedAt = turn.now
-                turn.actions.append(.event(.identityInUse(at: address)))
-            }
+            // What we sent to our own address, where a member that is gone used to be, says nothing.
+            if address != membership.me.info.address { reportIdentity(at: address, &turn) }
             return false
         }
         return true
+    }
+
+    /// Another process with this id, most likely a cloned disk: at most one report a minute.
+    mutating func reportIdentity(at address: Address, _ turn: inout Turn) {
+        guard identityReportedAt.map({ turn.now - $0 >= .seconds(60) }) ?? true else { return }
+        identityReportedAt = turn.now
+        turn.actions.append(.event(.identityInUse(at: address)))
     }
 
     /// Counts a useless packet and reports it at most once in ten seconds for each reason.

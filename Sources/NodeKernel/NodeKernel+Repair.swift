@@ -20,9 +20,14 @@ struct RepairState: Sendable {
     /// Since when our context has had gaps.
     var gapSince: Instant?
     var isMemberSyncRunning = false
+    /// Exchanges of tables in a row that left our own as it was, with the fingerprint it had.
+    var futileMemberSyncs = 0
+    var fingerprintAtSync: UInt64?
     var nextMemberSync: Instant?
     var isStoreSyncRunning = false
     var nextStoreSync: Instant?
+    /// Synchronisations in a row that taught us nothing.
+    var futileStoreSyncs = 0
     /// Events that peers announced and we have not seen, with who holds them; at most `wantedMax`.
     var wanted: [(dot: Dot, holder: NodeID)] = []
     var timerGeneration: UInt64 = 0
@@ -30,6 +35,12 @@ struct RepairState: Sendable {
     static let wantedMax = 4_096
 
     mutating func memberSyncEnded() { isMemberSyncRunning = false }
+
+    mutating func storeSyncFinished(learned: Bool) { futileStoreSyncs = learned ? 0 : futileStoreSyncs + 1 }
+
+    /// `interval`, doubled for each futile attempt, at most 128-fold: two nodes that cannot become equal (one refuses a
+    /// row of the other) must not exchange for ever at full speed.
+    static func backoff(_ interval: Interval, futile: Int) -> Interval { interval * (1 << min(futile, 7)) }
 }
 
 extension NodeKernel {
@@ -40,23 +51,27 @@ extension NodeKernel {
 
     /// Compares a peer's digest with ours. News under way also makes digests differ, so only a difference that outlasts
     /// gossip starts a synchronisation.
-    mutating func onDigest(_ theirs: Digest, from peer: NodeID, _ turn: inout Turn) {
+    mutating func onDigest(_ theirs: Digest, from peer: NodeID, at address: Address, _ turn: inout Turn) {
         guard !membership.isLeaving else { return }
         let mine = digest
         if theirs.members == mine.members {
             repair.members = nil
+            repair.futileMemberSyncs = 0
         } else {
             let own = Hash128(high: mine.members, low: 0)
-            let isDue = note(&repair.members, own: own, quiet: configuration.swim.probeInterval * 2, turn.now)
-            if isDue || membership.table[peer] == nil, membership.queue.isEmpty {
-                startMemberRepair(with: peer, &turn)
+            let patience = note(&repair.members, own: own, quiet: configuration.swim.probeInterval * 2, turn.now)
+            let isQuiet = patience == .quiet || membership.table[peer] == nil
+            // News under way may settle it; but in a busy cluster there always is some.
+            if patience == .over || isQuiet && membership.queue.isEmpty {
+                startMemberRepair(with: peer, at: address, own: mine.members, &turn)
             }
         }
         if theirs.store == mine.store {
             repair.store = nil
+            if !store.context.hasGaps { repair.futileStoreSyncs = 0 }
         } else {
-            let isDue = note(&repair.store, own: mine.store, quiet: configuration.syncIntervalMin * 2, turn.now)
-            if isDue { startStoreRepair(with: peer, &turn) }
+            let patience = note(&repair.store, own: mine.store, quiet: configuration.syncIntervalMin * 2, turn.now)
+            if patience != .wait { startStoreRepair(with: peer, &turn) }
         }
         if !store.context.hasGaps {
             repair.gapSince = nil
@@ -67,27 +82,45 @@ extension NodeKernel {
         }
     }
 
-    /// Keeps account of a difference; true when it has outlasted its patience.
+    /// How a difference has to be taken.
+    private enum Patience {
+        /// Gossip may still settle it.
+        case wait
+        /// Our own digest has not changed for a while.
+        case quiet
+        /// It has lasted so long that news under way is no reason any more.
+        case over
+    }
+
+    /// Keeps account of a difference.
     private func note(
         _ difference: inout RepairState.Difference?, own: Hash128, quiet: Interval, _ now: Instant
-    ) -> Bool {
+    ) -> Patience {
         guard var current = difference else {
             difference = RepairState.Difference(since: now, quietSince: now, own: own)
-            return false
+            return .wait
         }
         if current.own != own {
             current.own = own
             current.quietSince = now
         }
         difference = current
-        return now - current.quietSince >= quiet || now - current.since >= Self.differencePatience
+        if now - current.since >= Self.differencePatience { return .over }
+        return now - current.quietSince >= quiet ? .quiet : .wait
     }
 
-    private mutating func startMemberRepair(with peer: NodeID, _ turn: inout Turn) {
-        guard !repair.isMemberSyncRunning, repair.nextMemberSync.map({ turn.now >= $0 }) ?? true,
-            let address = membership.table[peer]?.info.address
-        else { return }
-        repair.nextMemberSync = turn.now + turn.rng.jittered(configuration.swim.probeInterval, spread: 0.5)
+    private mutating func startMemberRepair(
+        with peer: NodeID, at source: Address, own: UInt64, _ turn: inout Turn
+    ) {
+        guard !repair.isMemberSyncRunning, repair.nextMemberSync.map({ turn.now >= $0 }) ?? true else { return }
+        // Whoever is not in our table is asked where its datagram came from.
+        let address = membership.table[peer]?.info.address ?? source
+        repair.futileMemberSyncs = repair.fingerprintAtSync == own ? repair.futileMemberSyncs + 1 : 0
+        repair.fingerprintAtSync = own
+        let wait = RepairState.backoff(configuration.swim.probeInterval, futile: repair.futileMemberSyncs)
+        repair.nextMemberSync = turn.now + turn.rng.jittered(wait, spread: 0.5)
+        // The next one has to outlast gossip again.
+        repair.members = nil
         repair.isMemberSyncRunning = startMemberSync(to: address, peer: peer, seed: nil, &turn)
     }
 
@@ -95,7 +128,8 @@ extension NodeKernel {
         guard !repair.isStoreSyncRunning, repair.nextStoreSync.map({ turn.now >= $0 }) ?? true,
             membership.table[peer]?.state.isActive == true
         else { return }
-        repair.nextStoreSync = turn.now + turn.rng.jittered(configuration.syncIntervalMin, spread: 0.25)
+        let wait = RepairState.backoff(configuration.syncIntervalMin, futile: repair.futileStoreSyncs)
+        repair.nextStoreSync = turn.now + turn.rng.jittered(wait, spread: 0.25)
         repair.isStoreSyncRunning = startStoreSync(with: peer, &turn)
     }
 

@@ -21,8 +21,13 @@ struct StoreSync: Sendable {
     /// What the peer has said it has seen; the rows we send are judged by it.
     var peerContext: CausalContext?
     var cursor: RepairCursor?
+    /// The frames of a batch that waits until this write is durable.
+    var prepared: [[Message]] = []
+    var awaits: PersistToken?
     var rowsSent = 0
     var rowsReceived = 0
+    /// A row was news to us.
+    var hasLearned = false
     /// A row was quarantined or refused: the peer's context must not become ours.
     var isIncomplete = false
 }
@@ -57,58 +62,70 @@ extension NodeKernel {
     }
 
     mutating func continueSending(on id: StreamID, _ turn: inout Turn) {
-        guard let stream = streams[id], case .storeSync(let sync) = stream.role, sync.cursor != nil else { return }
+        guard let stream = streams[id], case .storeSync(let sync) = stream.role, sync.cursor != nil,
+            sync.awaits == nil
+        else { return }
         sendBatch(of: sync, on: id, &turn)
     }
 
-    /// Sends the next batch; the peer asks for more, so that a slow reader never fills our buffers.
-    private mutating func sendBatch(of sync: StoreSync, on id: StreamID, _ turn: inout Turn) {
+    /// Prepares the next batch and sends it as soon as every row of it is durable here; the peer asks for more, so that
+    /// a slow reader never fills our buffers.
+    private mutating func sendBatch(of former: StoreSync, on id: StreamID, _ turn: inout Turn) {
+        var sync = former
         guard let peerContext = sync.peerContext else { return }
         let batch = store.rowsMissing(from: peerContext, limit: RepairLimit(), resume: sync.cursor)
-        streams[id]?.role = .storeSync(sync)
-        guard hasRowsOnTheWayToDisk else {
-            write(batch, of: sync, to: id, &turn)
-            return
-        }
-        // Some of these rows may not be durable yet: an empty request completes after all that were made before it.
-        persist([], then: .batch(id, batch), &turn)
-    }
-
-    /// What the batch holds has become durable.
-    mutating func releaseBatch(_ batch: RepairBatch, on id: StreamID, _ turn: inout Turn) {
-        guard let stream = streams[id], case .storeSync(let sync) = stream.role else { return }
-        write(batch, of: sync, to: id, &turn)
-    }
-
-    private mutating func write(_ batch: RepairBatch, of former: StoreSync, to id: StreamID, _ turn: inout Turn) {
-        var sync = former
+        var frames: [[Message]] = []
         var frame: [Message] = []
         var bytes = 0
         for row in batch.rows {
             let size = configuration.sizes.message(.row(row))
             if bytes + size > Self.framePayloadMax, !frame.isEmpty {
-                write(frame, to: id, &turn)
+                frames.append(frame)
                 frame.removeAll(keepingCapacity: true)
                 bytes = 0
             }
             frame.append(.row(row))
             bytes += size
         }
+        if !frame.isEmpty { frames.append(frame) }
+        frames.append([batch.next == nil ? .storeComplete(boundedContext(batch.snapshot)) : .storeBatchEnd])
         sync.rowsSent += batch.rows.count
         statistics.storeSyncRowsSent += UInt64(batch.rows.count)
         sync.cursor = batch.next
-        if !frame.isEmpty { write(frame, to: id, &turn) }
-        if batch.next == nil {
-            write([.storeComplete(boundedContext(batch.snapshot))], to: id, &turn)
-        } else {
-            write([.storeBatchEnd], to: id, &turn)
-        }
+        sync.prepared = frames
+        // A row that only memory holds must not reach a peer: after a crash its dot would be used for another one.
+        sync.awaits = lastRowsToken
         streams[id]?.role = .storeSync(sync)
-        if batch.next == nil, sync.isInitiator {
-            let peer = streams[id]?.peer
+        if sync.awaits == nil { sendPrepared(on: id, &turn) }
+    }
+
+    /// The last write of rows that is not durable yet.
+    private var lastRowsToken: PersistToken? {
+        pendingWrites.filter { $0.value.isRows }.keys.max()
+    }
+
+    /// Rows became durable: sends the batches that waited for them.
+    mutating func sendDurableBatches(_ turn: inout Turn) {
+        guard streams.values.contains(where: { $0.awaitsDurability }) else { return }
+        let first = pendingWrites.filter { $0.value.isRows }.keys.min()
+        for id in streams.keys.sorted() {
+            guard case .storeSync(let sync)? = streams[id]?.role, let awaits = sync.awaits else { continue }
+            if let first, first <= awaits { continue }
+            sendPrepared(on: id, &turn)
+        }
+    }
+
+    private mutating func sendPrepared(on id: StreamID, _ turn: inout Turn) {
+        guard let stream = streams[id], case .storeSync(var sync) = stream.role else { return }
+        for frame in sync.prepared { write(frame, to: id, &turn) }
+        sync.prepared = []
+        sync.awaits = nil
+        streams[id]?.role = .storeSync(sync)
+        if sync.cursor == nil, sync.isInitiator {
             close(id, &turn)
-            report(sync, peer: peer, &turn)
-            storeSyncEnded(with: peer, &turn)
+            report(sync, peer: stream.peer, &turn)
+            repair.storeSyncFinished(learned: sync.hasLearned)
+            storeSyncEnded(with: stream.peer, &turn)
         }
     }
 
@@ -122,14 +139,16 @@ extension NodeKernel {
         }
         sync.rowsReceived += rows.count
         statistics.storeSyncRowsReceived += UInt64(rows.count)
+        let applied = statistics.rowsApplied
         if !take(in: rows, &turn) { sync.isIncomplete = true }
+        if statistics.rowsApplied > applied { sync.hasLearned = true }
         streams[id]?.role = .storeSync(sync)
         rows.removeAll(keepingCapacity: true)
     }
 
     /// The peer has sent everything we lacked: its context becomes part of ours. Then it is the initiator's turn to send.
     mutating func onStoreComplete(_ context: CausalContext, on id: StreamID, _ turn: inout Turn) {
-        guard let stream = streams[id], case .storeSync(var sync) = stream.role else { return }
+        guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.awaits == nil else { return }
         if !sync.isIncomplete { adopt(context, &turn) }
         guard sync.isInitiator else {
             report(sync, peer: stream.peer, &turn)

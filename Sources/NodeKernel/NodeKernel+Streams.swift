@@ -27,6 +27,8 @@ struct StreamState: Sendable {
     var isOpen: Bool
     /// The member table was sent on it; once is enough.
     var hasServedTable = false
+
+    var awaitsDurability: Bool { if case .storeSync(let sync) = role { sync.awaits != nil } else { false } }
 }
 
 extension NodeKernel {
@@ -82,6 +84,10 @@ extension NodeKernel {
 
     mutating func onStreamPacket(_ id: StreamID, _ packet: Packet, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
+        if packet.cluster == configuration.cluster, packet.sender == selfID {
+            meetSelf(on: id, stream, &turn)
+            return
+        }
         guard accepts(packet, from: stream.address, &turn) else {
             rejectStream(id, stream, packet, &turn)
             return
@@ -132,7 +138,33 @@ extension NodeKernel {
         }
     }
 
-    /// A packet of another cluster, or of our own double: say who we are once, so that the peer can name the reason.
+    /// The other end has our own id. Either a seed is this node under another of its addresses, and both ends are ours:
+    /// then the accepting end hears of it while the connecting end waits. Or there is a double.
+    private mutating func meetSelf(on id: StreamID, _ stream: StreamState, _ turn: inout Turn) {
+        switch stream.role {
+        case .accepted:
+            let isJoining = streams.values.contains {
+                if case .memberSync(.some) = $0.role { true } else { false }
+            }
+            // Say who we are, so that the connecting end can tell.
+            write([], to: id, &turn)
+            close(id, &turn)
+            if isJoining {
+                selfContactAt = turn.now
+            } else {
+                reportIdentity(at: stream.address, &turn)
+            }
+        case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
+            close(id, &turn)
+            seedIsSelf(seed, &turn)
+        case .memberSync, .storeSync, .probe:
+            close(id, &turn)
+            reportIdentity(at: stream.address, &turn)
+            end(stream, joinFailure: .brokenOff, &turn)
+        }
+    }
+
+    /// A packet of another cluster: say who we are once, so that the peer can name the reason.
     private mutating func rejectStream(
         _ id: StreamID, _ stream: StreamState, _ packet: Packet, _ turn: inout Turn
     ) {
