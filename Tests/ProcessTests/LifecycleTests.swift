@@ -45,7 +45,6 @@ extension ProcessTests {
                 let told = lines.map(\.message)
                 print(told.joined(separator: "\n"))
                 #expect(told.contains { $0.contains("no ack from") && $0.contains("udp") && $0.contains("stream") })
-                #expect(told.contains { $0.contains("confirmed by") })
 
                 let explained = try await survivors[0].client.explain("n4")
                 #expect(explained.member.state == .failed)
@@ -69,6 +68,33 @@ extension ProcessTests {
                     let rows = try await daemon.client.members().members.filter { $0.name == "n4" }
                     #expect(rows.map(\.id) == [before.node.id])
                 }
+            }
+        }
+
+        @Test("A host that is silent without refusing is suspected, confirmed by others, failed, and returns when it wakes")
+        func freeze() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Cluster.form(5, in: arena)
+                let frozen = cluster[3]
+                let survivors = cluster.daemons.filter { $0.name != "n4" }
+                let began = ContinuousClock.now
+                frozen.child.signal(SIGSTOP)
+                var told: [String] = []
+                for daemon in survivors {
+                    let line = try await daemon.logged("n4 failed", within: .seconds(30)) {
+                        $0.event == "member_failed" && $0.member == "n4"
+                    }
+                    told.append(line.message)
+                    #expect(line.message.wholeMatch(of: Self.failedShape) != nil, "\(line.message)")
+                    #expect(line.reason != "refused", "\(line)")
+                }
+                report("a silent host reported by all four survivors", began.duration(to: .now))
+                print(told.joined(separator: "\n"))
+                #expect(told.contains { $0.contains("no ack from") && $0.contains("udp") && $0.contains("stream") })
+                #expect(told.contains { $0.contains(", confirmed by n") })
+                frozen.child.signal(SIGCONT)
+                try await cluster.allSeeAll()
+                _ = try await frozen.logged("it refuted its failure") { $0.event == "self_refuted" }
             }
         }
 

@@ -14,17 +14,17 @@ extension ProcessTests {
             try await Arena.with { arena in
                 let peer = try await DaemonProcess.start(try DaemonOptions("peer"), in: arena)
                 var options = try DaemonOptions("reloaded")
-                options.configuration = "log.level = \"info\"\n[tags]\nrole = \"web\"\nzone = \"a\"\n"
+                options.configuration = "log.level = \"notice\"\n[tags]\nrole = \"web\"\nzone = \"a\"\n"
                 let daemon = try await DaemonProcess.start(options, in: arena)
                 #expect(try await daemon.client.status().members.alive == 1)
-                #expect(!daemon.log.contains { $0.level == "debug" })
+                #expect(!daemon.log.contains { $0.level == "info" })
 
                 try FileText.write(
                     """
                     join = ["\(peer.address)"]
                     leave_timeout = "2s"
                     [log]
-                    level = "debug"
+                    level = "info"
                     [tags]
                     role = "db"
                     """, to: daemon.configurationPath)
@@ -41,8 +41,11 @@ extension ProcessTests {
                     let members = try await peer.client.members().members
                     return (members.first { $0.name == "reloaded" }?.tags == ["role": "db"]).orNil
                 }
-                _ = try await daemon.client.put(try ConfigurationKey("app/a"), value: [1])
-                _ = try await daemon.logged("a debug line") { $0.level == "debug" }
+                // A line of the new level.
+                _ = try await peer.client.changeTags(set: ["later": "1"])
+                _ = try await daemon.logged("the peer's tags changed") {
+                    $0.event == "member_updated" && $0.member == "peer" && $0.level == "info"
+                }
             }
         }
 

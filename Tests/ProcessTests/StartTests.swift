@@ -101,7 +101,7 @@ extension ProcessTests {
                     "membership.probe_interval"),
                 ("joim = []\n", 1, "joim", "join"),
                 ("# a comment\nleave_timeout = \"fast\"\n", 2, "leave_timeout", "fast"),
-                ("[log]\nlevel = 3\n", 2, "log.level", "3"),
+                ("[log]\nlevel = 3\n", 2, "log.level", "not an integer"),
                 ("[tags]\nrole = \"web\"\nrole = \"db\"\n", 3, "role", ""),
             ])
         func badFile(text: String, line: Int, key: String, hint: String) async throws {
@@ -158,9 +158,9 @@ extension ProcessTests {
         @Test("A data directory that cannot be made ends it with status 74 and is named")
         func directoryCannotBe() async throws {
             try await Arena.with { arena in
-                let outcome = try await refused(arena, try good(arena, "bad") + ["--data-dir", "/proc/gossipd/data"])
+                let outcome = try await refused(arena, try good(arena, "bad") + ["--data-dir", "/proc/gossipd"])
                 #expect(outcome.status == 74)
-                #expect(outcome.errors.contains("/proc/gossipd/data"), "\(outcome.errors)")
+                #expect(outcome.errors.contains("/proc/gossipd"), "\(outcome.errors)")
             }
         }
 

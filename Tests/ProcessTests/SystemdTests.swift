@@ -91,7 +91,7 @@ extension ProcessTests {
             .enabled(if: Programs.exist("systemd-socket-activate"), "needs systemd-socket-activate"))
         func activation() async throws {
             try await Arena.with { arena in
-                let path = arena.folder + "/activated.sock"
+                let path = arena.folder + "/passed.sock"
                 var options = try DaemonOptions("activated")
                 options.prefix = [
                     "systemd-socket-activate", "--listen", path, "--fdname", "admin",
