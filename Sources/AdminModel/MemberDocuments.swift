@@ -217,7 +217,7 @@ package struct JoinResult: Codable, Hashable, Sendable {
     }
 }
 
-/// How the graceful leave went: the node stays up, but is no longer a member.
+/// How the graceful leave went; the daemon stops after it.
 package struct LeaveResult: Codable, Hashable, Sendable {
     /// Peers that confirmed they know.
     package var acknowledgedBy: Int

@@ -15,7 +15,7 @@ package protocol NodeHandle: Sendable {
 
     /// Returns when each address has answered or failed; fails with `unavailable` only when all of them failed.
     func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult
-    /// Leaves gracefully; the process stays up. Returns when a quorum of peers knows or the deadline is over.
+    /// Leaves gracefully; the daemon stops after that. Returns when a quorum of peers knows or the deadline is over.
     func leave() async throws(AdminFailure) -> LeaveResult
     /// Removes a member for good; fails with `conflict` when it is alive or suspect.
     func forget(_ member: String) async throws(AdminFailure) -> ForgetResult

@@ -116,6 +116,15 @@ extension NodeKernel {
     mutating func rememberPeers(_ turn: inout Turn) {
         guard !membership.isLeaving else { return }
         turn.actions.append(.setTimer(.rememberPeers(generation: 0), at: turn.now + Self.rememberInterval))
+        writePeers(&turn)
+    }
+
+    /// The first peer is written down at once: a process that dies soon after joining must find its way back.
+    mutating func rememberFirstPeer(_ turn: inout Turn) {
+        if rememberedPeers.isEmpty, !membership.isLeaving { writePeers(&turn) }
+    }
+
+    private mutating func writePeers(_ turn: inout Turn) {
         let me = selfID
         let peers = membership.table.members
             .filter { $0.state.isActive && $0.id != me }

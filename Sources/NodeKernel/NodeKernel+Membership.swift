@@ -113,6 +113,7 @@ extension NodeKernel {
         }
         timeline.append((turn.clock, event))
         turn.actions.append(.event(.member(event)))
+        if case .joined = event.kind { rememberFirstPeer(&turn) }
     }
 
     /// The first incarnations are durable: the node takes part from now on.

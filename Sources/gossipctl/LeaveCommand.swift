@@ -7,9 +7,9 @@ import ArgumentParser
 
 struct LeaveCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
-        commandName: "leave", abstract: "Take this node out of the cluster; its daemon keeps running.",
+        commandName: "leave", abstract: "Take this node out of the cluster and stop its daemon.",
         discussion: """
-            The other members show it as left, not as failed. Join again with gossipctl join.
+            The other members show it as left, not as failed. When its daemon is started again it returns by itself.
 
             EXAMPLES
               gossipctl leave

@@ -28,10 +28,9 @@ extension Daemon {
     }
 
     private func announceStart() async {
-        let place = configuration.admin.socket
         logger.event(
             .started,
-            "gossipd is ready: \(configuration.name) at \(driver.address) in cluster \(configuration.cluster), admin socket \(place)",
+            "gossipd is ready: \(configuration.name) at \(driver.address) in cluster \(configuration.cluster), admin socket \(adminPlace)",
             metadata: [
                 "node_id": "\(directory.identity.id)", "address": "\(driver.address)",
                 "boot_epoch": "\(directory.identity.bootEpoch)",

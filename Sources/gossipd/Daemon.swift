@@ -36,6 +36,8 @@ struct Daemon: Sendable {
     let hub: EventHub
     let driver: KernelDriver
     let admin: AdminServer
+    /// Where clients find the admin API, for the log.
+    let adminPlace: String
 
     /// Runs until told to stop; prints why it cannot run to standard error or to the log.
     static func run(configurationFile: String?, overrides: ConfigurationOverrides) async -> DaemonStatus {
@@ -116,7 +118,8 @@ struct Daemon: Sendable {
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: SystemdNotifier(), signals: signals, directory: directory, host: host, hub: hub,
-            driver: driver, admin: admin)
+            driver: driver, admin: admin,
+            adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 
     private static func openDirectory(_ path: String) throws(StartFailure) -> DataDirectory {

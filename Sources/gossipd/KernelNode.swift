@@ -81,7 +81,13 @@ struct KernelNode: NodeHandle {
 
     func forget(_ member: String) async throws(AdminFailure) -> ForgetResult {
         let identity = try await resolve(member)
-        _ = try await ask(.forget(identity.id))
+        switch await perform(.forget(identity.id)) {
+        // The kernel was asked by id; people know the name.
+        case .failure(.memberIsActive): throw AdminFailure(.memberIsActive(identity.name))
+        case .failure(.memberIsSelf): throw AdminFailure(.memberIsSelf(identity.name))
+        case .failure(let failure): throw AdminFailure(failure)
+        default: break
+        }
         return ForgetResult(member: identity)
     }
 

@@ -8,6 +8,7 @@ import NodeKernel
 import SWIMCore
 import Synchronization
 import Transport
+import WireProtocol
 
 /// Gathers the samples of `/metrics` from the kernel, the network and the process. The admin server adds its own.
 final class Metrics: Sendable {
@@ -105,9 +106,9 @@ final class Metrics: Sendable {
             samples.counter("gossipd_datagrams_total", "UDP datagrams.", count, ("direction", direction))
             samples.counter("gossipd_datagram_bytes_total", "UDP payload bytes.", bytes, ("direction", direction))
         }
-        for (failure, count) in counters.decodeFailures.sorted(by: { "\($0.key)" < "\($1.key)" }) {
+        for (failure, count) in counters.decodeFailures.sorted(by: { $0.key.name < $1.key.name }) {
             samples.counter(
-                "gossipd_packets_rejected_total", "Packets that do not decode.", count, ("reason", "\(failure)"))
+                "gossipd_packets_rejected_total", "Packets that do not decode.", count, ("reason", failure.name))
         }
         samples.counter("gossipd_packets_malformed_total", "Packets that do not decode.", counters.decodeFailuresTotal)
         samples.counter("gossipd_messages_skipped_total", "Messages of an unknown kind.", counters.messagesSkipped)

@@ -81,9 +81,9 @@ extension AdminServerSettings {
         socketMode = admin.mode
         socketGroup = admin.group
         adminUsers = admin.adminUsers
-        adminGroups += admin.adminGroups
+        adminGroups += admin.adminGroups.filter { !adminGroups.contains($0) }
         readUsers = admin.readUsers
-        readGroups += admin.readGroups
+        readGroups += admin.readGroups.filter { !readGroups.contains($0) }
         maxBodyBytes = admin.bodyMax
         maxConnections = admin.connectionsMax
     }
