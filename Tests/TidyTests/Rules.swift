@@ -15,7 +15,7 @@ enum Rules {
             return ["\(file.path): Package.swift has no module \(file.module)"]
         }
         let allowed = edges.union(cores.contains(file.module) ? [] : systemModules)
-        return SwiftText.imports(file.text).filter { !allowed.contains($0.module) }.map {
+        return SwiftText.imports(file.code).filter { !allowed.contains($0.module) }.map {
             "\(file.path):\($0.line): \(file.module) may not import \($0.module)"
         }
     }
@@ -47,39 +47,52 @@ enum Rules {
         return broken
     }
 
-    private static var bannedEverywhere: [(pattern: Regex<Substring>, reason: String)] {
+    private static var bannedEverywhere: [(pattern: Regex<Substring>, words: [String], reason: String)] {
         [
-            (/\btry!/, "no try!: handle the error"),
-            (/\bas!/, "no as!: handle the other type"),
-            (/\bfatalError\s*\(/, "no fatalError: a precondition that holds the state"),
-            (/\bimport\s+Foundation\b/, "no Foundation: FoundationEssentials"),
+            (/\btry!/, ["try!"], "no try!: handle the error"),
+            (/\bas!/, ["as!"], "no as!: handle the other type"),
+            (/\bfatalError\s*\(/, ["fatalError"], "no fatalError: a precondition that holds the state"),
+            (/\bimport\s+Foundation\b/, ["Foundation"], "no Foundation: FoundationEssentials"),
         ]
     }
 
-    private static var bannedInCores: [(pattern: Regex<Substring>, reason: String)] {
+    private static var bannedInCores: [(pattern: Regex<Substring>, words: [String], reason: String)] {
         [
-            (/\bDate\s*\(/, "no clock in a core: take `now`"),
-            (/\b(?:ContinuousClock|SuspendingClock|clock_gettime|gettimeofday)\b/, "no clock in a core: take `now`"),
-            (/(?:^|[\s(\[,:=<>+-])\.now\b/, "no clock in a core: take `now`"),
-            (/\bSystemRandomNumberGenerator\b/, "no randomness in a core: take a generator"),
-            (/\.(?:shuffled?|randomElement)\(\s*\)/, "no randomness in a core: give `using:`"),
-            (/\.random\(\s*\)/, "no randomness in a core: give `using:`"),
-            (/\.random\((?:[^()]|\([^()]*\))*\)/, "no randomness in a core: give `using:`"),
-            (/\bprint\s*\(/, "no output in a core: give an action"),
-            (/\b(?:Task|DispatchQueue)\b\s*[.{(]/, "no concurrency in a core"),
+            (/\bDate\s*\(/, ["Date"], "no clock in a core: take `now`"),
+            (
+                /\b(?:ContinuousClock|SuspendingClock|clock_gettime|gettimeofday)\b/,
+                ["ContinuousClock", "SuspendingClock", "clock_gettime", "gettimeofday"],
+                "no clock in a core: take `now`"
+            ),
+            (/(?:^|[\s(\[,:=<>+-])\.now\b/, [".now"], "no clock in a core: take `now`"),
+            (/\bSystemRandomNumberGenerator\b/, ["SystemRandom"], "no randomness in a core: take a generator"),
+            (
+                /\.(?:shuffled?|randomElement)\(\s*\)/, [".shuffle", ".randomElement"],
+                "no randomness in a core: give `using:`"
+            ),
+            (/\.random\(\s*\)/, [".random("], "no randomness in a core: give `using:`"),
+            (/\.random\((?:[^()]|\([^()]*\))*\)/, [".random("], "no randomness in a core: give `using:`"),
+            (/\bprint\s*\(/, ["print"], "no output in a core: give an action"),
+            (/\b(?:Task|DispatchQueue)\b\s*[.{(]/, ["Task", "DispatchQueue"], "no concurrency in a core"),
         ]
     }
 
     /// Words that stand for work undone, or for what a core must not do.
     static func bannedWords(_ file: SourceFile) -> [String] {
         var broken: [String] = []
-        for (number, line) in file.lines where line.contains("FIX" + "ME") || line.contains("TO" + "DO") {
-            broken.append("\(file.path):\(number): do it, or write an issue")
+        let undone = ["FIX" + "ME", "TO" + "DO"].filter(file.mentions)
+        if !undone.isEmpty {
+            for (number, line) in file.lines where undone.contains(where: { line.contains($0) }) {
+                broken.append("\(file.path):\(number): do it, or write an issue")
+            }
         }
-        let banned = bannedEverywhere + (cores.contains(file.module) ? bannedInCores : [])
-        let code = SwiftText.code(file.text).split(separator: "\n", omittingEmptySubsequences: false)
+        let banned = (bannedEverywhere + (cores.contains(file.module) ? bannedInCores : [])).filter { rule in
+            rule.words.contains(where: file.mentions)
+        }
+        guard !banned.isEmpty else { return broken }
+        let code = file.code.split(separator: "\n", omittingEmptySubsequences: false)
         for (offset, line) in code.enumerated() {
-            for (pattern, reason) in banned {
+            for (pattern, _, reason) in banned {
                 // A word ends at a full stop here, which it does not in prose.
                 guard let match = line.firstMatch(of: pattern.wordBoundaryKind(.simple)) else { continue }
                 if match.output.hasPrefix(".random("), match.output.contains("using:") { continue }
@@ -105,7 +118,7 @@ enum Rules {
         var broken: [String] = []
         let count = file.lines.count - (file.text.hasSuffix("\n") ? 1 : 0)
         if count > fileLinesMax { broken.append("\(file.path): \(count) lines, more than \(fileLinesMax)") }
-        for function in SwiftText.functions(file.text) where function.count > functionLinesMax {
+        for function in SwiftText.functions(file.code) where function.count > functionLinesMax {
             broken.append("\(file.path):\(function.line): \(function.count) lines in one function")
         }
         return broken
@@ -120,6 +133,7 @@ enum Rules {
             paths.append("/" + parent.joined(separator: "/") + "/")
             if !common.contains(first) { paths.append("/\(first)/") }
         }
+        guard paths.contains(where: file.mentions) else { return [] }
         return file.lines.compactMap { number, line in
             paths.first { line.contains($0) }.map { "\(file.path):\(number): a path of one machine: \($0)" }
         }

@@ -5,10 +5,21 @@ import Glibc
 
 /// One file of the package: its path from the package's root, and its text.
 struct SourceFile: Sendable, CustomStringConvertible {
-    var path: String
-    var text: String
+    let path: String
+    let text: String
+    /// The text of a Swift file without comments and strings; empty for other files.
+    let code: String
+
+    init(path: String, text: String) {
+        self.path = path
+        self.text = text
+        code = path.hasSuffix(".swift") ? SwiftText.code(text) : ""
+    }
 
     var description: String { path }
+
+    /// Whether the text has these bytes; much faster than looking through it as characters.
+    func mentions(_ bytes: String) -> Bool { strstr(text, bytes) != nil }
 
     /// `Sources/X/...` is in module X.
     var module: String {

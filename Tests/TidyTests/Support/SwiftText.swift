@@ -9,19 +9,19 @@ enum SwiftText {
         return String(decoding: blanker.out, as: UTF8.self)
     }
 
-    /// The modules that a file imports, with their lines.
-    static func imports(_ source: String) -> [(module: String, line: Int)] {
+    /// The modules that a file's code imports, with their lines.
+    static func imports(_ code: String) -> [(module: String, line: Int)] {
         let pattern =
             /^\s*(?:@\S+\s+)?(?:(?:public|package|internal|private)\s+)?import\s+(?:(?:struct|class|enum|func|protocol|var|let|typealias)\s+)?(\w+)/
-        return code(source).split(separator: "\n", omittingEmptySubsequences: false).enumerated().compactMap {
-            offset, line in
-            line.firstMatch(of: pattern).map { (String($0.1), offset + 1) }
+        return code.split(separator: "\n", omittingEmptySubsequences: false).enumerated().compactMap { offset, line in
+            guard line.utf8.count < 200, line.contains("import ") else { return nil }
+            return line.firstMatch(of: pattern).map { (String($0.1), offset + 1) }
         }
     }
 
     /// Functions and initialisers with a body: the line where each begins and how many lines it has.
-    static func functions(_ source: String) -> [(line: Int, count: Int)] {
-        let code = Array(code(source).utf8)
+    static func functions(_ text: String) -> [(line: Int, count: Int)] {
+        let code = Array(text.utf8)
         var found: [(line: Int, count: Int)] = []
         var line = 1
         for (index, byte) in code.enumerated() {
@@ -32,6 +32,7 @@ enum SwiftText {
     }
 
     private static func beginsFunction(_ code: [UInt8], _ index: Int) -> Bool {
+        guard code[index] == UInt8(ascii: "f") || code[index] == UInt8(ascii: "i") else { return false }
         func has(_ word: String) -> Bool { code[index...].starts(with: word.utf8) }
         let before = index > 0 ? code[index - 1] : UInt8(ascii: " ")
         guard !isWord(before), before != UInt8(ascii: ".") else { return false }
@@ -100,10 +101,17 @@ private struct Blanker {
         }
     }
 
+    /// The first bytes of what is not plain code.
+    private static let marks = Array("/#\"()".utf8)
+
     /// Up to the end, or behind the parenthesis that closes an interpolation.
     mutating func code(untilParenthesis: Bool) {
         var depth = 0
         while index < bytes.count {
+            guard Self.marks.contains(bytes[index]) else {
+                copy()
+                continue
+            }
             if has("//") {
                 while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { blank() }
             } else if has("/*") {
