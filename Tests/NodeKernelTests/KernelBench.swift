@@ -6,6 +6,9 @@ import NodeKernel
 import SWIMCore
 import StoreCore
 
+/// Where Testing has a `Tag` of its own.
+typealias MemberTag = Tag
+
 func id(_ number: Int) -> NodeID { NodeID(high: 0x1111_0000 + UInt64(number), low: UInt64(number)) }
 
 func address(_ number: Int) -> Address { Address(ipv4: 0x0a00_0000 + UInt32(number), port: 7946) }

@@ -16,7 +16,7 @@ struct MiniClusterTests {
         return cluster
     }
 
-    @Test("they find each other within a second", arguments: 1...40)
+    @Test("they find each other within a second", arguments: 1...20)
     func form(seed: Int) {
         var cluster = KernelCluster(5, seed: UInt64(seed))
         cluster.start()
