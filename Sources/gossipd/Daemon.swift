@@ -40,9 +40,7 @@ struct Daemon: Sendable {
     let adminPlace: String
 
     /// Runs until told to stop; prints why it cannot run to standard error or to the log.
-    static func run(
-        configurationFile: String?, overrides: ConfigurationOverrides, group: MultiThreadedEventLoopGroup
-    ) async -> DaemonStatus {
+    static func run(configurationFile: String?, overrides: ConfigurationOverrides) async -> DaemonStatus {
         signal(SIGPIPE, SIG_IGN)
         let configuration: DaemonConfiguration
         do throws(ConfigurationError) {
@@ -53,6 +51,7 @@ struct Daemon: Sendable {
         }
         let log = DaemonLog(configuration.log)
         let logger = log.logger(label: "gossipd")
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         var status = DaemonStatus.clean
         do {
             let daemon = try await start(
@@ -63,6 +62,7 @@ struct Daemon: Sendable {
             logger.critical("cannot start: \(failure.message)", metadata: ["reason": "\(failure.message)"])
             status = failure.status
         }
+        try? await group.shutdownGracefully()
         log.flush()
         return status
     }

@@ -4,11 +4,9 @@
 import AdminModel
 import ArgumentParser
 import DaemonConfig
-import NIOCore
-import NIOPosix
 
 @main
-struct Gossipd: ParsableCommand {
+struct Gossipd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gossipd",
         abstract: "Knows which hosts are alive and carries the fleet's configuration to each of them.",
@@ -48,19 +46,11 @@ struct Gossipd: ParsableCommand {
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel: String?
 
-    /// Waits on the main thread for the daemon, which runs at ordinary priority: as the main thread's own task it would
-    /// run above it, and without privileges the runtime complains about that to the log.
-    func run() throws {
+    func run() async throws {
         let overrides = ConfigurationOverrides(
             name: name, bind: bind, advertise: advertise, dataDirectory: dataDir, socket: socket, join: join,
             logFormat: logFormat, logLevel: logLevel)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
-        let ended = group.any().makePromise(of: DaemonStatus.self)
-        Task.detached(priority: .medium) {
-            ended.succeed(await Daemon.run(configurationFile: config, overrides: overrides, group: group))
-        }
-        let status = try ended.futureResult.wait()
-        try? group.syncShutdownGracefully()
+        let status = await Daemon.run(configurationFile: config, overrides: overrides)
         throw ExitCode(status.rawValue)
     }
 }
