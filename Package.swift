@@ -89,6 +89,13 @@ let package = Package(
             ]),
         program("gossipctl", ["AdminModel", "AdminClient", arguments]),
         program("gossipsim", ["ClusterTypes", "Simulator", arguments]),
+        // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
+        .executableTarget(
+            name: "gossipbench",
+            dependencies: [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments,
+            ],
+            path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
         tests("ClusterTypesTests", ["ClusterTypes"]),
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
