@@ -77,11 +77,7 @@ extension NodeKernel {
             case .quarantined(let ahead):
                 statistics.rowsQuarantined += 1
                 isComplete = false
-                turn.actions.append(
-                    .event(
-                        .quarantined(
-                            key: row.id.key, author: row.author,
-                            ahead: .milliseconds(Int(clamping: min(ahead, Self.reportedAheadMax))))))
+                reportQuarantine(of: row, aheadMilliseconds: ahead, &turn)
             case .invalid, .storeFull, .foreignUseOfOwnActor:
                 statistics.rowsRefused += 1
                 isComplete = false
@@ -105,6 +101,22 @@ extension NodeKernel {
         } while store.context.highest(of: actor) > 0
         store.renewActor(to: actor)
     }
+
+    /// A row that waits for its time comes back with each repair: one report for each author and minute.
+    private mutating func reportQuarantine(of row: Row, aheadMilliseconds: UInt64, _ turn: inout Turn) {
+        let author = row.author.node
+        quarantineReports.removeAll { turn.now - $0.at >= Self.quarantineReportInterval }
+        guard !quarantineReports.contains(where: { $0.author == author }),
+            quarantineReports.count < Self.quarantineReportsMax
+        else { return }
+        quarantineReports.append((author, turn.now))
+        let ahead = Interval.milliseconds(Int(clamping: min(aheadMilliseconds, Self.reportedAheadMax)))
+        turn.actions.append(.event(.quarantined(key: row.id.key, author: row.author, ahead: ahead)))
+    }
+
+    private static let quarantineReportInterval = Interval.seconds(60)
+    /// Authors reported within one interval at most.
+    private static let quarantineReportsMax = 64
 
     /// A restarted process counts epochs by one; renewals within a process stay clear of them.
     private static let epochStep: UInt32 = 1 << 24

@@ -35,6 +35,7 @@ package struct NodeKernel: Sendable {
     var timeline: [(at: Clock, event: MemberEvent)] = []
     var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
     var identityReportedAt: Instant?
+    var quarantineReports: [(author: NodeID, at: Instant)] = []
     /// When this node last met its own id on an accepted stream while it was connecting to a seed.
     var selfContactAt: Instant?
     /// Scratch for the membership's actions, kept for its capacity.

@@ -14,7 +14,7 @@ struct KVWatchCommand: DaemonCommand {
 
             EXAMPLES
               gossipctl kv watch app/
-              gossipctl --output json kv watch app/ --since 5f-120
+              gossipctl --output json kv watch app/ --since 00000003-120
             """)
 
     @OptionGroup var options: GlobalOptions

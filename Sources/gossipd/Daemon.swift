@@ -156,8 +156,8 @@ extension StartFailure {
             switch failure {
             case .addressInUse: .temporary
             case .permissionDenied: .denied
-            case .addressNotAvailable: .badConfiguration
-            case .system, .alreadyStarted: .temporary
+            // The address may come later, as from DHCP at boot.
+            case .addressNotAvailable, .system, .alreadyStarted: .temporary
             }
         self.init(status: status, message: failure.description)
     }
