@@ -20,7 +20,11 @@ package enum Action: Sendable {
     case closeStream(StreamID)
     /// Hand `token` back at `at` or as soon as possible after it.
     case setTimer(TimerToken, at: Instant)
-    /// Make the records durable, in order and atomically, then answer `persisted(token)`.
+    /// Make the records durable atomically: all of them or none. Then answer `persisted(token)`.
+    ///
+    /// Order: what one `persist` wrote is durable before what a later one wrote, and the answers come in the order of the
+    /// requests. Tokens grow. The kernel relies on it: an adopted context is written after the rows that it speaks of, and
+    /// a batch of rows is sent once the last write before it is answered.
     case persist(PersistToken, [DurableRecord])
     /// Resolve a seed `HOST:PORT` and answer `resolved`.
     case resolve(seed: String)

@@ -11,7 +11,7 @@ package enum Command: Sendable {
     /// Counters and queue lengths, for metrics.
     case statistics
     case members
-    /// A member by name, id or unique prefix of its id, with its latest events.
+    /// A member by id, name or unique prefix of its id, with its latest events.
     case explain(String)
     /// Contact these seeds now; answered when each has answered or failed.
     case join([String])

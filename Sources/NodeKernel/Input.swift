@@ -76,8 +76,8 @@ package enum TimerToken: Hashable, Sendable {
     case join(generation: UInt64)
     /// Start the synchronisations that are due.
     case sync(generation: UInt64)
-    /// A stream has made no progress for too long.
-    case streamIdle(StreamID, generation: UInt64)
-    /// The peers to remember are written again.
-    case rememberPeers(generation: UInt64)
+    /// A stream has made no progress for too long. One at a time for each stream, set anew when it fires.
+    case streamIdle(StreamID)
+    /// The peers to remember are written again. One at a time, set anew when it fires.
+    case rememberPeers
 }

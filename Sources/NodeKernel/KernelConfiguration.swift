@@ -18,12 +18,15 @@ package struct KernelConfiguration: Sendable {
     package var seeds: [String]
     /// Peers remembered by an earlier process of this node; tried like seeds.
     package var rememberedPeers: [RememberedPeer]
-    /// Streams open at once, both ways. Default 128.
+    /// Streams open at once, both ways; at least 2. Default 128.
     package var streamsMax: Int
     /// A stream without progress is closed after this. Default 10 s.
     package var streamIdleTimeout: Interval
     /// The shortest time between two synchronisations that this node starts for one reason. Default 250 ms.
     package var syncIntervalMin: Interval
+    /// Writes that may wait for the disk before rows from peers are put off: anti-entropy brings them again. Default
+    /// 16 384. Clients' writes are bounded by the commands that a driver lets wait.
+    package var pendingWritesMax: Int
     /// Member events kept for `member explain`. Default 2048.
     package var timelineEventsMax: Int
 
@@ -38,8 +41,13 @@ package struct KernelConfiguration: Sendable {
         streamsMax = 128
         streamIdleTimeout = .seconds(10)
         syncIntervalMin = .milliseconds(250)
+        pendingWritesMax = 16_384
         timelineEventsMax = 2_048
     }
+
+    /// Streams that peers may hold: a quarter of `streamsMax`, at least one, is kept for this node's own, so that peers
+    /// cannot keep it from probing.
+    package var acceptedStreamsMax: Int { streamsMax - max(1, streamsMax / 4) }
 }
 
 /// The codec's sizes, so that the kernel can fill a datagram to its limit without knowing the encoding.

@@ -40,9 +40,8 @@ package enum JoinFailure: UInt8, Hashable, Sendable, CaseIterable {
 
 package enum IgnoredPacket: UInt8, Hashable, Sendable, CaseIterable {
     case otherCluster
-    case wrongTarget
+    /// A message that has no place here, such as a member table in a datagram.
     case unexpected
-    case outOfBounds
 }
 
 /// What one store synchronisation moved.

@@ -11,6 +11,8 @@ package struct KernelStatistics: Hashable, Sendable {
     package var rowsKnown: UInt64 = 0
     package var rowsQuarantined: UInt64 = 0
     package var rowsRefused: UInt64 = 0
+    /// Put off because the disk does not keep up; not merged, to be sent again by anti-entropy.
+    package var rowsDeferred: UInt64 = 0
     package var localWrites: UInt64 = 0
     package var gossipRounds: UInt64 = 0
     package var memberSyncsStarted: UInt64 = 0

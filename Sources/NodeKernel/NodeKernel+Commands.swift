@@ -66,8 +66,12 @@ extension NodeKernel {
             hasNameConflict: member.state.isActive && membership.table.active(named: member.info.name).count > 1)
     }
 
-    /// Finds a member by name, by id or by the beginning of its id. Among equal names the active one is meant.
+    /// Finds a member by id, by name or by the beginning of its id. The whole id comes first: nobody can take another's
+    /// place by calling itself so. Among equal names the active one is meant.
     private func find(_ text: String) -> Result<Member, CommandFailure> {
+        if let id = NodeID(text), let member = membership.table[id], member.state != .forgotten {
+            return .success(member)
+        }
         let members = membership.table.members.filter { $0.state != .forgotten }
         var found = members.filter { $0.info.name == text }
         if found.count > 1 {

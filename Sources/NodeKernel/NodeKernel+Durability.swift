@@ -54,8 +54,13 @@ extension NodeKernel {
 
     /// Merges rows from a peer. What is news becomes durable and is then gossiped on.
     ///
-    /// - Returns: false when a row was quarantined or refused: the peer's context must not be adopted then.
+    /// - Returns: false when a row was quarantined, refused or put off: the peer's context must not be adopted then.
     mutating func take(in rows: [Row], _ turn: inout Turn) -> Bool {
+        // A disk that stands still must not let peers fill our memory, nor end the driver that queues for it.
+        guard pendingWrites.count < configuration.pendingWritesMax else {
+            statistics.rowsDeferred += UInt64(rows.count)
+            return false
+        }
         var applied: [Row] = []
         var changes: [Change] = []
         var isComplete = true
@@ -127,7 +132,7 @@ extension NodeKernel {
     /// Writes down where to find the cluster after a restart, when that has changed.
     mutating func rememberPeers(_ turn: inout Turn) {
         guard !membership.isLeaving else { return }
-        turn.actions.append(.setTimer(.rememberPeers(generation: 0), at: turn.now + Self.rememberInterval))
+        turn.actions.append(.setTimer(.rememberPeers, at: turn.now + Self.rememberInterval))
         writePeers(&turn)
     }
 

@@ -123,7 +123,7 @@ extension NodeKernel {
         carryOutMembership(&turn)
         if !wasStarted {
             startJoining(&turn)
-            turn.actions.append(.setTimer(.rememberPeers(generation: 0), at: turn.now + Self.rememberInterval))
+            turn.actions.append(.setTimer(.rememberPeers, at: turn.now + Self.rememberInterval))
         }
     }
 

@@ -73,7 +73,9 @@ extension NodeKernel {
     }
 
     mutating func onStreamAccepted(_ id: StreamID, from address: Address, _ turn: inout Turn) {
-        guard membership.isStarted, streams.count < configuration.streamsMax else {
+        guard membership.isStarted, acceptedCount < configuration.acceptedStreamsMax,
+            streams.count < configuration.streamsMax
+        else {
             turn.actions.append(.closeStream(id))
             return
         }
@@ -81,6 +83,9 @@ extension NodeKernel {
             role: .accepted, address: address, peer: nil, openedAt: turn.now, lastProgress: turn.now, isOpen: true)
         setIdleTimer(id, &turn)
     }
+
+    /// Streams that peers opened; they have odd numbers.
+    private var acceptedCount: Int { streams.keys.count { !$0.rawValue.isMultiple(of: 2) } }
 
     mutating func onStreamPacket(_ id: StreamID, _ packet: Packet, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
@@ -239,8 +244,7 @@ extension NodeKernel {
 
     private func setIdleTimer(_ id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
-        turn.actions.append(
-            .setTimer(.streamIdle(id, generation: 0), at: stream.lastProgress + configuration.streamIdleTimeout))
+        turn.actions.append(.setTimer(.streamIdle(id), at: stream.lastProgress + configuration.streamIdleTimeout))
     }
 
     mutating func onStreamIdle(_ id: StreamID, _ turn: inout Turn) {

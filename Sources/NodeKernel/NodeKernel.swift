@@ -135,9 +135,9 @@ package struct NodeKernel: Sendable {
             onJoinTimer(generation, &turn)
         case .sync(let generation):
             onSyncTimer(generation, &turn)
-        case .streamIdle(let id, _):
+        case .streamIdle(let id):
             onStreamIdle(id, &turn)
-        case .rememberPeers(_):
+        case .rememberPeers:
             rememberPeers(&turn)
         }
     }

@@ -21,7 +21,8 @@ final class DaemonHost: KernelHost {
         let run: @Sendable () -> Void
     }
 
-    /// Batches that may wait for the disk; a node whose disk is that far behind must not go on.
+    /// Batches that may wait for the disk; a node whose disk is that far behind must not go on. Peers cannot bring it so
+    /// far: `KernelConfiguration.pendingWritesMax` puts their rows off long before.
     private static let batchesMax = 65_536
 
     init(directory: DataDirectory, hub: EventHub, log: DaemonLog, signals: DaemonSignals) throws {

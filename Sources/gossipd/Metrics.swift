@@ -76,7 +76,7 @@ final class Metrics: Sendable {
         samples.counter("gossipd_writes_total", "Writes of local clients.", kernel.localWrites)
         for (outcome, count) in [
             ("applied", kernel.rowsApplied), ("known", kernel.rowsKnown), ("quarantined", kernel.rowsQuarantined),
-            ("refused", kernel.rowsRefused),
+            ("refused", kernel.rowsRefused), ("deferred", kernel.rowsDeferred),
         ] {
             samples.counter("gossipd_rows_received_total", "Rows from peers.", count, ("outcome", outcome))
         }

@@ -39,18 +39,14 @@ extension IgnoredPacket {
     var word: String {
         switch self {
         case .otherCluster: "other_cluster"
-        case .wrongTarget: "wrong_target"
         case .unexpected: "unexpected"
-        case .outOfBounds: "out_of_bounds"
         }
     }
 
     var sentence: String {
         switch self {
         case .otherCluster: "they belong to another cluster"
-        case .wrongTarget: "they are meant for another node"
         case .unexpected: "they make no sense here"
-        case .outOfBounds: "they break a bound"
         }
     }
 }

@@ -70,6 +70,19 @@ struct CommandTests {
         #expect(failure(&bench, .explain("")) == .noSuchMember(""))
     }
 
+    @Test("a name that is another member's id stands for nobody else")
+    func nameLikeAnID() {
+        var bench = KernelBench.knowing(2...4)
+        let text = "00000000111100030000000000000003"
+        bench.hear([alive(9, 1, name: text)], from: 2)
+        let id = bench.command(.explain(text))
+        guard case .explanation(let explanation)? = bench.answers(to: id).first else {
+            Issue.record("\(bench.replies)")
+            return
+        }
+        #expect(explanation.view.member.info.name == "n3")
+    }
+
     @Test("ambiguous names are refused with the candidates; the active one is meant when there is one")
     func ambiguous() {
         var bench = KernelBench.knowing(2...4)

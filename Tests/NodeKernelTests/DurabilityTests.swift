@@ -70,6 +70,25 @@ struct DurabilityTests {
         #expect(bench.kernel.statistics.rowsKnown == 1)
     }
 
+    @Test("rows of peers are put off while too many writes wait for the disk, and taken in when they come again")
+    func slowDisk() {
+        var bench = KernelBench.knowing(2...4) { $0.pendingWritesMax = 3 }
+        bench.persistsAtOnce = false
+        let rows = (1...5).map { Row.register("k\($0)", [UInt8($0)], by: 2, counter: UInt64($0)) }
+        for row in rows { bench.hear([.row(row)], from: 2) }
+        #expect(bench.kernel.statistics.rowsApplied == 3)
+        #expect(bench.kernel.statistics.rowsDeferred == 2)
+        #expect(bench.value("k3") == [3] && bench.value("k4") == nil)
+        #expect(!bench.kernel.store.context.contains(rows[3].versions[0]))
+        // Clients are not refused: each waits for its answer.
+        bench.command(.put(key: "mine", value: [9]))
+        #expect(bench.value("mine") == [9])
+        bench.persistAll()
+        for row in rows { bench.hear([.row(row)], from: 3) }
+        #expect(bench.value("k5") == [5])
+        #expect(bench.kernel.statistics.rowsDeferred == 2)
+    }
+
     @Test("a synchronisation waits for the rows it sends to be durable")
     func syncWaits() {
         var bench = KernelBench.knowing(2...4)

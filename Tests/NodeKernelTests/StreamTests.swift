@@ -280,14 +280,29 @@ struct StreamTests {
     func bound() {
         var bench = KernelBench.knowing(2...3) { $0.streamsMax = 4 }
         let streams = (0..<6).map { _ in bench.accept(from: 2) }
-        #expect(bench.closed == Array(streams.suffix(2)))
-        // Our own probe finds no stream left and says so instead of blaming the peer alone.
-        bench.clear()
-        bench.pass(.seconds(3))
-        #expect(bench.opened.isEmpty)
+        #expect(bench.closed == Array(streams.suffix(3)))
         bench.handle(.streamClosed(streams[0], .finished))
         let after = bench.accept(from: 2)
         #expect(!bench.closed.contains(after))
+        // Our own take what is left, and no more.
+        bench.clear()
+        let join = bench.command(.join(["192.0.2.1:1", "192.0.2.2:1"]))
+        #expect(bench.opened.count == 1)
+        bench.handle(.streamClosed(bench.opened[0].id, .refused))
+        guard case .joined(let report)? = bench.answers(to: join).first else {
+            Issue.record("\(bench.replies)")
+            return
+        }
+        #expect(report.failed.map(\.reason) == [.brokenOff, .refused])
+    }
+
+    @Test("a quarter of the streams is kept from peers, so that this node can probe", arguments: [2, 4, 8, 128])
+    func reserve(max: Int) {
+        var bench = KernelBench.knowing(2...2) { $0.streamsMax = max }
+        for _ in 0..<(2 * max) { _ = bench.accept(from: 9) }
+        #expect(bench.closed.count == 2 * max - (max - Swift.max(1, max / 4)))
+        bench.pass(.seconds(3))
+        #expect(bench.opened.first?.to == address(2))
     }
 
     @Test("idle streams closed")
@@ -300,7 +315,7 @@ struct StreamTests {
             bench.hear([.storeContinue], on: busy, from: 3)
         }
         #expect(bench.closed == [idle])
-        #expect(bench.waiting { if case .streamIdle(busy, _) = $0 { true } else { false } } == 1)
+        #expect(bench.waiting { if case .streamIdle(busy) = $0 { true } else { false } } == 1)
         bench.passAnswering(.seconds(11))
         #expect(bench.closed == [idle, busy])
     }
