@@ -105,6 +105,11 @@ struct ScenarioParserTests {
             ("at 1s put n1 key \"value", "the text has no closing \""),
             ("at 1s put n1 key \"\\x\"", "\\x means nothing; write \\\" \\\\ or \\n"),
             ("at 1s put n1 key size 2MB", "'2MB' is no size up to 524288 bytes; write 300, 20KB or 1MB"),
+            (
+                "at 1s put n1 key size 9223372036854775807MB",
+                "'9223372036854775807MB' is no size up to 524288 bytes; write 300, 20KB or 1MB"
+            ),
+            ("at 1s drift n1 -9223372036854775808ppm", "'-9223372036854775808ppm' is no drift"),
             ("at 1s stall n1 4s", "expected 'for', found '4s'"),
             ("at 1s every 0s for 5s heal", "'every' needs a duration above zero"),
             ("at 90s heal", "this goes on until 90.000 s, after the end of the run"),

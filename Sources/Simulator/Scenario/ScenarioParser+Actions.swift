@@ -149,7 +149,7 @@ extension ScenarioLine {
     /// `200ppm` or `-200ppm`, as a factor.
     private mutating func partsPerMillion() throws(LineFailure) -> Double {
         let word = try word("a drift such as 200ppm")
-        guard word.hasSuffix("ppm"), let count = Int(word.dropLast(3)), abs(count) <= 500_000 else {
+        guard word.hasSuffix("ppm"), let count = Int(word.dropLast(3)), count.magnitude <= 500_000 else {
             throw LineFailure(reason: "'\(word)' is no drift; write 200ppm or -200ppm")
         }
         return Double(count) / 1e6

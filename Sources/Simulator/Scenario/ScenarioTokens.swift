@@ -154,9 +154,9 @@ extension ScenarioLine {
     mutating func size() throws(LineFailure) -> Int {
         let word = try word("a size such as 20KB")
         for (unit, factor) in [("KB", 1024), ("MB", 1024 * 1024), ("B", 1), ("", 1)] where word.hasSuffix(unit) {
-            if let count = Int(word.dropLast(unit.count)), (0...Bounds.valueBytesMax).contains(count * factor) {
-                return count * factor
-            }
+            guard let count = Int(word.dropLast(unit.count)) else { continue }
+            let (size, isTooLarge) = count.multipliedReportingOverflow(by: factor)
+            if !isTooLarge, (0...Bounds.valueBytesMax).contains(size) { return size }
         }
         throw LineFailure(reason: "'\(word)' is no size up to \(Bounds.valueBytesMax) bytes; write 300, 20KB or 1MB")
     }
