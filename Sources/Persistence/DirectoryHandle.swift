@@ -12,7 +12,7 @@ struct DirectoryHandle: Sendable {
 
     /// Opens `path`, creating it (mode 0700) and its missing parents (mode 0755) first.
     static func open(_ path: String, fault: WriteFault?) throws(PersistenceFailure) -> DirectoryHandle {
-        try create(path)
+        try create(path, mode: 0o700)
         let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if descriptor < 0 {
             let code = errno
@@ -132,29 +132,16 @@ struct DirectoryHandle: Sendable {
         if case .system("crash", _, 0) = failure { true } else { false }
     }
 
-    private static func create(_ path: String) throws(PersistenceFailure) {
-        if mkdir(path, 0o700) == 0 { return try synchroniseParent(of: path) }
+    /// Makes `path` with `mode`, and its missing parents with mode 0755; one that is there already stays as it is.
+    private static func create(_ path: String, mode: mode_t) throws(PersistenceFailure) {
+        if mkdir(path, mode) == 0 { return try synchroniseParent(of: path) }
         let code = errno
         if code == EEXIST { return }
         guard code == ENOENT, let parent = parent(of: path) else {
             throw .system(operation: "mkdir", path: path, errno: code)
         }
-        try createParents(parent)
-        if mkdir(path, 0o700) != 0, errno != EEXIST {
-            throw .system(operation: "mkdir", path: path, errno: errno)
-        }
-        try synchroniseParent(of: path)
-    }
-
-    private static func createParents(_ path: String) throws(PersistenceFailure) {
-        if mkdir(path, 0o755) == 0 { return try synchroniseParent(of: path) }
-        let code = errno
-        if code == EEXIST { return }
-        guard code == ENOENT, let parent = parent(of: path) else {
-            throw .system(operation: "mkdir", path: path, errno: code)
-        }
-        try createParents(parent)
-        if mkdir(path, 0o755) != 0, errno != EEXIST {
+        try create(parent, mode: 0o755)
+        if mkdir(path, mode) != 0, errno != EEXIST {
             throw .system(operation: "mkdir", path: path, errno: errno)
         }
         try synchroniseParent(of: path)
