@@ -34,6 +34,7 @@ package final class AdminServer: Sendable {
     private let policy: AccessPolicy
     private let group: any EventLoopGroup
     private let logger: Logger
+    private let denied: @Sendable (AdminFailure) -> Void
     private let state = ServerState()
     private let accepted = AcceptQueue()
     private let life = Mutex<Life>(.new)
@@ -43,9 +44,11 @@ package final class AdminServer: Sendable {
     ///   - listenDescriptor: a listening Unix stream socket to take over, as from systemd; the path in the settings
     ///     is then not touched.
     ///   - policy: who may do what; nil resolves it from the settings.
+    ///   - denied: called for each request that its caller may not make, from any thread.
     package init(
         settings: AdminServerSettings, node: any NodeHandle, group: any EventLoopGroup, logger: Logger,
-        listenDescriptor: Int32? = nil, policy: AccessPolicy? = nil
+        listenDescriptor: Int32? = nil, policy: AccessPolicy? = nil,
+        denied: @escaping @Sendable (AdminFailure) -> Void = { _ in }
     ) {
         self.settings = settings
         self.node = node
@@ -53,6 +56,7 @@ package final class AdminServer: Sendable {
         self.logger = logger
         adoptedDescriptor = listenDescriptor
         self.policy = policy ?? AccessPolicy(settings)
+        self.denied = denied
     }
 
     package var counters: AdminServerCounters { state.counters }
@@ -149,7 +153,13 @@ package final class AdminServer: Sendable {
             ? nil : AdminFailure(.busy, "\(settings.maxConnections) connections are open already: try again later")
         channel.closeFuture.whenComplete { _ in state.closed(channel) }
         let connection = ConnectionGuard(settings: settings, state: state, refusal: refusal)
-        try channel.pipeline.syncOperations.addHandler(connection)
+        do {
+            try channel.pipeline.syncOperations.addHandler(connection)
+        } catch {
+            // What was announced must be handed over, or `run` waits for it for ever.
+            if isOpen { accepted.fulfil(nil) }
+            throw error
+        }
         guard isOpen else { return }
 
         let peer = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
@@ -157,7 +167,8 @@ package final class AdminServer: Sendable {
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
         let handler = RequestHandler(
             node: node, routes: .all, policy: policy, settings: settings, state: state,
-            peer: peer.flatMap { $0 }, connection: bound, integrity: connection.integrity, eventLoop: channel.eventLoop)
+            peer: peer.flatMap { $0 }, connection: bound, integrity: connection.integrity, eventLoop: channel.eventLoop,
+            denied: denied)
         let http = HTTP1Channel(
             responder: { request, writer, channel in try await handler.respond(to: request, writer, on: channel) },
             configuration: .init(

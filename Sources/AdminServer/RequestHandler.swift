@@ -17,6 +17,7 @@ struct RequestHandler: Sendable {
     let connection: NIOLoopBound<ConnectionGuard>
     let integrity: Integrity
     let eventLoop: any EventLoop
+    let denied: @Sendable (AdminFailure) -> Void
 
     /// Ends the connection after the answer: what is left of the request is not read.
     private struct CloseConnection: Error {}
@@ -48,6 +49,7 @@ struct RequestHandler: Sendable {
             state.count { $0.requestsSucceeded += 1 }
         } catch let failure as AdminFailure {
             state.countFailure(failure.code)
+            if failure.code == .denied { denied(failure) }
             response = try self.response(failure, closing: !bodyRead)
             if failure.code == .methodNotAllowed { response.head.headerFields[.allow] = allowedMethods(request) }
         }

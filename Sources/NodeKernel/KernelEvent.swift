@@ -22,6 +22,8 @@ package enum KernelEvent: Hashable, Sendable {
     case synchronised(SyncSummary)
     /// Local health awareness (Lifeguard) went from one score to another.
     case awarenessChanged(from: Int, to: Int)
+    /// This process did not run for a while: its timers fired long after their time. At most once in ten seconds.
+    case stalled
     /// Another process uses this node's id.
     case identityInUse(at: Address)
     /// A packet was well formed but of no use; counted, and reported rarely.

@@ -56,6 +56,13 @@ extension NodeKernel {
         turn.actions.append(.event(.identityInUse(at: address)))
     }
 
+    /// Membership found this process stalled: at most one report in ten seconds, as every late timer tells.
+    mutating func reportStall(_ turn: inout Turn) {
+        guard stallReportedAt.map({ turn.now - $0 >= .seconds(10) }) ?? true else { return }
+        stallReportedAt = turn.now
+        turn.actions.append(.event(.stalled))
+    }
+
     /// Counts a useless packet and reports it at most once in ten seconds for each reason.
     mutating func ignore(_ reason: IgnoredPacket, from address: Address, _ turn: inout Turn) {
         statistics.packetsIgnored[Int(reason.rawValue)] += 1

@@ -36,6 +36,7 @@ package struct NodeKernel: Sendable {
     var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
     var identityReportedAt: Instant?
     var quarantineReports: [(author: NodeID, at: Instant)] = []
+    var stallReportedAt: Instant?
     /// When this node last met its own id on an accepted stream while it was connecting to a seed.
     var selfContactAt: Instant?
     /// Scratch for the membership's actions, kept for its capacity.
@@ -127,8 +128,10 @@ package struct NodeKernel: Sendable {
     private mutating func onTimer(_ token: TimerToken, _ turn: inout Turn) {
         switch token {
         case .swim(let timer):
+            let stalls = membership.statistics.stalls
             membership.onTimer(timer, clock: turn.clock, using: &turn.rng, into: &swimActions)
             carryOutMembership(&turn)
+            if membership.statistics.stalls > stalls { reportStall(&turn) }
         case .gossip(let generation):
             onGossipTimer(generation, &turn)
         case .join(let generation):

@@ -46,7 +46,7 @@ struct Daemon: Sendable {
         do throws(ConfigurationError) {
             configuration = try DaemonConfiguration.load(file: configurationFile, overrides: overrides)
         } catch {
-            StandardError.write(error.description)
+            report(error)
             return .badConfiguration
         }
         let log = DaemonLog(configuration.log)
@@ -65,6 +65,19 @@ struct Daemon: Sendable {
         try? await group.shutdownGracefully()
         log.flush()
         return status
+    }
+
+    /// Says what is wrong with the configuration before its own word on the log is known: to the journal one event for
+    /// each problem, to anybody else plain lines.
+    private static func report(_ error: ConfigurationError) {
+        let log = DaemonLog(format: .auto, level: .info)
+        guard log.format == .journal else { return StandardError.write(error.description) }
+        let logger = log.logger(label: "gossipd")
+        for problem in error.problems {
+            logger.event(
+                .configurationInvalid, "the configuration is not valid: \(problem)", metadata: ["reason": "\(problem)"])
+        }
+        log.flush()
     }
 
     /// Starts every part in the order of their dependence: disk, network, kernel, admin socket.
@@ -97,7 +110,12 @@ struct Daemon: Sendable {
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration), host: host,
             loop: loops[0])
-        try await driver.start()
+        do {
+            try await driver.start()
+        } catch {
+            host.stop()
+            throw StartFailure(status: .temporary, message: "cannot serve \(sockets.address): \(error)")
+        }
 
         let metrics = Metrics(driver: driver)
         let node = KernelNode(
@@ -106,8 +124,7 @@ struct Daemon: Sendable {
             samples: metrics.samples)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops[1], logger: logger,
-            listenDescriptor: adopted?.descriptor)
-        metrics.attach(admin)
+            listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
         do throws(AdminServerStartError) {
             try await admin.start()
         } catch {

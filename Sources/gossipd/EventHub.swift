@@ -28,22 +28,18 @@ final class EventHub: Sendable {
     }
 
     func handle(_ event: KernelEvent, clock: Clock) {
-        switch event {
-        case .keyChanged(let change):
-            publish(change)
-        case .synchronised(let summary) where summary.rowsReceived + summary.rowsSent < 100:
+        if case .keyChanged(let change) = event { publish(change) }
+        guard let told = tell(event) else { return }
+        if case .synchronised(let summary) = event, summary.rowsReceived + summary.rowsSent < 100 {
             // A handful of rows is everyday repair: for those who look closely.
-            let told = tell(event)
             logger.debug("\(told.message)", metadata: metadata(told))
-        case .member, .joinSucceeded, .joinFailed, .typeConflict, .quarantined, .synchronised, .awarenessChanged,
-            .identityInUse, .packetIgnored, .leaving:
-            let told = tell(event)
-            logger.event(told.kind, "\(told.message)", metadata: metadata(told))
-            events.append { cursor in
-                ClusterEvent(
-                    cursor: cursor, time: Timestamp(clock.wall), event: told.kind.rawValue, member: told.member,
-                    reason: told.reason, message: told.message, evidence: told.evidence)
-            }
+            return
+        }
+        logger.event(told.kind, "\(told.message)", metadata: metadata(told))
+        events.append { cursor in
+            ClusterEvent(
+                cursor: cursor, time: Timestamp(clock.wall), event: told.kind.rawValue, member: told.member,
+                reason: told.reason, message: told.message, evidence: told.evidence)
         }
     }
 
@@ -53,7 +49,8 @@ final class EventHub: Sendable {
     /// A membership event in the words of the outside, for `member explain`.
     func tell(_ event: SWIMEvent) -> Narration { narrator.withLock { $0.tell(event) } }
 
-    private func tell(_ event: KernelEvent) -> Narration {
+    /// Nil for changes of keys, which are for those who watch them.
+    private func tell(_ event: KernelEvent) -> Narration? {
         switch event {
         case .member(let member):
             return narrator.withLock { narrator in
@@ -94,6 +91,11 @@ final class EventHub: Sendable {
                     ? "this node doubts itself: health score \(from) -> \(to)"
                     : "this node trusts itself more: health score \(from) -> \(to)",
                 reason: to > from ? "degraded" : "recovered")
+        case .stalled:
+            return Narration(
+                kind: .loopStalled,
+                message: "this process was not running for a while: look for CPU or memory pressure on this host",
+                reason: "stalled")
         case .identityInUse(let address):
             return Narration(
                 kind: .identityInUse,
@@ -106,8 +108,8 @@ final class EventHub: Sendable {
                 reason: reason.word)
         case .leaving:
             return Narration(kind: .leaving, message: "leaving the cluster")
-        case .keyChanged(let change):
-            return Narration(kind: .syncCompleted, message: "key \(change.key) changed")
+        case .keyChanged:
+            return nil
         }
     }
 
@@ -127,8 +129,13 @@ final class EventHub: Sendable {
         let time = Timestamp(change.stamp.wall)
         let version = change.version.description
         let author = identity(change.author.node)
-        var cost = 256 + change.key.utf8.count
-        if case .put(let value) = change.kind { cost += value.count }
+        let held =
+            switch change.kind {
+            case .put(let value): value.count
+            case .add(let element), .remove(let element): element.count
+            case .delete, .increment, .typeConflict: 0
+            }
+        let cost = 256 + change.key.utf8.count + held
         watches.append(cost: cost) { cursor in
             switch change.kind {
             case .put(let value):

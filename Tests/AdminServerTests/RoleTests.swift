@@ -4,6 +4,7 @@
 import AdminClient
 import AdminModel
 import Glibc
+import Synchronization
 import Testing
 
 @testable import AdminServer
@@ -82,7 +83,9 @@ import Testing
 
     @Test func `a stranger is denied everything, even the knowledge of paths`() async throws {
         let nobody = AccessPolicy(adminUsers: [], adminGroups: [], readUsers: [], readGroups: [])
-        try await ServerFixture.run(policy: nobody) { fixture in
+        let denials = Mutex<[AdminFailure.Code]>([])
+        try await ServerFixture.run(policy: nobody, denied: { denial in denials.withLock { $0.append(denial.code) } }) {
+            fixture in
             for path in ["/v1/status", "/v1/kv/a", "/metrics", "/v1/watch", "/nowhere"] {
                 let answer = try await fixture.client.send(AdminRequest("GET", path))
                 #expect(answer.status == 403)
@@ -92,6 +95,7 @@ import Testing
                 AdminRequest("PUT", "/v1/kv/a", body: [UInt8](repeating: 0, count: 900_000)))
             #expect(write.failure.code == .denied)
         }
+        #expect(denials.withLock { $0 } == Array(repeating: .denied, count: 6), "each is told to the daemon")
     }
 
     @Test func `every route that is not a GET changes something, but ping`() {

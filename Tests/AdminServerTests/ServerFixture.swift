@@ -17,7 +17,8 @@ struct ServerFixture: Sendable {
 
     /// Starts a server, runs `body`, stops the server and removes the folder.
     static func run<Result: Sendable>(
-        policy: AccessPolicy? = nil, change: (inout AdminServerSettings) -> Void = { _ in },
+        policy: AccessPolicy? = nil, denied: @escaping @Sendable (AdminFailure) -> Void = { _ in },
+        change: (inout AdminServerSettings) -> Void = { _ in },
         _ body: @Sendable (ServerFixture) async throws -> Result
     ) async throws -> Result {
         let folder = try TemporaryFolder()
@@ -29,7 +30,7 @@ struct ServerFixture: Sendable {
         let server = AdminServer(
             settings: settings, node: node, group: group,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            policy: policy)
+            policy: policy, denied: denied)
         try await server.start()
         let fixture = ServerFixture(
             node: node, server: server, client: AdminClient(socketPath: settings.socketPath, timeout: .seconds(20)),

@@ -13,6 +13,17 @@ struct GossipTests {
         packet.messages.reduce(FakeSizes.header) { $0 + FakeSizes.size(of: $1) }
     }
 
+    @Test("a process that did not run says so, once for many late timers")
+    func stall() {
+        var bench = KernelBench.knowing(2...4)
+        func stalls() -> Int { bench.events.count { if case .stalled = $0 { true } else { false } } }
+        for _ in 0..<8 where bench.kernel.membership.probesInFlight == 0 { bench.pass(.milliseconds(200)) }
+        bench.now = bench.now + .seconds(4)
+        bench.pass(.milliseconds(500))
+        #expect(bench.kernel.membership.statistics.stalls > 0)
+        #expect(stalls() == 1)
+    }
+
     @Test("fresh updates leave at once to gossipFanout peers", arguments: [1, 3, 5])
     func fresh(fanout: Int) {
         var bench = KernelBench.knowing(2...9) { $0.swim.gossipFanout = fanout }

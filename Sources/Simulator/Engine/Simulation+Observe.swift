@@ -25,7 +25,7 @@ extension Simulation {
             tell("n\(node + 1) quarantined '\(key)' by \(author): \(Figure.seconds(ahead)) ahead")
         case .identityInUse(let address):
             violations.add("n\(node + 1) says that another process uses its id at \(address)")
-        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .leaving: break
+        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving: break
         }
     }
 

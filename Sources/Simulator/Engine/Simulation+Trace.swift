@@ -65,6 +65,7 @@ extension Simulation {
         case .quarantined(key: let key, author: let author, ahead: _):
             line(node, "!! '\(key)' by \(author) quarantined")
         case .awarenessChanged(from: let from, to: let to): line(node, "!! awareness \(from) to \(to)")
+        case .stalled: line(node, "!! found itself stalled")
         case .identityInUse(at: let address): line(node, "!! own id in use at \(address)")
         case .packetIgnored(let reason, from: let from): line(node, "!! packet of \(from) ignored: \(reason)")
         case .leaving: line(node, "!! leaving")
