@@ -55,9 +55,6 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         }
     }
 
-    /// Batches that wait for a round; those of the round under way are not counted.
-    package var waitingCount: Int { monitor.withLock { $0.waiting.count } }
-
     /// Takes no more batches, makes those that wait durable, and returns when the thread has ended. Blocks for the
     /// disk's time; call it once the event loop no longer needs its thread, never from `commit` or `completed`.
     package func stop() {

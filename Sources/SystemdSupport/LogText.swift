@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the pieces of a log line that all forms share: printable text and the time.
 
-internal import CSystemd
 import Glibc
 
 /// Text that is safe in a line, whoever it came from.

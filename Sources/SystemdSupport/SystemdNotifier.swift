@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns what the daemon tells its service manager: the datagrams of sd_notify(3).
 
-internal import CSystemd
 import Glibc
 
 /// Tells systemd how the daemon is. Without NOTIFY_SOCKET every call does nothing and returns false.
@@ -58,23 +57,10 @@ package struct SystemdNotifier: Sendable {
     @discardableResult
     package func watchdog() -> Bool { send(["WATCHDOG=1"]) }
 
-    /// Asks the manager to kill and handle the daemon as if the watchdog had expired.
-    @discardableResult
-    package func watchdogTrigger() -> Bool { send(["WATCHDOG=trigger"]) }
-
     /// Start, reload or stop takes `seconds` more from now on.
     @discardableResult
     package func extendTimeout(seconds: UInt32, status: String? = nil) -> Bool {
         send(["EXTEND_TIMEOUT_USEC=\(UInt64(seconds) * 1_000_000)"] + statusLines(status))
-    }
-
-    @discardableResult
-    package func mainProcess(_ id: Int32 = getpid()) -> Bool { send(["MAINPID=\(id)"]) }
-
-    /// A number from errno(3) as the reason of a failure, for `systemctl status`.
-    @discardableResult
-    package func failure(errno number: Int32, status: String) -> Bool {
-        send(["ERRNO=\(number)"] + statusLines(status))
     }
 
     private func statusLines(_ text: String?) -> [String] {

@@ -17,8 +17,6 @@ package enum WireLayout {
     static let magic: UInt16 = 0x6773
     /// Magic 2, version 1, flags 1, cluster 8, sender 16.
     package static let headerBytes = 28
-    /// Kind 1, length 2.
-    static let frameBytesMin = 3
     /// In place of a 2-byte length: a 4-byte length follows.
     static let lengthEscape: UInt16 = 0xffff
     static let lengthEscapeBytes = 4

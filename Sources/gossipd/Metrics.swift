@@ -6,19 +6,14 @@ import ClusterTypes
 import Glibc
 import NodeKernel
 import SWIMCore
-import Synchronization
 import Transport
 import WireProtocol
 
 /// Gathers the samples of `/metrics` from the kernel, the network and the process. The admin server adds its own.
-final class Metrics: Sendable {
+struct Metrics: Sendable {
     private let driver: KernelDriver
-    private let admin = Mutex<AdminServer?>(nil)
 
     init(driver: KernelDriver) { self.driver = driver }
-
-    /// The server whose counters are shown too; it needs the node first.
-    func attach(_ server: AdminServer) { admin.withLock { $0 = server } }
 
     @Sendable func samples() async -> [MetricSample] {
         var samples: [MetricSample] = []

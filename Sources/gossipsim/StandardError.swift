@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns writing to standard error.
 
-import FoundationEssentials
 import Glibc
 
 enum StandardError {

@@ -55,14 +55,8 @@ struct NotifierTests {
         #expect(manager.receive() == "STOPPING=1\nSTATUS=leaving")
         #expect(notifier.watchdog())
         #expect(manager.receive() == "WATCHDOG=1")
-        #expect(notifier.watchdogTrigger())
-        #expect(manager.receive() == "WATCHDOG=trigger")
         #expect(notifier.extendTimeout(seconds: 10, status: "recovering"))
         #expect(manager.receive() == "EXTEND_TIMEOUT_USEC=10000000\nSTATUS=recovering")
-        #expect(notifier.mainProcess(42))
-        #expect(manager.receive() == "MAINPID=42")
-        #expect(notifier.failure(errno: EADDRINUSE, status: "port taken"))
-        #expect(manager.receive() == "ERRNO=98\nSTATUS=port taken")
     }
 
     @Test("A reload carries the monotonic time in microseconds")

@@ -29,9 +29,6 @@ package struct EventQueue<Payload> {
     package var count: Int { heap.count }
     package var isEmpty: Bool { heap.isEmpty }
 
-    /// The time of the earliest event.
-    package var nextTime: Instant? { heap.first.map { Instant(nanoseconds: $0.time) } }
-
     package mutating func push(_ payload: Payload, at time: Instant) {
         precondition(heap.count < capacity, "\(heap.count) events wait: the simulation schedules without end")
         let slot: Int

@@ -17,7 +17,7 @@ extension Simulation {
         }
         let keys = resurrection.keys.prefix(Self.finalKeysMax)
         for node in views.runningNodes {
-            nodes[node].kernel?.checkInvariants()
+            nodes[node].kernel?.checkInvariantsThoroughly()
             figures.invariantChecks += 1
             for key in keys { resurrection.shown(read(key, at: node), node: node) }
         }
