@@ -35,12 +35,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
-let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
-let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -84,7 +82,7 @@ let package = Package(
         module("AdminModel"),
         module(
             "AdminServer",
-            ["AdminModel", nioCore, nioPosix, nioHTTP1, hummingbird, hummingbirdCore, httpTypes, logging]),
+            ["AdminModel", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
         module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
 
         // The programs.
@@ -111,7 +109,7 @@ let package = Package(
         tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
         tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
         tests(
-            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator"],
+            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
             exclude: ["Scenarios"]),
         tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
         tests("PersistenceTests", ["ClusterTypes", "Persistence"]),
@@ -121,7 +119,13 @@ let package = Package(
             "AdminServerTests",
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
-        tests("ProcessTests", ["AdminModel", "AdminClient", nioCore, nioPosix]),
+        tests(
+            "GossipdTests",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "SystemdSupport",
+                "DaemonConfig", "AdminModel", "AdminServer", "gossipd", logging,
+            ]),
+        tests("ProcessTests", ["AdminModel", "AdminClient"]),
         tests("TidyTests", []),
     ],
     swiftLanguageModes: [.v6]

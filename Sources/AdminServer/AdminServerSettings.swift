@@ -11,13 +11,14 @@ package struct AdminServerSettings: Sendable {
     /// The socket file's group, by name or number; nil keeps the daemon's own.
     package var socketGroup: String?
 
-    /// Users and groups, by name or number, beside root, the daemon's own user and group.
+    /// Users and groups, by name or number, beside root, the daemon's own user and group. The package's groups come
+    /// first, and the configuration adds to them.
     package var adminUsers: [String] = []
     package var adminGroups: [String] = ["gossipd"]
     package var readUsers: [String] = []
     package var readGroups: [String] = ["gossipd-read"]
 
-    /// Bytes of a request's body. Range 1 KiB to 64 MiB.
+    /// Bytes of a request's body.
     package var maxBodyBytes = 1024 * 1024
     /// Connections at once; the next one is answered with `busy` and closed.
     package var maxConnections = 256

@@ -44,7 +44,7 @@ package protocol NodeHandle: Sendable {
 
     /// Creates the set when it is not there; fails with `conflict` when the key has another type.
     func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult
-    /// Elements that are not there are ignored; fails with `not_found` when there is no such set.
+    /// Elements that are not there are ignored; fails with `not_found` when none of them is.
     func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult
     func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument
 

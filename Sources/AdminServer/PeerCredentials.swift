@@ -40,7 +40,7 @@ package struct PeerCredentials: Hashable, Sendable {
                 return Set(groups.prefix(Int(length) / MemoryLayout<UInt32>.size))
             }
             guard errno == ERANGE else { return [] }
-            capacity *= 8
+            capacity *= 32
         }
         return []
     }

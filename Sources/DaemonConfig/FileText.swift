@@ -9,7 +9,7 @@ struct FileReadFailure: Error {
 }
 
 enum FileText {
-    /// Reads at most `sizeMax` bytes. Pipes and /dev/null will do, folders will not.
+    /// Reads at most `sizeMax` bytes. Pipes and /dev/null will do, directories will not.
     static func read(_ path: String, sizeMax: Int) throws(FileReadFailure) -> [UInt8] {
         guard !path.isEmpty, !path.utf8.contains(0) else {
             throw FileReadFailure(reason: "is not a path")
@@ -20,7 +20,7 @@ enum FileText {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure("cannot be examined") }
-        guard status.st_mode & S_IFMT != S_IFDIR else { throw FileReadFailure(reason: "is a folder, not a file") }
+        guard status.st_mode & S_IFMT != S_IFDIR else { throw FileReadFailure(reason: "is a directory, not a file") }
         guard fcntl(descriptor, F_SETFL, O_RDONLY) == 0 else { throw failure("cannot be read") }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)

@@ -81,7 +81,7 @@ extension KeyTable {
         KeySpecification(
             "membership.reconnect_interval", \.membership.reconnectInterval,
             .duration(.milliseconds(100)...(.seconds(3600))), default: .value(.seconds(5)),
-            "The time between attempts to reach failed members and the nodes of join, with jitter and backoff.",
+            "The time between attempts to reach failed members, with jitter.",
             source: "heals a partition of any length"),
         KeySpecification(
             "membership.failed_retention", \.membership.failedRetention,

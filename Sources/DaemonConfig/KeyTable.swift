@@ -13,8 +13,8 @@ enum KeyTable {
         ("tags", "Labels that every member sees, such as role = \"web\". They reload on SIGHUP."),
         (
             "admin",
-            "The admin socket: HTTP over a Unix socket, for gossipctl. root and the daemon's own user and group"
-                + " always administer."
+            "The admin socket: HTTP over a Unix socket, for gossipctl. root, the daemon's own user and group and the group"
+                + " gossipd always administer; the group gossipd-read always reads."
         ),
         ("log", "The log."),
         (
@@ -50,7 +50,7 @@ enum KeyTable {
         KeySpecification(
             "data_dir", \.dataDirectory, .path(max: ConfigurationBounds.pathSizeMax),
             default: .value("/var/lib/gossipd"),
-            "The folder that holds the node's identity and its store. One daemon per folder.",
+            "The directory that holds the node's identity. One daemon per directory.",
             flag: "--data-dir"),
         KeySpecification(
             "join", \.join, .seeds, default: .value([]),
@@ -78,9 +78,9 @@ enum KeyTable {
             default: .value("/run/gossipd/gossipd.sock"),
             "The path of the socket. A socket passed by systemd wins over it.", flag: "--socket"),
         KeySpecification(
-            "admin.mode", \.admin.mode, .mode, default: .value(0o660),
-            "The permission bits of the socket file. Who may do what is decided by the role, see below; 0666 lets"
-                + " every user ask."),
+            "admin.mode", \.admin.mode, .mode, default: .value(0o666),
+            "The permission bits of the socket file. Every user may ask, and the role decides, see below; with a"
+                + " stricter mode others cannot even connect."),
         KeySpecification(
             "admin.group", \.admin.group, .account,
             default: .derived("the daemon's group", initial: nil, example: "gossipd-read"),
@@ -93,13 +93,14 @@ enum KeyTable {
             "Groups whose members may also change things."),
         KeySpecification(
             "admin.read_users", \.admin.readUsers, .accounts, default: .value([]),
-            "Users who may read."),
+            "Users who may also read."),
         KeySpecification(
-            "admin.read_groups", \.admin.readGroups, .accounts, default: .value(["gossipd-read"]),
-            "Groups whose members may read."),
+            "admin.read_groups", \.admin.readGroups, .accounts, default: .value([]),
+            "Groups whose members may also read."),
         KeySpecification(
             "admin.max_body", \.admin.bodyMax, .size((64 << 10)...(16 << 20)), default: .value(1 << 20),
-            "The largest body of a request. A value of 512 KiB needs 1MiB, because base64 makes it a third longer."),
+            "The largest body of a request. A value travels as it is; elements of sets travel as JSON, which makes them"
+                + " up to a third longer."),
         KeySpecification(
             "admin.max_connections", \.admin.connectionsMax, .integer(1...10_000), default: .value(256),
             "Connections at one time; more are closed at once."),
@@ -125,8 +126,8 @@ enum KeyTable {
         KeySpecification(
             "store.sync_interval_min", \.store.syncIntervalMin, .duration(.milliseconds(10)...(.seconds(60))),
             default: .value(.milliseconds(250)),
-            "The shortest time between two repairs with one peer.",
-            source: "bounds repair traffic to one exchange per peer and interval"),
+            "The shortest time between two repairs that this node starts.",
+            source: "bounds repair traffic to one exchange per node and interval"),
     ]
 
     private static let limits: [KeySpecification] = [

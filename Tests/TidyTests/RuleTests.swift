@@ -48,6 +48,18 @@ struct RuleTests {
         #expect(Rules.imports(file("Transport", text), Self.manifest).isEmpty)
     }
 
+    @Test("An edge that no file uses is found")
+    func unusedEdge() {
+        let used = [file("SWIMCore", "import ClusterTypes"), file("Transport", "import NIOCore\nimport SWIMCore")]
+        #expect(
+            Rules.unusedEdges(Self.manifest, used)
+                == [
+                    "Package.swift: Transport does not use TOMLKit", "Package.swift: gossipctl does not use AdminModel",
+                ])
+        let rest = [file("Transport", "import TOMLKit"), file("gossipctl", "internal import AdminModel")]
+        #expect(Rules.unusedEdges(Self.manifest, used + rest).isEmpty)
+    }
+
     @Test(
         "An edge against the design is found",
         arguments: [

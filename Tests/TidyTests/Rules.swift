@@ -20,6 +20,17 @@ enum Rules {
         }
     }
 
+    /// Edges that no file of the module uses; tests may depend on a program that they only run.
+    static func unusedEdges(_ manifest: Manifest, _ files: [SourceFile]) -> [String] {
+        var imported: [String: Set<String>] = [:]
+        for file in files {
+            for name in SwiftText.imports(file.code) { imported[file.module, default: []].insert(name.module) }
+        }
+        return manifest.edges.sorted { $0.key < $1.key }.flatMap { module, edges in
+            edges.subtracting(imported[module] ?? []).sorted().map { "Package.swift: \(module) does not use \($0)" }
+        }
+    }
+
     /// Edges that the design rules out, whatever Package.swift says.
     static func edges(_ manifest: Manifest) -> [String] {
         let inner: [String: Set<String>] = [

@@ -23,6 +23,9 @@ struct TidyTests {
         expectNone(SourceTree.sources.flatMap { Rules.imports($0, manifest) })
     }
 
+    @Test("Every edge of a module or program is used")
+    func unusedEdges() { expectNone(Rules.unusedEdges(Manifest(SourceTree.manifest.text), SourceTree.sources)) }
+
     @Test("Package.swift states no edge that the design rules out")
     func edges() { expectNone(Rules.edges(Manifest(SourceTree.manifest.text))) }
 
