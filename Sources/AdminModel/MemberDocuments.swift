@@ -127,13 +127,13 @@ package struct MemberFilter: Hashable, Sendable {
 package struct Evidence: Codable, Hashable, Sendable {
     /// The member whose probe went unanswered, or who brought the news.
     package var reportedBy: MemberIdentity?
-    /// What was tried in vain, such as `udp`, `indirect`, `stream`.
+    /// What was tried in vain: `udp`, `relays`, `stream`.
     package var pathsFailed: [String]?
     /// Unanswered probes.
     package var probes: Int?
     /// Who suspected the member independently.
     package var confirmedBy: [MemberIdentity]?
-    /// When the member was last heard of.
+    /// Since when there was no answer: the first probe that had none, or the first report.
     package var silentSince: Timestamp?
     /// Milliseconds from the first doubt to this change.
     package var afterMilliseconds: Double?
@@ -252,7 +252,7 @@ package struct PingResult: Codable, Hashable, Sendable {
     package var member: MemberIdentity
     /// This ping's round trip in milliseconds.
     package var rttMilliseconds: Double
-    /// How the answer came: `udp`, `indirect` or `stream`.
+    /// How the answer came: `udp`.
     package var path: String
 
     package init(member: MemberIdentity, rttMilliseconds: Double, path: String = "udp") {

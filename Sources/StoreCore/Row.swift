@@ -126,7 +126,7 @@ package enum RowContent: Hashable, Sendable {
 /// One actor's adds of a set element. The add is live while `added > removed`. Both only grow; merge takes the maximum.
 package struct ElementEntry: Hashable, Sendable {
     package var actor: ActorID
-    /// Counter of the actor's last add, 0 when it never added.
+    /// Counter of the actor's last add, from 1.
     package var added: UInt64
     /// The highest `added` of this actor that a remove has observed.
     package var removed: UInt64

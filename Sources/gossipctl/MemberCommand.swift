@@ -61,7 +61,7 @@ struct ExplainCommand: DaemonCommand {
             lines.append("no answer over \(paths.joined(separator: ", "))\(probes)")
         }
         if evidence.refused == true { lines.append("its host refused the connection") }
-        if let time = evidence.silentSince { lines.append("last heard at \(time)") }
+        if let time = evidence.silentSince { lines.append("silent since \(time)") }
         if let members = evidence.confirmedBy, !members.isEmpty {
             lines.append("confirmed by \(members.map(\.name).joined(separator: ", "))")
         }
