@@ -7,7 +7,7 @@ extension EventKind {
     static let startedDescription = Description(
         messageID: "9ac9103ce0434dae9a37a8896bb5623c", level: .notice,
         subject: "gossipd has started",
-        meaning: "The store is recovered and the admin socket answers.",
+        meaning: "The admin socket answers, and the node looks for its cluster.",
         action: "Nothing.")
 
     static let leavingDescription = Description(
@@ -28,7 +28,7 @@ extension EventKind {
     static let stoppedDescription = Description(
         messageID: "e93111b3003a4c2f971591f5519944ce", level: .notice,
         subject: "gossipd has stopped",
-        meaning: "All that was acknowledged is on disk.",
+        meaning: "Its identity is on disk; the configuration lives on in the other nodes.",
         action: "Nothing.")
 
     static let reloadedDescription = Description(

@@ -106,7 +106,7 @@ extension EventKind {
         subject: "Another process uses the id of this node",
         meaning: """
             A second living process has the same node id: a data directory was copied, as with
-            a cloned disk. This one refuses to serve.
+            a cloned disk. Peers see the two as one member that moves to and fro.
             """,
         action: """
             Stop one of the two. Remove the copied data directory, so that the host gets an id
