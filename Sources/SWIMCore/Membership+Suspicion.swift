@@ -89,6 +89,24 @@ extension Membership {
         fail(id, incarnation: member.incarnation, by: selfID, clock: clock, into: &actions)
     }
 
+    /// Another node calls a member failed that is active here. Whoever has suspected it for a probe's time agrees;
+    /// whoever has not gives it that time to refute, so that stale news from a node that was cut off harms nobody.
+    mutating func hearVerdict(
+        _ update: MemberUpdate, of accuser: NodeID, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        let id = update.subject
+        let evidence = Evidence(accuser: accuser, isLocal: false, since: clock)
+        suspect(id, incarnation: update.incarnation, evidence: evidence, clock: clock, into: &actions)
+        guard var suspicion = suspicions[id] else { return }
+        suspicion.lower(to: configuration.probeTimeout)
+        suspicions[id] = suspicion
+        if suspicion.deadline <= clock.now {
+            fail(id, incarnation: update.incarnation, by: accuser, clock: clock, into: &actions)
+        } else {
+            setSuspicionTimer(of: id, clock: clock, into: &actions)
+        }
+    }
+
     /// Declares `id` failed, on this node's own account or on that of `accuser`.
     mutating func fail(
         _ id: NodeID, incarnation: UInt64, by accuser: NodeID, clock: Clock, into actions: inout [SWIMAction]

@@ -17,7 +17,8 @@ package struct SWIMConfiguration: Hashable, Sendable {
     /// Relays asked for an indirect ping. Default 3; 0...16 (SWIM section 4.1, k).
     package var indirectProbes: Int
     /// The shortest suspicion is `suspicionMultiplier * max(1, log10 n) * probeInterval`.
-    /// Default 2 (lan), 4 (wan), 1 (local); 1...20 (Lifeguard section IV-B, alpha).
+    /// Default 3 (lan, local), 4 (wan); 1...20 (Lifeguard section IV-B, alpha). At 3 a process that is stalled for four
+    /// seconds comes back in time to refute.
     package var suspicionMultiplier: Int
     /// The longest suspicion is this many times the shortest. Default 6; 1...20 (Lifeguard, beta).
     package var suspicionMaxMultiplier: Int
@@ -47,7 +48,7 @@ package struct SWIMConfiguration: Hashable, Sendable {
         case .lan:
             probeInterval = .seconds(1)
             probeTimeout = .milliseconds(500)
-            suspicionMultiplier = 2
+            suspicionMultiplier = 3
             gossipInterval = .milliseconds(100)
         case .wan:
             probeInterval = .seconds(5)
@@ -57,7 +58,7 @@ package struct SWIMConfiguration: Hashable, Sendable {
         case .local:
             probeInterval = .milliseconds(250)
             probeTimeout = .milliseconds(100)
-            suspicionMultiplier = 1
+            suspicionMultiplier = 3
             gossipInterval = .milliseconds(50)
         }
         probeTimeoutMin = probeTimeout / 5
