@@ -150,6 +150,12 @@ struct Bench {
 
     mutating func hear(_ update: MemberUpdate, from sender: Int = 2) { hear(.update(update), from: sender) }
 
+    /// Hears that a node has failed and lets the time pass in which it could refute.
+    mutating func hearFailed(_ number: Int, _ incarnation: UInt64 = 1, by accuser: Int) {
+        hear(failed(number, incarnation, by: accuser))
+        pass(machine.configuration.probeTimeout)
+    }
+
     mutating func merge(_ entries: [MemberTableEntry], from peer: Int) {
         perform { $0.merge(entries, from: id(peer), clock: $1, using: &$2, into: &$3) }
     }

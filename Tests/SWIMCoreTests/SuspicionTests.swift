@@ -37,23 +37,23 @@ struct SuspicionTests {
         var bench = Bench.knowing(2...9)
         let begin = bench.now
         bench.hear(suspect(4, by: 2))
-        // 9 active nodes: log10(9) < 1, so min = 2 * 1 * 1 s and max = 6 * 2 s.
-        #expect(bench.suspicionEnds(4) == begin + .seconds(12))
+        // 9 active nodes: log10(9) < 1, so min = 3 * 1 * 1 s and max = 6 * 3 s.
+        #expect(bench.suspicionEnds(4) == begin + .seconds(18))
         bench.hear(suspect(4, by: 2))
-        #expect(bench.suspicionEnds(4) == begin + .seconds(12), "the accuser cannot confirm itself")
+        #expect(bench.suspicionEnds(4) == begin + .seconds(18), "the accuser cannot confirm itself")
         bench.hear(suspect(4, by: 3))
-        #expect(bench.suspicionEnds(4) == begin + .seconds(7))
+        #expect(bench.suspicionEnds(4) == begin + .milliseconds(10_500))
         bench.hear(suspect(4, by: 3))
-        #expect(bench.suspicionEnds(4) == begin + .seconds(7), "a repetition is no confirmation")
+        #expect(bench.suspicionEnds(4) == begin + .milliseconds(10_500), "a repetition is no confirmation")
         bench.hear(suspect(4, by: 5))
         bench.hear(suspect(4, by: 6))
-        #expect(bench.suspicionEnds(4) == begin + .seconds(2))
+        #expect(bench.suspicionEnds(4) == begin + .seconds(3))
         let timers = bench.timers.count
         bench.hear(suspect(4, by: 6))
         bench.hear(suspect(4, by: 7))
         #expect(bench.timers.count == timers, "three are enough")
         #expect(bench.queued(4) == suspect(4, by: 6), "each confirmation travels on, superfluous ones do not")
-        bench.pass(.seconds(2))
+        bench.pass(.seconds(3))
         guard case .failed(let evidence, let after)? = bench.kinds(4).last else {
             Issue.record("no failure was told")
             return
@@ -61,7 +61,7 @@ struct SuspicionTests {
         #expect(evidence.accuser == id(2))
         #expect(evidence.confirmedBy == [id(3), id(5), id(6)])
         #expect(!evidence.isLocal)
-        #expect(after == .seconds(2))
+        #expect(after == .seconds(3))
         #expect(bench.kinds(4).filter(\.isSuspected).count == 1)
     }
 
@@ -79,7 +79,7 @@ struct SuspicionTests {
     @Test("the shortest suspicion grows with the logarithm of the cluster")
     func shortestTimeout() {
         let configuration = SWIMConfiguration()
-        let expected = [(1, 2.0), (10, 2.0), (30, 2.954_242_509), (100, 4.0), (1_000, 6.0)]
+        let expected = [(1, 3.0), (10, 3.0), (30, 4.431_363_764), (100, 6.0), (1_000, 9.0)]
         for (members, seconds) in expected {
             #expect(abs(Suspicion.timeoutMin(configuration, members: members).seconds - seconds) < 1e-8)
         }
@@ -90,7 +90,7 @@ struct SuspicionTests {
         var bench = Bench.knowing(2...2)
         let begin = bench.now
         bench.hear(suspect(2, by: 2))
-        #expect(bench.suspicionEnds(2) == begin + .seconds(2))
+        #expect(bench.suspicionEnds(2) == begin + .seconds(3))
     }
 
     @Test("evidence gathers: who probed, which paths failed, who confirmed, after how long")
