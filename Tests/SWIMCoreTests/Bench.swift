@@ -156,6 +156,11 @@ struct Bench {
         pass(machine.configuration.probeTimeout)
     }
 
+    /// Says what became of the stream of a probe.
+    mutating func report(_ outcome: StreamProbeOutcome, _ sequence: UInt32) {
+        perform { $0.onStreamProbe(sequence: sequence, outcome: outcome, clock: $1, into: &$3) }
+    }
+
     mutating func merge(_ entries: [MemberTableEntry], from peer: Int) {
         perform { $0.merge(entries, from: id(peer), clock: $1, using: &$2, into: &$3) }
     }
