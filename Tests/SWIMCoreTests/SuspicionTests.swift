@@ -54,6 +54,7 @@ struct SuspicionTests {
         #expect(bench.timers.count == timers, "three are enough")
         #expect(bench.queued(4) == suspect(4, by: 6), "each confirmation travels on, superfluous ones do not")
         bench.pass(.seconds(3))
+        bench.hear(failed(4, by: 2))
         guard case .failed(let evidence, let after)? = bench.kinds(4).last else {
             Issue.record("no failure was told")
             return
@@ -67,13 +68,95 @@ struct SuspicionTests {
 
     @Test("a confirmation that comes after the shorter deadline ends the suspicion at once and is no stall")
     func lateConfirmation() {
-        var bench = Bench.knowing(2...9)
+        var bench = Bench.knowing(2...9) { $0.awarenessMax = 0 }
         bench.hear(suspect(4, by: 2))
         bench.pass(.seconds(5))
         for accuser in [3, 5, 6] { bench.hear(suspect(4, by: accuser)) }
-        bench.pass(.zero)
+        // It ends with one probe, because all that is known is hearsay.
+        bench.pass(.milliseconds(1_001))
         #expect(bench.state(4) == .failed)
         #expect(bench.machine.statistics.stalls == 0)
+    }
+
+    /// A suspicion by hearsay that is confirmed and runs out after three seconds. Node 4 answers routine probes, but
+    /// never refutes; returns the sequence number of the ping that is to decide.
+    private func ranOut(_ bench: inout Bench) throws -> UInt32 {
+        let end = bench.now + .seconds(3)
+        for accuser in [2, 3, 5, 6] { bench.hear(suspect(4, by: accuser)) }
+        while true {
+            let sequence = try bench.probe(of: 4, within: .seconds(4))
+            if bench.now >= end {
+                #expect(bench.now == end)
+                return sequence
+            }
+            bench.hear(.ack(Ack(sequence: sequence)), from: 4)
+        }
+    }
+
+    @Test("hearsay fails nobody: a suspect is probed and told before the verdict, and refutes", arguments: 1...8)
+    func probedBeforeVerdict(seed: Int) throws {
+        var bench = Bench.knowing(2...9, seed: UInt64(seed))
+        _ = try ranOut(&bench)
+        #expect(bench.state(4) == .suspect)
+        let datagram = try #require(bench.sent.last { $0.to == address(4) })
+        #expect(datagram.messages.first == .update(suspect(4, by: 2)))
+        bench.pass(.milliseconds(2))
+        bench.hear(alive(4, 2), from: 4)
+        #expect(bench.state(4) == .alive)
+        #expect(bench.kinds(4).filter(\.isFailed).isEmpty)
+    }
+
+    @Test("hearsay fails nobody: whoever does not answer the last probe has failed", arguments: 1...8)
+    func lastProbeFails(seed: Int) throws {
+        var bench = Bench.knowing(2...9, seed: UInt64(seed)) { $0.awarenessMax = 0 }
+        _ = try ranOut(&bench)
+        // The direct wait is 100 or 500 ms, depending on whether a round trip is known, and that for relays 500 ms.
+        bench.pass(.milliseconds(600))
+        #expect(bench.state(4) == .suspect)
+        bench.pass(.milliseconds(401))
+        guard case .failed(let evidence, let after)? = bench.kinds(4).last else {
+            Issue.record("no failure was told")
+            return
+        }
+        #expect(evidence.isLocal && evidence.confirmedBy == [id(3), id(5), id(6)])
+        #expect(after == .milliseconds(3_601) || after == .milliseconds(4_001))
+    }
+
+    @Test("whoever answers without refuting is probed again and again, and not called failed")
+    func answersWithoutRefuting() throws {
+        var bench = Bench.knowing(2...9)
+        var sequence = try ranOut(&bench)
+        for _ in 0..<5 {
+            bench.hear(.ack(Ack(sequence: sequence)), from: 4)
+            sequence = try bench.probe(of: 4, within: .milliseconds(1_100))
+            #expect(bench.state(4) == .suspect)
+        }
+    }
+
+    @Test("a verdict of somebody else spares the last probe")
+    func verdictSparesProbe() throws {
+        var bench = Bench.knowing(2...9)
+        _ = try ranOut(&bench)
+        bench.hear(failed(4, by: 3))
+        #expect(bench.state(4) == .failed)
+    }
+
+    @Test("an accusation of our own that grew old is checked before it becomes a verdict")
+    func oldOwnEvidence() throws {
+        var bench = Bench.knowing(2...9)
+        // The one ping that node 4 does not answer; nobody confirms, so the suspicion lasts 18 s from a second later.
+        _ = try bench.probe(of: 4)
+        let begin = bench.now
+        while bench.now < begin + .seconds(25) {
+            let sequence = try bench.probe(of: 4)
+            #expect(bench.state(4) == .suspect)
+            bench.hear(.ack(Ack(sequence: sequence)), from: 4)
+        }
+        #expect(bench.kinds(4).filter(\.isFailed).isEmpty)
+        // And now it dies.
+        _ = try bench.probe(of: 4)
+        bench.pass(.seconds(2))
+        #expect(bench.state(4) == .failed)
     }
 
     @Test("the shortest suspicion grows with the logarithm of the cluster")
