@@ -58,6 +58,10 @@ install: release
 	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
 	install -d $(DESTDIR)$(PREFIX)/share/doc/gossipd $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 Packaging/man/gossipctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 0644 Packaging/man/gossipd.toml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 0644 Packaging/man/gossipd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0755 .build/release/gossipd .build/release/gossipctl .build/release/gossipsim $(DESTDIR)$(PREFIX)/bin/
 	sed 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/gossipd.service \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/gossipd.service

@@ -15,9 +15,17 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// Makes the programs smaller, on disk and in memory: Docs/performance.md has the figures. Packed relocations need
+/// glibc 2.36; nothing looks the programs' symbols up by name.
+let compact: [LinkerSetting] = [
+    .unsafeFlags(
+        ["-use-ld=lld"] + ["-z", "pack-relative-relocs", "--no-export-dynamic"].flatMap { ["-Xlinker", $0] },
+        .when(configuration: .release))
+]
+
 /// A command line program: thin, it only wires modules together.
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: compact)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -89,6 +97,13 @@ let package = Package(
             ]),
         program("gossipctl", ["AdminModel", "AdminClient", arguments]),
         program("gossipsim", ["ClusterTypes", "Simulator", arguments]),
+        // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
+        .executableTarget(
+            name: "gossipbench",
+            dependencies: [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments,
+            ],
+            path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
         tests("ClusterTypesTests", ["ClusterTypes"]),
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),

@@ -19,6 +19,15 @@ package struct ConfigurationKey: Hashable, Comparable, Sendable, CustomStringCon
         description = text
     }
 
+    /// Equal by bytes: Swift's strings take a composed and a decomposed accent for the same, the store does not.
+    package static func == (a: ConfigurationKey, b: ConfigurationKey) -> Bool {
+        a.description.utf8.elementsEqual(b.description.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in description.utf8 { hasher.combine(byte) }
+    }
+
     /// Ordered by bytes, as every node and every listing sorts keys.
     package static func < (a: ConfigurationKey, b: ConfigurationKey) -> Bool {
         a.description.utf8.lexicographicallyPrecedes(b.description.utf8)
@@ -39,7 +48,7 @@ package struct ConfigurationKey: Hashable, Comparable, Sendable, CustomStringCon
 /// The beginning of keys: compared byte by byte, so `app` also matches `apple/x` and `app/` does not.
 ///
 /// Bounds as for a key, but it may be empty (every key) and may end with `/`.
-package struct KeyPrefix: Hashable, Sendable, CustomStringConvertible {
+package struct KeyPrefix: Sendable, CustomStringConvertible {
     package let description: String
 
     package static let all = KeyPrefix(unchecked: "")

@@ -63,10 +63,13 @@ package struct URLQuery: Hashable, Sendable {
 
     /// Parses `a=1&b=2`; fails with `bad_request` when a part is not percent-encoded UTF-8.
     package init(_ text: some StringProtocol) throws(AdminFailure) {
-        for part in text.split(separator: "&") {
-            let name = part.prefix { $0 != "=" }
-            let value = part.dropFirst(name.count + 1)
-            guard let name = PercentEncoding.decode(name), let value = PercentEncoding.decode(value) else {
+        var rest = Substring(text)
+        while !rest.isEmpty {
+            let (part, others) = rest.cut(at: UInt8(ascii: "&")) ?? (rest, "")
+            rest = others
+            guard !part.isEmpty else { continue }
+            let (first, second) = part.cut(at: UInt8(ascii: "=")) ?? (part, "")
+            guard let name = PercentEncoding.decode(first), let value = PercentEncoding.decode(second) else {
                 throw AdminFailure(.badRequest, "the query is not percent-encoded UTF-8")
             }
             items.append((name, value))
@@ -88,4 +91,13 @@ package struct URLQuery: Hashable, Sendable {
 
     package static func == (a: URLQuery, b: URLQuery) -> Bool { a.encoded == b.encoded }
     package func hash(into hasher: inout Hasher) { hasher.combine(encoded) }
+}
+
+extension StringProtocol where SubSequence == Substring {
+    /// What stands before and after the first occurrence of an ASCII character, by bytes: in `=` followed by a
+    /// combining mark Swift sees one other character, and the `=` would be missed.
+    package func cut(at byte: UInt8) -> (before: Substring, after: Substring)? {
+        guard let index = utf8.firstIndex(of: byte) else { return nil }
+        return (self[..<index], self[utf8.index(after: index)...])
+    }
 }

@@ -36,7 +36,7 @@ package struct TagsRequest: Codable, Hashable, Sendable {
             throw AdminFailure(.badRequest, "give 1 to \(AdminLimits.tagsPerRequestMax) tags to set or unset")
         }
         for name in names {
-            guard (1...AdminLimits.tagNameBytesMax).contains(name.utf8.count), !name.contains("="),
+            guard (1...AdminLimits.tagNameBytesMax).contains(name.utf8.count), !name.utf8.contains(UInt8(ascii: "=")),
                 !name.unicodeScalars.contains(where: \.isControl)
             else {
                 let max = AdminLimits.tagNameBytesMax

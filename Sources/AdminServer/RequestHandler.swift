@@ -59,7 +59,8 @@ struct RequestHandler: Sendable {
 
     /// What RFC 9110 section 15.5.6 wants beside a 405.
     private func allowedMethods(_ request: Request) -> String {
-        let path = (request.head.path ?? "").prefix { $0 != "?" }
+        let target = request.head.path ?? ""
+        let path = target.cut(at: UInt8(ascii: "?"))?.before ?? target[...]
         guard case .otherMethod(let allowed) = routes.match(method: request.method.rawValue, path: path) else {
             return ""
         }
@@ -68,11 +69,11 @@ struct RequestHandler: Sendable {
 
     private func find(_ request: Request) throws(AdminFailure) -> (Route, parameter: String, URLQuery) {
         let target = request.head.path ?? ""
-        let path = target.prefix { $0 != "?" }
+        let (path, queryText) = target.cut(at: UInt8(ascii: "?")) ?? (target[...], "")
         switch routes.match(method: request.method.rawValue, path: path) {
         case .found(let route, let parameter):
             guard policy.role(of: peer) >= route.role else { throw policy.denial(of: route.role, for: peer) }
-            let query = try URLQuery(target.dropFirst(path.count + 1))
+            let query = try URLQuery(queryText)
             for (name, _) in query.items where !route.query.contains(name) {
                 throw AdminFailure(.badRequest, "query parameter \(name.quoted) is not known here")
             }

@@ -118,10 +118,10 @@ extension RequestContext {
             filter.states.insert(state)
         }
         for text in query.values("tag") {
-            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+            guard let (name, value) = text.cut(at: UInt8(ascii: "=")), !name.isEmpty else {
                 throw AdminFailure(.badRequest, "\(text.quoted) is no tag condition: write NAME=VALUE")
             }
-            filter.tags[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            filter.tags[String(name)] = String(value)
         }
         return filter
     }

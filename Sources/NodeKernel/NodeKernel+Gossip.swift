@@ -26,6 +26,8 @@ struct GossipSchedule: Hashable, Sendable {
     var lastRound: Instant?
     /// News was first carried by an answer to one peer; the others have not been told.
     var owesRound = false
+    /// The last round could send nothing of what is fresh: it fits into no datagram and must not hurry the next one.
+    var isStuck = false
 }
 
 extension NodeKernel {
@@ -38,7 +40,7 @@ extension NodeKernel {
 
     /// Called at the end of each input: news that has not been sent leaves now, or within `burstSpacing`.
     mutating func gossipFresh(_ turn: inout Turn) {
-        guard hasFresh || gossip.owesRound else { return }
+        guard hasFresh && !gossip.isStuck || gossip.owesRound else { return }
         guard let last = gossip.lastRound, turn.now - last < Self.burstSpacing else {
             gossipRound(&turn)
             return
@@ -78,10 +80,10 @@ extension NodeKernel {
                 if !storeQueue.hasFresh { break }
             }
         }
+        gossip.isStuck = hasFresh && !isSending
         if !membership.queue.isEmpty || !storeQueue.isEmpty {
-            // What does not fit into any datagram must not keep the rounds at their fastest.
-            setGossipTimer(
-                at: turn.now + (hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval), &turn)
+            let wait = hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval
+            setGossipTimer(at: turn.now + wait, &turn)
         }
     }
 

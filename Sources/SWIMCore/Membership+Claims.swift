@@ -75,7 +75,10 @@ extension Membership {
         }
         disseminate(update)
         if member.state != .alive {
-            if !member.state.isActive { order.reinsert(id, using: &rng) }
+            if !member.state.isActive {
+                order.reinsert(id, using: &rng)
+                gossipOrder.reinsert(id, using: &rng)
+            }
             emit(.alive(previously: member.state, after: clock.now - member.since.now), of: id, into: &actions)
         }
         if member.info != info {
@@ -100,6 +103,7 @@ extension Membership {
         }
         table.insert(Member(id: id, info: info, incarnation: update.incarnation, state: .alive, since: clock))
         order.insert(id, using: &rng)
+        gossipOrder.insert(id, using: &rng)
         disseminate(update)
         emit(.joined, of: id, into: &actions)
         reportNameConflict(of: id, into: &actions)

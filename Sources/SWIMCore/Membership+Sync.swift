@@ -84,9 +84,16 @@ extension Membership {
         queue.take(budget: budget, limit: transmissionsMax, into: &updates)
     }
 
-    /// The peers that a round of gossip goes to.
-    package func gossipPeers(using rng: inout SeededGenerator) -> [NodeID] {
-        table.randomPeers(configuration.gossipFanout, using: &rng)
+    /// The peers that a round of gossip goes to: the next ones of a shuffled list, so that the few transmissions of an
+    /// update go to different peers. Drawn at random each time, in a small cluster they now and then miss somebody.
+    package mutating func gossipPeers(using rng: inout SeededGenerator) -> [NodeID] {
+        var chosen: [NodeID] = []
+        while chosen.count < configuration.gossipFanout,
+            let peer = gossipOrder.advance(in: table, using: &rng, where: { !chosen.contains($0) })
+        {
+            chosen.append(peer)
+        }
+        return chosen
     }
 }
 

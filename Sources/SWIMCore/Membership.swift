@@ -18,6 +18,7 @@ package struct Membership: Sendable {
     package internal(set) var isLeaving = false
 
     var order = ProbeOrder()
+    var gossipOrder = ProbeOrder()
     var suspicions: [NodeID: Suspicion] = [:]
     /// In flight, oldest first; few, so a linear search serves.
     var probes: [Probe] = []

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns whom to probe next: a shuffled round, so that each member's turn comes within a bounded time.
+// Owns whom to probe or gossip to next: a shuffled round, so that each member's turn comes within a bounded time.
 
 import ClusterTypes
 

@@ -85,8 +85,8 @@ struct TagArgument: ExpressibleByArgument, Hashable {
     var value: String
 
     init?(argument: String) {
-        guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else { return nil }
-        name = String(argument[..<equals])
-        value = String(argument[argument.index(after: equals)...])
+        guard let (name, value) = argument.cut(at: UInt8(ascii: "=")), !name.isEmpty else { return nil }
+        self.name = String(name)
+        self.value = String(value)
     }
 }

@@ -51,6 +51,19 @@ import Testing
         #expect(throws: AdminFailure.self) { try ConfigurationKey(text) }
     }
 
+    @Test func `keys that look alike but have other bytes are other keys`() throws {
+        let keys = try [ConfigurationKey("\u{e9}"), ConfigurationKey("e\u{301}")]
+        #expect(keys[0] != keys[1])
+        #expect(Set(keys).count == 2)
+    }
+
+    @Test func `an equals sign is found even when a combining mark follows it`() throws {
+        let (name, value) = try #require("a=\u{301}b=c".cut(at: UInt8(ascii: "=")))
+        #expect(Array(name.utf8) == Array("a".utf8))
+        #expect(Array(value.utf8) == Array("\u{301}b=c".utf8))
+        #expect("abc".cut(at: UInt8(ascii: "=")) == nil)
+    }
+
     @Test func `a prefix may be empty or end with a slash, and matches by bytes`() throws {
         #expect(try KeyPrefix("").matches("x"))
         #expect(try KeyPrefix("app/").matches("app/x"))

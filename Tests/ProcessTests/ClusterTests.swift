@@ -32,7 +32,7 @@ extension ProcessTests {
             try await Arena.with { arena in
                 let cluster = try await Cluster.form(5, in: arena)
                 var times: [Duration] = []
-                for round in 0..<20 {
+                for round in 0..<100 {
                     let key = try ConfigurationKey("app/round-\(round)")
                     let value = Array("value \(round)".utf8)
                     let began = ContinuousClock.now
@@ -45,8 +45,10 @@ extension ProcessTests {
                     times.append(began.duration(to: .now))
                 }
                 times.sort()
-                report("put readable on five daemons, median and worst of 20", times[10], times[19])
-                #expect(times[10] < .milliseconds(100))
+                let late = times.count { $0 >= .milliseconds(100) }
+                report("put readable on five daemons: median, 95th and worst of 100", times[50], times[95], times[99])
+                print("measured: puts that took 100 ms or longer: \(late) of 100")
+                #expect(late <= 5)
             }
         }
 

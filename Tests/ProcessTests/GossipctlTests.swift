@@ -145,9 +145,10 @@ extension ProcessTests {
                 let counter = try await json("counter", "get", "app/count")
                 #expect(counter == .object(["key": .string("app/count"), "value": .number(-5)]))
                 let list = try await json("kv", "list", "app/")
-                #expect(list["entries"]?.elements.compactMap { $0["key"] } == [
-                    .string("app/bin"), .string("app/count"), .string("app/set"), .string("app/url"),
-                ])
+                #expect(
+                    list["entries"]?.elements.compactMap { $0["key"] } == [
+                        .string("app/bin"), .string("app/count"), .string("app/set"), .string("app/url"),
+                    ])
             }
         }
 
@@ -177,7 +178,8 @@ extension ProcessTests {
                     return lines.count >= 5 ? lines : nil
                 }
                 #expect(watcher.isRunning)
-                #expect(lines.map { $0["event"] } == ["put", "add", "remove", "increment", "delete"].map(JSONValue.string))
+                #expect(
+                    lines.map { $0["event"] } == ["put", "add", "remove", "increment", "delete"].map(JSONValue.string))
                 for line in lines { line.has("cursor", "event", "key", "time", "author") }
                 #expect(lines[0]["value"] == .string("1"))
                 #expect(lines[1]["element"] == .string("x"))
@@ -248,7 +250,9 @@ extension ProcessTests {
             let text = child.output
             // A line that is being written has no end yet.
             guard let end = text.lastIndex(of: "\n") else { return [] }
-            return text[..<end].split(separator: "\n").compactMap { try? AdminJSON.decode(JSONValue.self, from: $0.utf8) }
+            return text[..<end].split(separator: "\n").compactMap {
+                try? AdminJSON.decode(JSONValue.self, from: $0.utf8)
+            }
         }
     }
 }

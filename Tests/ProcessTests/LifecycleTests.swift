@@ -71,7 +71,9 @@ extension ProcessTests {
             }
         }
 
-        @Test("A host that is silent without refusing is suspected, confirmed by others, failed, and returns when it wakes")
+        @Test(
+            "A host that is silent without refusing is suspected, confirmed by others, failed, and returns when it wakes"
+        )
         func freeze() async throws {
             try await Arena.with { arena in
                 let cluster = try await Cluster.form(5, in: arena)

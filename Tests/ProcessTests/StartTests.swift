@@ -97,8 +97,10 @@ extension ProcessTests {
         @Test(
             "A bad configuration file ends it with status 78 and file, line, key and reason, as check-config does",
             arguments: [
-                ("cluster = \"c\"\n\n[membership]\nprobe_intervall = \"1s\"\n", 4, "membership.probe_intervall",
-                    "membership.probe_interval"),
+                (
+                    "cluster = \"c\"\n\n[membership]\nprobe_intervall = \"1s\"\n", 4, "membership.probe_intervall",
+                    "membership.probe_interval"
+                ),
                 ("joim = []\n", 1, "joim", "join"),
                 ("# a comment\nleave_timeout = \"fast\"\n", 2, "leave_timeout", "fast"),
                 ("[log]\nlevel = 3\n", 2, "log.level", "not an integer"),

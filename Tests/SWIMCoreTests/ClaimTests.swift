@@ -196,8 +196,12 @@ struct ClaimTests {
         bench.pass(.milliseconds(499))
         #expect(bench.state(4) == .suspect)
         bench.pass(.milliseconds(1))
-        #expect(bench.state(4) == .failed)
-        #expect(bench.kinds(4).filter(\.isFailed).count == 1)
+        guard case .failed(let evidence, let after)? = bench.kinds(4).last else {
+            Issue.record("no failure was told")
+            return
+        }
+        #expect(!evidence.isLocal && evidence.accuser == id(2) && after == .milliseconds(500))
+        #expect(bench.state(4) == .failed && bench.kinds(4).filter(\.isFailed).count == 1)
         #expect(bench.queued(4).map { $0.claim.rank } == MemberState.failed.rawValue)
     }
 

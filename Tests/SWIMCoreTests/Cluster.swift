@@ -190,7 +190,9 @@ struct Cluster {
     }
 
     private mutating func gossip(_ index: Int) {
-        let peers = nodes[index].machine.gossipPeers(using: &nodes[index].rng)
+        var node = nodes[index]
+        let peers = node.machine.gossipPeers(using: &node.rng)
+        nodes[index] = node
         if peers.isEmpty { nodes[index].machine.forgetQueue() }
         for peer in peers { send([], from: index + 1, to: address(Int(peer.low))) }
         owesGossip[index] = false

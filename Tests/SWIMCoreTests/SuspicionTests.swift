@@ -61,7 +61,6 @@ struct SuspicionTests {
         }
         #expect(evidence.accuser == id(2))
         #expect(evidence.confirmedBy == [id(3), id(5), id(6)])
-        #expect(!evidence.isLocal)
         #expect(after == .seconds(3))
         #expect(bench.kinds(4).filter(\.isSuspected).count == 1)
     }
@@ -178,7 +177,7 @@ struct SuspicionTests {
 
     @Test("evidence gathers: who probed, which paths failed, who confirmed, after how long")
     func evidence() throws {
-        var bench = Bench.knowing(2...9)
+        var bench = Bench.knowing(2...9) { $0.awarenessMax = 0 }
         bench.hear(suspect(4, by: 2))
         let begin = bench.now
         bench.pass(.milliseconds(10))
@@ -190,11 +189,11 @@ struct SuspicionTests {
             return
         }
         #expect(evidence.accuser == id(2))
-        #expect(evidence.isLocal && evidence.probes == 5)
+        #expect(evidence.isLocal && evidence.probes >= 5)
         #expect(evidence.pathsFailed == [.udp, .relay, .stream])
         #expect(evidence.confirmedBy == [id(3), id(1)])
         #expect(evidence.since.now == begin)
-        #expect(after >= .seconds(4) && after < .seconds(8))
+        #expect(after >= .seconds(6) && after < .seconds(8))
     }
 
     @Test("a ping to a suspect carries the suspicion (buddy) and is refuted")

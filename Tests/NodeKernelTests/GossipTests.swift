@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of datagrams and rounds of gossip.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import StoreCore
+import Testing
+
+@Suite("Gossip")
+struct GossipTests {
+    private func size(_ packet: Packet) -> Int {
+        packet.messages.reduce(FakeSizes.header) { $0 + FakeSizes.size(of: $1) }
+    }
+
+    @Test("fresh updates leave at once to gossipFanout peers", arguments: [1, 3, 5])
+    func fresh(fanout: Int) {
+        var bench = KernelBench.knowing(2...9) { $0.swim.gossipFanout = fanout }
+        bench.pass(.milliseconds(5))
+        bench.clear()
+        bench.hear([alive(30)], from: 2)
+        let told = bench.sent.filter { $0.packet.messages.contains(alive(30)) }
+        #expect(told.count == fanout)
+        #expect(Set(told.map(\.to)).count == fanout)
+    }
+
+    @Test("an update is sent as often as the configuration says, and then no more")
+    func transmissions() {
+        var bench = KernelBench.knowing(2...9)
+        bench.hear([alive(30)], from: 2)
+        bench.pass(.seconds(20))
+        let sent = bench.sent.flatMap(\.packet.messages).filter { $0 == alive(30) }
+        // 10 members: 4 * ceil(log10(11)) = 8.
+        #expect(sent.count == 8)
+    }
+
+    @Test("news that an ack carries leaves to the others at once")
+    func newsOnAck() {
+        var bench = KernelBench.knowing(2...9)
+        bench.pass(.milliseconds(5))
+        bench.clear()
+        bench.hear([alive(30), .ping(Ping(sequence: 5, target: id(1)))], from: 2)
+        let told = bench.sent.filter { $0.packet.messages.contains(alive(30)) }
+        #expect(told.count == 4, "the ack and three more")
+        #expect(bench.messages(to: 2).contains(.ack(Ack(sequence: 5))))
+    }
+
+    @Test("an update that fits into no datagram does not speed up the rounds")
+    func oversized() {
+        var bench = KernelBench.knowing(2...9) { configuration in
+            configuration.sizes = WireSizes(header: 28) { message in
+                if case .update(let update) = message, update.subject == id(30) { return 5_000 }
+                return FakeSizes.size(of: message)
+            }
+        }
+        bench.hear([alive(30)], from: 2)
+        let rounds = bench.kernel.statistics.gossipRounds
+        bench.pass(.seconds(1))
+        #expect(bench.kernel.statistics.gossipRounds - rounds <= 12)
+    }
+
+    @Test("pings and acks carry the digest, the rest does not")
+    func digests() {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([.ping(Ping(sequence: 5, target: id(1)))], from: 2)
+        #expect(bench.messages(to: 2) == [.ack(Ack(sequence: 5)), .digest(bench.kernel.digest)])
+        bench.clear()
+        bench.pass(.seconds(1))
+        let pings = bench.sent.filter { if case .ping? = $0.packet.messages.first { true } else { false } }
+        #expect(!pings.isEmpty)
+        #expect(pings.allSatisfy { $0.packet.messages.contains(.digest(bench.kernel.digest)) })
+    }
+
+    @Test("a datagram never exceeds the configured size", arguments: [1_232, 1_400, 9_000])
+    func datagramSize(limit: Int) {
+        var bench = KernelBench.knowing(2...6) { $0.datagramBytesMax = limit }
+        var rng = SeededGenerator(seed: UInt64(limit))
+        for number in 30..<130 {
+            let tags = (0..<rng.index(below: 30)).map {
+                Tag(name: "tag\($0)", value: String(repeating: "v", count: rng.index(below: 20)))
+            }
+            let info = MemberInfo(name: "n\(number)", address: address(number), tags: tags, protocolVersion: 1)
+            bench.hear(
+                [.update(MemberUpdate(subject: id(number), incarnation: 1, claim: .alive(info)))], from: 2)
+            bench.command(.put(key: "k\(number)", value: [UInt8](repeating: 1, count: rng.index(below: 3_000))))
+            if number % 10 == 0 { bench.hear([.ping(Ping(sequence: 1, target: id(1)))], from: 3) }
+            bench.pass(.milliseconds(1))
+        }
+        bench.pass(.seconds(3))
+        #expect(bench.sent.count > 100)
+        let largest = bench.sent.map { size($0.packet) }.max() ?? 0
+        #expect(largest <= limit)
+        #expect(largest > min(limit, 1_400) * 3 / 4, "datagrams are filled: the largest has \(largest) bytes")
+        #expect(bench.sent.allSatisfy { !$0.packet.messages.isEmpty })
+    }
+
+    @Test("a value too large for gossip is announced by its dot")
+    func announcement() {
+        var bench = KernelBench.knowing(2...4)
+        bench.command(.put(key: "big", value: [UInt8](repeating: 1, count: 2_000)))
+        let messages = bench.sent.flatMap(\.packet.messages)
+        #expect(messages.contains(.announcement([Dot(actor: bench.kernel.store.actor, counter: 1)])))
+        #expect(!messages.contains { if case .row = $0 { true } else { false } })
+    }
+
+    @Test("alone, a node keeps nothing to gossip")
+    func alone() {
+        var bench = KernelBench()
+        bench.handle(.start)
+        for number in 0..<100 { bench.command(.put(key: "k\(number)", value: [1])) }
+        bench.pass(.seconds(1))
+        #expect(bench.kernel.membership.queue.isEmpty)
+        let command = bench.command(.statistics)
+        guard case .statistics(let view)? = bench.answers(to: command).first else {
+            Issue.record("no statistics")
+            return
+        }
+        #expect(view.storeChangesWaiting == 0 && view.writesWaiting == 0)
+        #expect(bench.sent.isEmpty)
+    }
+
+    @Test("many changes at once share datagrams and one chain of timers")
+    func burst() {
+        var bench = KernelBench.knowing(2...9)
+        bench.pass(.milliseconds(10))
+        bench.clear()
+        for number in 0..<200 { bench.command(.put(key: "k\(number)", value: [1])) }
+        #expect(bench.sent.count <= 3)
+        bench.pass(.milliseconds(1))
+        #expect(bench.waiting { if case .gossip = $0 { true } else { false } } <= 2)
+        bench.pass(.seconds(3))
+        #expect(bench.waiting { if case .gossip = $0 { true } else { false } } <= 1)
+        let rows = bench.sent.flatMap(\.packet.messages).filter { if case .row = $0 { true } else { false } }
+        #expect(rows.count == 200 * 4, "each of 200 rows four times")
+        #expect(bench.sent.count < 200)
+    }
+
+    @Test("other cluster's packets are counted and of no effect")
+    func otherCluster() {
+        var bench = KernelBench.knowing(2...3)
+        for _ in 0..<50 {
+            let packet = Packet(
+                cluster: ClusterID(name: "other"), sender: id(2),
+                messages: [failed(3, by: 2), .ping(Ping(sequence: 1, target: id(1)))])
+            bench.handle(.packet(packet, from: address(2)))
+            bench.pass(.milliseconds(2))
+        }
+        #expect(bench.kernel.statistics.ignored(.otherCluster) == 50)
+        #expect(bench.events.filter { $0 == .packetIgnored(.otherCluster, from: address(2)) }.count == 1)
+        #expect(bench.state(3) == .alive)
+        #expect(bench.messages(to: 2).filter { if case .ack = $0 { true } else { false } }.isEmpty)
+    }
+
+    @Test("our own id from elsewhere -> identityInUse, once a minute")
+    func ownID() {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([failed(2, by: 1)], from: 1, at: address(50))
+        bench.hear([failed(2, by: 1)], from: 1, at: address(51))
+        #expect(bench.events == [.identityInUse(at: address(50))])
+        #expect(bench.state(2) == .alive)
+        bench.passAnswering(.seconds(60))
+        bench.hear([], from: 1, at: address(50))
+        #expect(bench.events.filter { $0 == .identityInUse(at: address(50)) }.count == 2)
+    }
+
+    @Test("what this node sent to its own address is no double")
+    func ownAddress() {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([.ping(Ping(sequence: 1, target: id(9)))], from: 1, at: address(1))
+        #expect(bench.events.isEmpty && bench.sent.isEmpty)
+    }
+
+    @Test("messages that belong on a stream are not taken from a datagram")
+    func streamMessages() {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([.storeRequest(CausalContext()), .storeBatchEnd, .storeContinue], from: 2)
+        #expect(bench.kernel.statistics.ignored(.unexpected) == 3)
+        #expect(bench.sent.isEmpty && bench.written.isEmpty)
+    }
+
+    @Test("a local send error is counted and blames nobody")
+    func sendError() {
+        var bench = KernelBench.knowing(2...2)
+        while !bench.sent.contains(where: { if case .ping? = $0.packet.messages.first { true } else { false } }) {
+            bench.pass(.milliseconds(10))
+        }
+        bench.handle(.sendFailed(to: address(2)))
+        bench.pass(.milliseconds(990))
+        #expect(bench.kernel.statistics.sendFailures == 1)
+        #expect(bench.state(2) == .alive)
+    }
+}

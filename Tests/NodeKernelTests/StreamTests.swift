@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of streams, of anti-entropy over them and of the decision to start it.
+
+import ClusterTypes
+import NodeKernel
+import SWIMCore
+import StoreCore
+import Testing
+
+@Suite("Streams and repair")
+struct StreamTests {
+    private func request(_ entries: [MemberTableEntry] = []) -> Message {
+        .memberTable(MemberTablePart(role: .request, isLast: true, entries: entries))
+    }
+
+    /// Two kernels whose streams are wired by hand: `left` starts, `right` serves.
+    private struct Pair {
+        var left: KernelBench
+        var right: KernelBench
+        let outgoing: StreamID
+        let incoming: StreamID
+        private var fromLeft = 0
+        private var fromRight = 0
+        private(set) var batches = 0
+
+        init(left: KernelBench, right: KernelBench) {
+            self.left = left
+            self.right = right
+            outgoing = left.opened[left.opened.count - 1].id
+            incoming = self.right.accept(from: left.number)
+            self.left.written.removeAll()
+            self.right.written.removeAll()
+            self.left.handle(.streamOpened(outgoing))
+        }
+
+        /// Carries one frame; false when none waits.
+        mutating func step() -> Bool {
+            if fromLeft < left.written.count {
+                let frame = left.written[fromLeft]
+                fromLeft += 1
+                right.handle(.streamPacket(incoming, frame.packet))
+                return true
+            }
+            if fromRight < right.written.count {
+                let frame = right.written[fromRight]
+                fromRight += 1
+                if frame.packet.messages.contains(.storeBatchEnd) { batches += 1 }
+                left.handle(.streamPacket(outgoing, frame.packet))
+                return true
+            }
+            return false
+        }
+
+        mutating func run() { while step() {} }
+    }
+
+    /// Starts a store synchronisation from `left` by an announcement.
+    private func pair(left: KernelBench, right: KernelBench) -> Pair {
+        var left = left
+        left.clear()
+        left.hear([.announcement([Dot(actor: ActorID(node: id(2), epoch: 1), counter: 1)])], from: 2)
+        return Pair(left: left, right: right)
+    }
+
+    private func second(knowing peers: [Int] = [1]) -> KernelBench {
+        var bench = KernelBench(2)
+        bench.handle(.start)
+        bench.hear(peers.map { alive($0) }, from: 1)
+        return bench
+    }
+
+    @Test("large values are announced and fetched by stream")
+    func announced() {
+        var right = second()
+        let value = [UInt8](repeating: 9, count: 300_000)
+        right.command(.put(key: "big", value: value))
+        var pair = pair(left: .knowing(2...3), right: right)
+        #expect(pair.left.opened.map(\.to) == [address(2)])
+        pair.run()
+        #expect(pair.left.value("big") == value)
+        #expect(pair.left.closed == [pair.outgoing])
+        // One synchronisation at a time, and none for what is here already.
+        pair.left.hear([.announcement([Dot(actor: ActorID(node: id(2), epoch: 1), counter: 1)])], from: 3)
+        #expect(pair.left.opened.count == 1)
+    }
+
+    @Test("an announced event that its holder does not have is asked for elsewhere, and then given up")
+    func wanted() {
+        var bench = KernelBench.knowing(2...4)
+        let dot = Dot(actor: ActorID(node: id(4), epoch: 1), counter: 7)
+        for holder in [2, 3] { bench.hear([.announcement([dot])], from: holder) }
+        #expect(bench.opened.map(\.to) == [address(2)])
+        bench.handle(.streamClosed(bench.opened[0].id, .refused))
+        bench.pass(.zero)
+        #expect(bench.opened.map(\.to) == [address(2), address(3)])
+        bench.handle(.streamClosed(bench.opened[1].id, .timedOut))
+        bench.passAnswering(.seconds(3))
+        #expect(bench.opened.count == 2)
+        #expect(bench.waiting { if case .sync = $0 { true } else { false } } == 0)
+    }
+
+    @Test("store sync between two kernels goes through batches with flow control and adopts the context")
+    func batches() {
+        var left = KernelBench.knowing(2...3)
+        var right = second()
+        for number in 0..<300 { left.command(.put(key: "left/\(number)", value: [UInt8](repeating: 1, count: 2_000))) }
+        for number in 0..<300 {
+            right.command(.put(key: "right/\(number)", value: [UInt8](repeating: 2, count: 2_000)))
+        }
+        // An overwritten event: its dot is in no row, only in the context.
+        right.command(.put(key: "right/0", value: [3]))
+        var pair = pair(left: left, right: right)
+        pair.run()
+        #expect(pair.left.kernel.store.root == pair.right.kernel.store.root)
+        #expect(pair.left.kernel.store.liveKeyCount == 600)
+        #expect(pair.left.kernel.store.context == pair.right.kernel.store.context)
+        #expect(!pair.left.kernel.store.context.hasGaps)
+        #expect(pair.batches >= 2, "600 KB take several batches of 256 KB")
+        #expect(pair.left.closed == [pair.outgoing] && pair.right.closed == [pair.incoming])
+        for bench in [pair.left, pair.right] {
+            let told = bench.events.compactMap { if case .synchronised(let summary) = $0 { summary } else { nil } }
+            #expect(told.map(\.rowsReceived) == [300] && told.map(\.rowsSent) == [300])
+        }
+        #expect(
+            pair.left.persists.flatMap(\.records).contains {
+                if case .context(let context) = $0 { context.isSuperset(of: right.kernel.store.context) } else { false }
+            })
+    }
+
+    @Test("a responder sends no further batch before it is asked to")
+    func flowControl() {
+        var right = second()
+        for number in 0..<600 { right.command(.put(key: "k/\(number)", value: [UInt8](repeating: 2, count: 2_000))) }
+        right.written.removeAll()
+        let stream = right.accept(from: 1)
+        right.hear([.storeRequest(CausalContext())], on: stream, from: 1)
+        let first = right.frames(on: stream).count
+        #expect(right.frames(on: stream).last == .storeBatchEnd)
+        #expect(first < 200)
+        right.pass(.seconds(1))
+        #expect(right.frames(on: stream).count == first)
+        right.hear([.storeContinue], on: stream, from: 1)
+        #expect(right.frames(on: stream).count > first)
+        // A second request on the stream is not served.
+        let second = right.frames(on: stream).count
+        right.hear([.storeRequest(CausalContext())], on: stream, from: 1)
+        #expect(right.frames(on: stream).count == second)
+    }
+
+    @Test("the peer's context is not adopted when one of its rows was refused")
+    func incomplete() {
+        var left = KernelBench.knowing(2...3)
+        left.clear()
+        left.hear([.announcement([Dot(actor: ActorID(node: id(2), epoch: 1), counter: 1)])], from: 2)
+        let stream = left.opened[0].id
+        left.handle(.streamOpened(stream))
+        let actor = ActorID(node: id(2), epoch: 1)
+        var context = CausalContext()
+        for counter in 1...5 as ClosedRange<UInt64> { context.insert(Dot(actor: actor, counter: counter)) }
+        left.hear(
+            [.row(.register("far", [1], by: 2, counter: 5, wall: 1 << 47)), .storeComplete(context)], on: stream,
+            from: 2)
+        #expect(left.kernel.store.context.isEmpty)
+        #expect(left.kernel.statistics.rowsQuarantined == 1)
+    }
+
+    @Test("digest mismatch leads to repair only after it outlasts gossip")
+    func digestMismatch() {
+        var bench = KernelBench.knowing(2...3)
+        let theirs = Digest(members: bench.kernel.digest.members, store: Hash128(high: 1, low: 2))
+        bench.hear([.digest(theirs)], from: 2)
+        bench.pass(.milliseconds(400))
+        bench.hear([.digest(theirs)], from: 2)
+        #expect(bench.kernel.statistics.storeSyncsStarted == 0)
+        // An equal digest in between: it was news under way.
+        bench.hear([.digest(bench.kernel.digest)], from: 3)
+        bench.pass(.milliseconds(200))
+        bench.hear([.digest(theirs)], from: 2)
+        #expect(bench.kernel.statistics.storeSyncsStarted == 0)
+        bench.pass(.milliseconds(500))
+        bench.hear([.digest(theirs)], from: 2)
+        #expect(bench.kernel.statistics.storeSyncsStarted == 1)
+        // One at a time.
+        bench.pass(.seconds(1))
+        bench.hear([.digest(theirs)], from: 2)
+        #expect(bench.kernel.statistics.storeSyncsStarted == 1)
+    }
+
+    @Test("a difference is repaired in the end even while our own digest keeps changing")
+    func busyStore() {
+        var bench = KernelBench.knowing(2...3)
+        let theirs = Digest(members: bench.kernel.digest.members, store: Hash128(high: 1, low: 2))
+        for round in 0..<60 {
+            bench.command(.put(key: "k", value: [UInt8(round)]))
+            bench.hear([.digest(theirs)], from: 2)
+            bench.passAnswering(.milliseconds(100))
+        }
+        #expect(bench.kernel.statistics.storeSyncsStarted == 1)
+    }
+
+    @Test("member tables that stay different are exchanged, also while there always is news")
+    func memberRepair() {
+        var quiet = KernelBench.knowing(2...9)
+        let theirs = { (bench: KernelBench) in Digest(members: 42, store: bench.kernel.store.root) }
+        quiet.hear([.digest(theirs(quiet))], from: 2)
+        #expect(quiet.kernel.statistics.memberSyncsStarted == 0)
+        quiet.passAnswering(.milliseconds(2_100))
+        quiet.hear([.digest(theirs(quiet))], from: 2)
+        #expect(quiet.kernel.statistics.memberSyncsStarted == 1)
+        var busy = KernelBench.knowing(2...9)
+        for round in 1...70 as ClosedRange<UInt64> {
+            busy.hear([alive(9, round + 1), .digest(theirs(busy))], from: 2)
+            busy.passAnswering(.milliseconds(100))
+        }
+        #expect(busy.kernel.statistics.memberSyncsStarted == 1)
+    }
+
+    @Test("an unknown peer is asked for its table")
+    func unknownPeer() {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([.ping(Ping(sequence: 1, target: id(1))), .digest(Digest(members: 7, store: .zero))], from: 8)
+        #expect(bench.opened.map(\.to) == [address(8)])
+    }
+
+    @Test("a quarantined row does not keep two nodes synchronising")
+    func futileSynchronisations() {
+        var bench = KernelBench.knowing(2...3)
+        let theirs = Digest(members: bench.kernel.digest.members, store: Hash128(high: 1, low: 2))
+        let row = Row.register("far", [1], by: 2, counter: 5, wall: 1 << 47)
+        for _ in 0..<1_200 {
+            bench.hear([.digest(theirs)], from: 2)
+            bench.passAnswering(.milliseconds(100))
+            for stream in bench.opened {
+                bench.handle(.streamOpened(stream.id))
+                bench.hear([.row(row), .storeComplete(CausalContext())], on: stream.id, from: 2)
+            }
+            bench.clear()
+        }
+        // Two minutes: after 0.25, 0.5, 1, 2... s and then every 32 s.
+        #expect((5...14).contains(bench.kernel.statistics.storeSyncsStarted))
+        // Agreement ends the patience.
+        bench.hear([.digest(bench.kernel.digest)], from: 3)
+        let before = bench.kernel.statistics.storeSyncsStarted
+        bench.passAnswering(.seconds(40))
+        bench.hear([.digest(theirs)], from: 2)
+        bench.passAnswering(.seconds(1))
+        bench.hear([.digest(theirs)], from: 2)
+        #expect(bench.kernel.statistics.storeSyncsStarted == before + 1)
+    }
+
+    @Test("a gap that nobody can fill does not keep a node synchronising")
+    func unfillableGap() {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([.row(.register("k", [1], by: 9, counter: 2))], from: 2)
+        #expect(bench.kernel.store.context.hasGaps)
+        for _ in 0..<1_200 {
+            bench.hear([.digest(bench.kernel.digest)], from: 2)
+            bench.passAnswering(.milliseconds(100))
+            for stream in bench.opened {
+                bench.handle(.streamOpened(stream.id))
+                bench.hear([.storeComplete(bench.kernel.store.context)], on: stream.id, from: 2)
+            }
+            bench.clear()
+        }
+        #expect((5...14).contains(bench.kernel.statistics.storeSyncsStarted))
+    }
+
+    @Test("a gap that lasts is repaired from whoever speaks next")
+    func gap() {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([.row(.register("k", [1], by: 2, counter: 2))], from: 3)
+        bench.hear([.digest(bench.kernel.digest)], from: 2)
+        #expect(bench.kernel.statistics.storeSyncsStarted == 0)
+        bench.pass(.milliseconds(500))
+        bench.hear([.digest(bench.kernel.digest)], from: 2)
+        #expect(bench.kernel.statistics.storeSyncsStarted == 1)
+    }
+
+    @Test("streams bound: no more than configured, both ways")
+    func bound() {
+        var bench = KernelBench.knowing(2...3) { $0.streamsMax = 4 }
+        let streams = (0..<6).map { _ in bench.accept(from: 2) }
+        #expect(bench.closed == Array(streams.suffix(2)))
+        // Our own probe finds no stream left and says so instead of blaming the peer alone.
+        bench.clear()
+        bench.pass(.seconds(3))
+        #expect(bench.opened.isEmpty)
+        bench.handle(.streamClosed(streams[0], .finished))
+        let after = bench.accept(from: 2)
+        #expect(!bench.closed.contains(after))
+    }
+
+    @Test("idle streams closed")
+    func idle() {
+        var bench = KernelBench.knowing(2...3)
+        let idle = bench.accept(from: 2)
+        let busy = bench.accept(from: 3)
+        for _ in 0..<15 {
+            bench.passAnswering(.seconds(1))
+            bench.hear([.storeContinue], on: busy, from: 3)
+        }
+        #expect(bench.closed == [idle])
+        #expect(bench.waiting { if case .streamIdle(busy, _) = $0 { true } else { false } } == 1)
+        bench.passAnswering(.seconds(11))
+        #expect(bench.closed == [idle, busy])
+    }
+
+    @Test("a ping on a stream is answered on it, one for somebody else is not")
+    func ping() {
+        var bench = KernelBench.knowing(2...3)
+        let stream = bench.accept(from: 2)
+        bench.hear(
+            [.ping(Ping(sequence: 4, target: id(1))), .ping(Ping(sequence: 5, target: id(9)))], on: stream, from: 2)
+        #expect(bench.frames(on: stream) == [.ack(Ack(sequence: 4))])
+    }
+
+    @Test("a silent peer is probed over a stream, and its answer there saves it")
+    func probe() {
+        var bench = KernelBench.knowing(2...2)
+        while bench.opened.isEmpty { bench.pass(.milliseconds(10)) }
+        let stream = bench.opened[0]
+        #expect(stream.to == address(2))
+        bench.handle(.streamOpened(stream.id))
+        guard case .ping(let ping)? = bench.frames(on: stream.id).first else {
+            Issue.record("no ping on the stream")
+            return
+        }
+        bench.hear([.ack(Ack(sequence: ping.sequence))], on: stream.id, from: 2)
+        #expect(bench.closed == [stream.id])
+        #expect(bench.kernel.membership.statistics.probesAcknowledgedByStream == 1)
+        #expect(bench.state(2) == .alive)
+    }
+
+    @Test("a refused stream makes the verdict quick")
+    func refused() {
+        var bench = KernelBench.knowing(2...4)
+        while bench.opened.isEmpty { bench.passAnswering(.milliseconds(10), except: 3) }
+        bench.handle(.streamClosed(bench.opened[0].id, .refused))
+        #expect(bench.state(3) == .suspect)
+        bench.passAnswering(.milliseconds(600), except: 3)
+        #expect(bench.state(3) == .failed)
+    }
+
+    @Test("an answer of the wrong kind ends the exchange, and the next one can begin")
+    func wrongAnswer() {
+        var bench = KernelBench.knowing(2...9)
+        for attempt in 1...2 {
+            bench.clear()
+            for _ in 0..<60 where bench.kernel.statistics.memberSyncsStarted < UInt64(attempt) {
+                bench.hear([.digest(Digest(members: 42, store: bench.kernel.store.root))], from: 2)
+                bench.passAnswering(.milliseconds(100))
+            }
+            #expect(bench.kernel.statistics.memberSyncsStarted == UInt64(attempt))
+            guard let stream = bench.opened.last?.id else { return }
+            bench.handle(.streamOpened(stream))
+            bench.hear([request()], on: stream, from: 2)
+            #expect(bench.closed == [stream])
+        }
+    }
+
+    @Test("one stream serves the table once")
+    func servedOnce() {
+        var bench = KernelBench.knowing(2...3)
+        let stream = bench.accept(from: 2)
+        bench.hear([request()], on: stream, from: 2)
+        #expect(bench.frames(on: stream).count == 1)
+        bench.hear([request()], on: stream, from: 2)
+        #expect(bench.frames(on: stream).count == 1)
+        #expect(bench.closed == [stream])
+    }
+
+    @Test("a large table goes in several parts")
+    func largeTable() {
+        var bench = KernelBench.knowing(2...3)
+        for number in 10..<1_500 { bench.hear([alive(number)], from: 2) }
+        let stream = bench.accept(from: 2)
+        bench.hear([request()], on: stream, from: 2)
+        let parts = bench.frames(on: stream).compactMap { if case .memberTable(let part) = $0 { part } else { nil } }
+        #expect(parts.count > 1)
+        #expect(parts.map(\.isLast) == Array(repeating: false, count: parts.count - 1) + [true])
+        #expect(Set(parts.flatMap(\.entries).map(\.id)).count == 1_493)
+    }
+}
