@@ -30,7 +30,7 @@ extension KeyTable {
             source: "SWIM section 3.1, k"),
         KeySpecification(
             "membership.suspicion_multiplier", \.membership.suspicionMultiplier, .integer(1...20),
-            default: .profile(lan: 2, wan: 4, local: 1),
+            default: .profile(lan: 3, wan: 4, local: 3),
             "How long a suspect may answer for itself once others confirm the suspicion.",
             source: "Lifeguard (arXiv 1707.00788) section IV-B, alpha: min = multiplier x max(1, log10 n) x"
                 + " probe_interval"),

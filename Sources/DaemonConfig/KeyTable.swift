@@ -79,8 +79,8 @@ enum KeyTable {
             "The path of the socket. A socket passed by systemd wins over it.", flag: "--socket"),
         KeySpecification(
             "admin.mode", \.admin.mode, .mode, default: .value(0o666),
-            "The permission bits of the socket file. Every user may ask, and the role decides, see below; with a"
-                + " stricter mode others cannot even connect."),
+            "The permission bits of the socket file. Everybody may connect by default, because the role decides who"
+                + " may do what, and tells who may not; 0660 keeps strangers from connecting at all."),
         KeySpecification(
             "admin.group", \.admin.group, .account,
             default: .derived("the daemon's group", initial: nil, example: "gossipd-read"),
@@ -120,7 +120,7 @@ enum KeyTable {
     private static let store: [KeySpecification] = [
         KeySpecification(
             "store.max_clock_skew", \.store.clockSkewMax, .duration(.milliseconds(100)...(.seconds(3600))),
-            default: .value(.seconds(5)),
+            default: .value(.seconds(60)),
             "A change stamped further ahead of this host's clock is put aside, not applied and not forwarded.",
             source: "hybrid logical clocks (Kulkarni et al. 2014): the bound on l - pt"),
         KeySpecification(

@@ -49,6 +49,10 @@ extension NodeKernel {
     /// How long digests may differ while ours keeps changing, before a synchronisation is started all the same.
     private static let differencePatience = Interval.seconds(5)
 
+    /// How long our member table must have been the same before a difference is repaired: gossip of one update is over
+    /// after about three rounds, and now and then it misses a node (about once in exp(transmissions)).
+    private var memberPatience: Interval { configuration.swim.gossipInterval * 5 }
+
     /// Compares a peer's digest with ours. News under way also makes digests differ, so only a difference that outlasts
     /// gossip starts a synchronisation.
     mutating func onDigest(_ theirs: Digest, from peer: NodeID, at address: Address, _ turn: inout Turn) {
@@ -59,7 +63,7 @@ extension NodeKernel {
             repair.futileMemberSyncs = 0
         } else {
             let own = Hash128(high: mine.members, low: 0)
-            let patience = note(&repair.members, own: own, quiet: configuration.swim.probeInterval * 2, turn.now)
+            let patience = note(&repair.members, own: own, quiet: memberPatience, turn.now)
             let isQuiet = patience == .quiet || membership.table[peer] == nil
             // News under way may settle it; but in a busy cluster there always is some.
             if patience == .over || isQuiet && membership.queue.isEmpty {

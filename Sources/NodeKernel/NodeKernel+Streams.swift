@@ -51,7 +51,7 @@ extension NodeKernel {
         let timeout = configuration.swim.probeTimeout * (membership.awareness.score + 1)
         let role = StreamState.Role.probe(sequence: sequence, target: target)
         if open(role, to: address, peer: target, timeout: timeout, &turn) == nil {
-            endProbe(sequence, .notTried, &turn)
+            report(sequence, .notTried, &turn)
         }
     }
 
@@ -63,6 +63,7 @@ extension NodeKernel {
         switch stream.role {
         case .probe(let sequence, let target):
             write([.ping(Ping(sequence: sequence, target: target))], to: id, &turn)
+            report(sequence, .connected, &turn)
         case .memberSync:
             writeTable(role: .request, to: id, &turn)
         case .storeSync:
@@ -122,7 +123,7 @@ extension NodeKernel {
             guard case .probe(let sequence, let target) = stream.role, ack.sequence == sequence, sender == target
             else { return }
             close(id, &turn)
-            endProbe(sequence, .acknowledged, &turn)
+            report(sequence, .acknowledged, &turn)
         case .memberTable(let part):
             onMemberTable(part, on: id, from: sender, &turn)
         case .storeRequest(let context):
@@ -189,7 +190,7 @@ extension NodeKernel {
                 case .localLimit: .notTried
                 case .finished, .timedOut, .unreachable, .reset, .invalid: .failed
                 }
-            endProbe(sequence, outcome, &turn)
+            report(sequence, outcome, &turn)
         case .memberSync, .storeSync:
             let failure: JoinFailure =
                 switch reason {
@@ -208,7 +209,7 @@ extension NodeKernel {
     mutating func end(_ stream: StreamState, joinFailure: JoinFailure, _ turn: inout Turn) {
         switch stream.role {
         case .probe(let sequence, _):
-            endProbe(sequence, .failed, &turn)
+            report(sequence, .failed, &turn)
         case .memberSync(let seed):
             statistics.streamsEndedEarly += 1
             if let seed {
@@ -224,7 +225,7 @@ extension NodeKernel {
         }
     }
 
-    private mutating func endProbe(_ sequence: UInt32, _ outcome: StreamProbeOutcome, _ turn: inout Turn) {
+    private mutating func report(_ sequence: UInt32, _ outcome: StreamProbeOutcome, _ turn: inout Turn) {
         membership.onStreamProbe(sequence: sequence, outcome: outcome, clock: turn.clock, into: &swimActions)
         carryOutMembership(&turn)
     }

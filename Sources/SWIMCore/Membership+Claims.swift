@@ -26,7 +26,11 @@ extension Membership {
                 update.subject, incarnation: update.incarnation, evidence: evidence, clock: clock, into: &actions)
         case .failed(let accuser):
             guard supersedes(update, rank: .failed) else { return }
-            fail(update.subject, incarnation: update.incarnation, by: accuser, clock: clock, into: &actions)
+            if table[update.subject]?.state.isActive == true {
+                hearVerdict(update, of: accuser, clock: clock, into: &actions)
+            } else {
+                fail(update.subject, incarnation: update.incarnation, by: accuser, clock: clock, into: &actions)
+            }
         case .left:
             guard supersedes(update, rank: .left) else { return }
             depart(update, state: .left, kind: .left, clock: clock, into: &actions)

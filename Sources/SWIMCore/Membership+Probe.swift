@@ -83,7 +83,8 @@ extension Membership {
         if let index = probes.firstIndex(where: { $0.sequence == ack.sequence }) {
             let probe = probes[index]
             if sender == probe.target {
-                addRoundTrip(clock.now - probe.sentAt.now, of: sender)
+                // How long it stood still says nothing about the way to it.
+                if !probe.awaitsStalledTarget { addRoundTrip(clock.now - probe.sentAt.now, of: sender) }
             } else if probe.relays.contains(sender) {
                 statistics.probesAcknowledgedByRelay += 1
             } else {
@@ -121,7 +122,10 @@ extension Membership {
             succeed(at: index, into: &actions)
         case .refused:
             fail(at: index, clock: clock, into: &actions)
-        case .failed, .notTried:
+        case .failed:
+            // The connection broke after all, and the probe has had its time.
+            if probes[index].awaitsStalledTarget { fail(at: index, clock: clock, into: &actions) }
+        case .connected, .notTried:
             break
         }
     }
@@ -143,6 +147,12 @@ extension Membership {
             actions.append(.setTimer(.probeDeadline(sequence: sequence), at: probes[index].deadline))
             return
         }
+        if probes[index].stream == .connected, !probes[index].awaitsStalledTarget {
+            probes[index].awaitsStalledTarget = true
+            probes[index].deadline = clock.now + configuration.stalledTargetPatience
+            actions.append(.setTimer(.probeDeadline(sequence: sequence), at: probes[index].deadline))
+            return
+        }
         fail(at: index, clock: clock, into: &actions)
     }
 
@@ -156,12 +166,13 @@ extension Membership {
     private mutating func fail(at index: Int, clock: Clock, into actions: inout [SWIMAction]) {
         let probe = probes.remove(at: index)
         statistics.probesFailed += 1
-        if probe.sendFailed, probe.nackedBy.isEmpty, probe.stream != .refused {
+        if probe.sendFailed, probe.nackedBy.isEmpty, probe.stream != .refused, probe.stream != .connected {
             raiseAwareness(by: 1, into: &actions)
             return
         }
-        // A refused stream or a single nack shows that this node's own network works; silence all around does not.
-        if probe.stream != .refused, probe.nackedBy.isEmpty {
+        // A stream that was refused or accepted, or a single nack, shows that this node's own network works; silence all
+        // around does not.
+        if probe.stream != .refused, probe.stream != .connected, probe.nackedBy.isEmpty {
             raiseAwareness(by: max(1, probe.relays.count), into: &actions)
         }
         guard let member = table[probe.target], member.state.isActive else { return }

@@ -41,6 +41,7 @@ extension Membership {
         guard var suspicion = suspicions[id], let member = table[id] else { return }
         let isNews = suspicion.confirm(by: evidence.accuser)
         if evidence.isLocal {
+            suspicion.addProbe(at: clock.now)
             suspicion.evidence.isLocal = true
             suspicion.evidence.probes += evidence.probes
             for path in evidence.pathsFailed where !suspicion.evidence.pathsFailed.contains(path) {
@@ -76,7 +77,7 @@ extension Membership {
     mutating func onSuspicionTimer(
         _ id: NodeID, generation: UInt64, clock: Clock, into actions: inout [SWIMAction]
     ) {
-        guard let suspicion = suspicions[id], suspicion.generation == generation, let member = table[id],
+        guard !isLeaving, let suspicion = suspicions[id], suspicion.generation == generation, let member = table[id],
             clock.now >= suspicion.deadline
         else { return }
         if wasStalled(due: suspicion.deadline, clock: clock, into: &actions) {
@@ -86,7 +87,38 @@ extension Membership {
             suspicions[id] = suspicion.postponed(to: clock.now + configuration.probeTimeout)
             return
         }
+        guard suspicion.isConclusive(at: clock.now) else {
+            probeBeforeVerdict(on: id, clock: clock, into: &actions)
+            return
+        }
         fail(id, incarnation: member.incarnation, by: selfID, clock: clock, into: &actions)
+    }
+
+    /// Nobody is called failed on old news: a suspect is probed once more and told of the suspicion, and the timer looks
+    /// again when that probe is over. Whoever answers gets the next probe until it has refuted.
+    private mutating func probeBeforeVerdict(on id: NodeID, clock: Clock, into actions: inout [SWIMAction]) {
+        if !probes.contains(where: { $0.target == id }) { startProbe(of: id, clock: clock, into: &actions) }
+        guard let probe = probes.first(where: { $0.target == id }) else { return }
+        suspicions[id]?.awaitProbe(until: max(probe.deadline, clock.now) + Self.afterProbe)
+        setSuspicionTimer(of: id, clock: clock, into: &actions)
+    }
+
+    /// Another node calls a member failed that is active here. Whoever has suspected it for a probe's time agrees;
+    /// whoever has not gives it that time to refute, so that stale news from a node that was cut off harms nobody.
+    mutating func hearVerdict(
+        _ update: MemberUpdate, of accuser: NodeID, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        let id = update.subject
+        let evidence = Evidence(accuser: accuser, isLocal: false, since: clock)
+        suspect(id, incarnation: update.incarnation, evidence: evidence, clock: clock, into: &actions)
+        guard var suspicion = suspicions[id] else { return }
+        suspicion.hearVerdict(floor: configuration.probeTimeout)
+        suspicions[id] = suspicion
+        if suspicion.deadline <= clock.now {
+            fail(id, incarnation: update.incarnation, by: accuser, clock: clock, into: &actions)
+        } else {
+            setSuspicionTimer(of: id, clock: clock, into: &actions)
+        }
     }
 
     /// Declares `id` failed, on this node's own account or on that of `accuser`.

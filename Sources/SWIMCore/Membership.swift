@@ -46,6 +46,8 @@ package struct Membership: Sendable {
     static let fenceStep: UInt64 = 1_024
     /// Relayed pings in flight at most; more requests are dropped and nobody is harmed.
     static let relayedMax = 1_024
+    /// How long after a probe's deadline a suspicion looks at its outcome.
+    static let afterProbe = Interval.milliseconds(1)
     /// Reaped members remembered at most.
     static let reapedMax = 20_000
 

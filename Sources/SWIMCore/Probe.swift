@@ -27,6 +27,8 @@ struct Probe: Hashable, Sendable {
     var sendFailed = false
     /// The deadline was put off once because this process had been stalled.
     var wasExtended = false
+    /// The deadline was put off once because the target accepted the stream: it may only stand still.
+    var awaitsStalledTarget = false
 
     /// Probes sent without an answer: the direct ping, one per relay, the stream.
     var attempts: Int { (sendFailed ? 0 : 1) + relays.count + (streamWasTried ? 1 : 0) }

@@ -24,6 +24,8 @@ package enum SWIMAction: Sendable {
 /// What became of a ping over a stream.
 package enum StreamProbeOutcome: Hashable, Sendable {
     case acknowledged
+    /// The connection stands and the ping is on its way: the process exists. Another outcome may follow.
+    case connected
     /// The connect was refused: the host is up, nobody listens.
     case refused
     /// No answer, no route, broken off.

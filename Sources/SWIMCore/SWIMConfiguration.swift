@@ -17,7 +17,8 @@ package struct SWIMConfiguration: Hashable, Sendable {
     /// Relays asked for an indirect ping. Default 3; 0...16 (SWIM section 4.1, k).
     package var indirectProbes: Int
     /// The shortest suspicion is `suspicionMultiplier * max(1, log10 n) * probeInterval`.
-    /// Default 2 (lan), 4 (wan), 1 (local); 1...20 (Lifeguard section IV-B, alpha).
+    /// Default 3 (lan, local), 4 (wan); 1...20 (Lifeguard section IV-B, alpha). At 3 a host that stands still for four
+    /// seconds comes back in time to refute.
     package var suspicionMultiplier: Int
     /// The longest suspicion is this many times the shortest. Default 6; 1...20 (Lifeguard, beta).
     package var suspicionMaxMultiplier: Int
@@ -25,6 +26,10 @@ package struct SWIMConfiguration: Hashable, Sendable {
     package var suspicionConfirmations: Int
     /// The shortest suspicion when the stream connect was refused: the process is gone. Default 500 ms.
     package var refusedSuspicionMin: Interval
+    /// How much longer a probe waits for a member that accepted the stream and does not answer on it: its process exists
+    /// and stands still (stopped, swapped out, starved), as one that is gone or cut off cannot. Nobody hears of a
+    /// suspicion meanwhile. Twice `probeInterval`.
+    package var stalledTargetPatience: Interval
     /// The highest local health score. Default 8; 0...32 (Lifeguard, S).
     package var awarenessMax: Int
     /// Between rounds of gossip while updates wait. Default 100 ms (lan), 300 ms (wan), 50 ms (local).
@@ -47,7 +52,7 @@ package struct SWIMConfiguration: Hashable, Sendable {
         case .lan:
             probeInterval = .seconds(1)
             probeTimeout = .milliseconds(500)
-            suspicionMultiplier = 2
+            suspicionMultiplier = 3
             gossipInterval = .milliseconds(100)
         case .wan:
             probeInterval = .seconds(5)
@@ -57,7 +62,7 @@ package struct SWIMConfiguration: Hashable, Sendable {
         case .local:
             probeInterval = .milliseconds(250)
             probeTimeout = .milliseconds(100)
-            suspicionMultiplier = 1
+            suspicionMultiplier = 3
             gossipInterval = .milliseconds(50)
         }
         probeTimeoutMin = probeTimeout / 5
@@ -65,6 +70,7 @@ package struct SWIMConfiguration: Hashable, Sendable {
         suspicionMaxMultiplier = 6
         suspicionConfirmations = 3
         refusedSuspicionMin = .milliseconds(500)
+        stalledTargetPatience = probeInterval * 2
         awarenessMax = 8
         gossipFanout = 3
         retransmitMultiplier = 4

@@ -17,6 +17,12 @@ package struct Suspicion: Hashable, Sendable {
     package private(set) var timeoutMax: Interval
     private let expected: Int
     private var notBefore: Instant?
+    /// When the latest probe by this node failed; nil while all that is known is hearsay.
+    private var probedAt: Instant?
+    /// When the probe is over that decides, because nothing else does.
+    private var decidedAt: Instant?
+    /// A node that suspected the member as long as it had to says that it has failed.
+    private var hasVerdict = false
 
     package init(
         evidence: Evidence, startedAt: Instant, generation: UInt64, timeoutMin: Interval, timeoutMax: Interval,
@@ -28,6 +34,7 @@ package struct Suspicion: Hashable, Sendable {
         self.timeoutMin = timeoutMin
         self.timeoutMax = Swift.max(timeoutMin, timeoutMax)
         expected = expectedConfirmations
+        if evidence.isLocal { probedAt = startedAt }
     }
 
     package var timeout: Interval {
@@ -36,13 +43,33 @@ package struct Suspicion: Hashable, Sendable {
         return Swift.max(timeoutMin, timeoutMax - (timeoutMax - timeoutMin) * share)
     }
 
-    package var deadline: Instant { max(startedAt + timeout, notBefore ?? startedAt) }
+    package var deadline: Instant { max(startedAt + timeout, notBefore ?? startedAt, decidedAt ?? startedAt) }
 
     /// The same suspicion, which now ends no earlier than `instant`: this process had been stalled.
     package func postponed(to instant: Instant) -> Suspicion {
         var later = self
         later.notBefore = instant
         return later
+    }
+
+    /// This node's own probe failed at `instant`.
+    package mutating func addProbe(at instant: Instant) { probedAt = instant }
+
+    /// A probe that is over at `instant` decides.
+    package mutating func awaitProbe(until instant: Instant) { decidedAt = instant }
+
+    /// Whether enough is known to call the member failed: somebody's verdict, or a probe of our own no older than the
+    /// shortest suspicion. Otherwise a refutation may have been missed, or the trouble may be over.
+    package func isConclusive(at now: Instant) -> Bool {
+        hasVerdict || probedAt.map { now - $0 <= timeoutMin } ?? false
+    }
+
+    /// Another node's verdict: let the suspicion run for `floor`, counted from its start. It no longer waits for a probe
+    /// of our own.
+    package mutating func hearVerdict(floor: Interval) {
+        hasVerdict = true
+        decidedAt = nil
+        lower(to: floor)
     }
 
     /// Counts a confirmation by `node`; false when it is not news: the accuser, a repetition, or enough already.

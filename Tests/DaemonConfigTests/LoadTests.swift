@@ -28,7 +28,7 @@ struct LoadTests {
         #expect(configuration.admin.connectionsMax == 256)
         #expect(configuration.log.format == .auto)
         #expect(configuration.log.level == .info)
-        #expect(configuration.store.clockSkewMax == .seconds(5))
+        #expect(configuration.store.clockSkewMax == .seconds(60))
         #expect(configuration.store.syncIntervalMin == .milliseconds(250))
         #expect(configuration.limits.streamsMax == 128)
         #expect(configuration.limits.streamIdleTimeout == .seconds(10))
@@ -37,9 +37,9 @@ struct LoadTests {
     @Test(
         "The profile sets the defaults of membership",
         arguments: [
-            ("lan", Interval.seconds(1), Interval.milliseconds(500), 2, Interval.milliseconds(100)),
+            ("lan", Interval.seconds(1), Interval.milliseconds(500), 3, Interval.milliseconds(100)),
             ("wan", .seconds(5), .seconds(3), 4, .milliseconds(300)),
-            ("local", .milliseconds(250), .milliseconds(100), 1, .milliseconds(50)),
+            ("local", .milliseconds(250), .milliseconds(100), 3, .milliseconds(50)),
         ])
     func profiles(name: String, interval: Interval, timeout: Interval, multiplier: Int, gossip: Interval) throws {
         let membership = try parse("membership.profile = \"\(name)\"").membership

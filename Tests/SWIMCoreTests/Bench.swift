@@ -150,6 +150,17 @@ struct Bench {
 
     mutating func hear(_ update: MemberUpdate, from sender: Int = 2) { hear(.update(update), from: sender) }
 
+    /// Hears that a node has failed and lets the time pass in which it could refute.
+    mutating func hearFailed(_ number: Int, _ incarnation: UInt64 = 1, by accuser: Int) {
+        hear(failed(number, incarnation, by: accuser))
+        pass(machine.configuration.probeTimeout)
+    }
+
+    /// Says what became of the stream of a probe.
+    mutating func report(_ outcome: StreamProbeOutcome, _ sequence: UInt32) {
+        perform { $0.onStreamProbe(sequence: sequence, outcome: outcome, clock: $1, into: &$3) }
+    }
+
     mutating func merge(_ entries: [MemberTableEntry], from peer: Int) {
         perform { $0.merge(entries, from: id(peer), clock: $1, using: &$2, into: &$3) }
     }

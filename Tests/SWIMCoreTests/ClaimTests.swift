@@ -96,7 +96,7 @@ struct ClaimTests {
         #expect(bench.machine.table.active(named: "n2") == [id(2), id(3)])
         bench.hear(alive(4, name: "n1"))
         #expect(bench.kinds(4).contains(.nameConflict(with: id(1))))
-        bench.hear(failed(2, by: 3))
+        bench.hearFailed(2, by: 3)
         #expect(bench.machine.table.active(named: "n2") == [id(3)])
     }
 
@@ -138,9 +138,9 @@ struct ClaimTests {
     func leftDiffers() {
         var bench = Bench.knowing(2...5)
         bench.hear(left(4))
-        bench.hear(failed(5, by: 2))
+        bench.hearFailed(5, by: 2)
         #expect(bench.state(4) == .left && bench.kinds(4) == [.left])
-        #expect(bench.state(5) == .failed && bench.kinds(5).first?.isFailed == true)
+        #expect(bench.state(5) == .failed && bench.kinds(5).last?.isFailed == true)
         bench.hear(failed(4, by: 2))
         #expect(bench.state(4) == .left, "whoever left is not called failed afterwards")
         bench.hear(left(5))
@@ -162,7 +162,9 @@ struct ClaimTests {
     func replayedAlive(claim: MemberUpdate) {
         var bench = Bench.knowing(2...5)
         bench.hear(claim)
+        bench.pass(.milliseconds(500))
         let state = bench.state(4)
+        #expect(state?.isActive == false)
         bench.clear()
         bench.hear(alive(4, 1), from: 3)
         #expect(bench.state(4) == state && bench.events.isEmpty)
@@ -170,10 +172,68 @@ struct ClaimTests {
         #expect(bench.state(4) == .alive)
     }
 
+    @Test("dead: stale news of a healthy member is refuted and nobody is told that it failed")
+    func staleVerdict() {
+        var bench = Bench.knowing(2...5)
+        bench.hear(failed(4, by: 2))
+        #expect(bench.state(4) == .suspect)
+        #expect(bench.queued(4) == suspect(4, by: 2), "what is passed on is the suspicion, not the verdict")
+        bench.pass(.milliseconds(499))
+        bench.hear(alive(4, 2), from: 4)
+        bench.pass(.milliseconds(2))
+        #expect(bench.state(4) == .alive && bench.incarnation(4) == 2)
+        #expect(bench.kinds(4).filter(\.isFailed).isEmpty)
+        bench.hear(failed(4, by: 2))
+        #expect(bench.state(4) == .alive, "what was refuted is no news")
+    }
+
+    @Test("dead: nobody refutes within a probe's time, so the verdict stands")
+    func verdictStands() {
+        var bench = Bench.knowing(2...5)
+        let begin = bench.now
+        bench.hear(failed(4, by: 2))
+        #expect(bench.suspicionEnds(4) == begin + .milliseconds(500))
+        bench.pass(.milliseconds(499))
+        #expect(bench.state(4) == .suspect)
+        bench.pass(.milliseconds(1))
+        guard case .failed(let evidence, let after)? = bench.kinds(4).last else {
+            Issue.record("no failure was told")
+            return
+        }
+        #expect(!evidence.isLocal && evidence.accuser == id(2) && after == .milliseconds(500))
+        #expect(bench.state(4) == .failed && bench.kinds(4).filter(\.isFailed).count == 1)
+        #expect(bench.queued(4).map { $0.claim.rank } == MemberState.failed.rawValue)
+    }
+
+    @Test("dead: whoever has suspected for a probe's time agrees at once", arguments: [499, 500, 2_000])
+    func agreesAtOnce(milliseconds: Int) {
+        var bench = Bench.knowing(2...9)
+        bench.hear(suspect(4, by: 3))
+        bench.pass(.milliseconds(milliseconds))
+        #expect(bench.state(4) == .suspect)
+        bench.hear(failed(4, by: 2))
+        #expect((bench.state(4) == .failed) == (milliseconds >= 500))
+        bench.pass(.milliseconds(1))
+        #expect(bench.state(4) == .failed)
+        #expect(bench.machine.statistics.stalls == 0)
+    }
+
+    @Test("dead: a verdict on a newer incarnation gives it a probe's time of its own")
+    func verdictOnNewerIncarnation() {
+        var bench = Bench.knowing(2...9)
+        bench.hear(suspect(4, 1, by: 3))
+        bench.pass(.seconds(2))
+        bench.hear(failed(4, 2, by: 3))
+        #expect(bench.state(4) == .suspect && bench.incarnation(4) == 2)
+        bench.hear(alive(4, 3), from: 4)
+        bench.pass(.milliseconds(500))
+        #expect(bench.state(4) == .alive)
+    }
+
     @Test("whoever is thought to be gone hears so when it pings, and refutes")
     func tellsTheDead() {
         var bench = Bench.knowing(2...5)
-        bench.hear(failed(4, by: 2))
+        bench.hearFailed(4, by: 2)
         bench.clear()
         bench.hear(.ping(Ping(sequence: 3, target: id(1))), from: 4)
         #expect(bench.messages(to: 4) == [.ack(Ack(sequence: 3)), .update(failed(4, by: 1))])
@@ -182,7 +242,7 @@ struct ClaimTests {
     @Test("a node that comes back after its row was dropped hears so and can return")
     func returnsAfterReaping() {
         var bench = Bench.knowing(2...5) { $0.failedRetention = .seconds(100) }
-        bench.hear(failed(4, 3, by: 2))
+        bench.hearFailed(4, 3, by: 2)
         bench.pass(.seconds(200))
         #expect(bench.state(4) == nil)
         bench.clear()
@@ -240,7 +300,7 @@ struct ClaimTests {
     func flappingMember() {
         var bench = Bench.knowing(2...20) { $0.indirectProbes = 0 }
         for incarnation in 1..<100 as Range<UInt64> {
-            bench.hear(failed(4, incarnation, by: 2))
+            bench.hearFailed(4, incarnation, by: 2)
             bench.hear(alive(4, incarnation + 1), from: 4)
         }
         var turns = 0

@@ -219,7 +219,9 @@ struct Cluster {
             switch fates[target - 1] {
             case .up: isCut ? nil : .acknowledged
             case .crashed: isCut ? nil : .refused
-            case .vanished, .stalled: nil
+            // The host accepts for a process that stands still.
+            case .stalled: isCut ? nil : .connected
+            case .vanished: nil
             }
         guard let outcome else { return }
         act(on: number) { node in

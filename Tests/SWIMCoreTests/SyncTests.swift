@@ -70,8 +70,8 @@ struct SyncTests {
             $0.forgottenRetention = .seconds(900)
         }
         bench.hear(failed(4, by: 2))
+        bench.hearFailed(3, by: 2)
         bench.hear(left(5))
-        bench.hear(failed(3, by: 2))
         _ = bench.forget(3)
         bench.pass(.seconds(299))
         #expect(bench.state(4) == .failed && bench.state(5) == .left)
@@ -87,7 +87,7 @@ struct SyncTests {
     @Test("synchronisation does not bring back who was reaped")
     func reapedStaysAway() {
         var bench = Bench.knowing(2...5) { $0.failedRetention = .seconds(100) }
-        bench.hear(failed(4, 3, by: 2))
+        bench.hearFailed(4, 3, by: 2)
         bench.pass(.seconds(200))
         bench.clear()
         bench.merge([entry(4, 3, .failed, age: 50)], from: 5)
@@ -111,7 +111,7 @@ struct SyncTests {
         var bench = Bench.knowing(2...5)
         let whileActive = bench.forget(4)
         #expect(!whileActive, "an active member is not forgotten")
-        bench.hear(failed(4, by: 2))
+        bench.hearFailed(4, by: 2)
         let onceFailed = bench.forget(4)
         #expect(onceFailed)
         #expect(bench.state(4) == .forgotten && bench.kinds(4).last == .forgotten(by: id(1)))
@@ -147,7 +147,9 @@ struct SyncTests {
         #expect(peer.state(3) == nil)
         var bench = Bench(fence: 5, now: peer.now, configure: configure)
         peer.hear(alive(1, 6), from: 1)
-        for claim in [alive(2), alive(3), failed(3, by: 2)] { bench.hear(claim) }
+        for claim in [alive(2), alive(3)] { bench.hear(claim) }
+        bench.hearFailed(3, by: 2)
+        peer.now = bench.now
         let isForgotten = bench.forget(3)
         #expect(isForgotten)
         bench.pass(.seconds(1))
@@ -223,8 +225,10 @@ struct SyncTests {
         var results: [[String]] = []
         for order in orders {
             var bench = Bench.knowing(2...7)
-            // Alive at incarnation 1 is known to all; time stands still, so no suspicion runs out.
+            // Alive at incarnation 1 is known to all. Time stands still while claims arrive, and then verdicts are
+            // carried out, after one probe's time, long before the first suspicion runs out.
             for claim in order { bench.hear(claim, from: 7) }
+            bench.pass(bench.machine.configuration.probeTimeout)
             results.append((2...7).map { "\(bench.incarnation($0) ?? 0) \(bench.state($0).map { "\($0)" } ?? "-")" })
         }
         #expect(Set(results).count == 1, "\(results)")
@@ -260,7 +264,7 @@ struct SyncTests {
     @Test("a failed member is tried again and told what is said of it")
     func reconnects() {
         var bench = Bench.knowing(2...2)
-        bench.hear(failed(2, by: 1))
+        bench.hearFailed(2, by: 3)
         bench.clear()
         bench.pass(.seconds(30))
         let tries = bench.sent.filter { $0.to == address(2) }

@@ -117,7 +117,7 @@ struct ScenarioParserTests {
             ("at 50s expect formed within 20s", "this may take until 70.000 s, after the end of the run"),
             ("expect sunshine", "'sunshine' cannot be expected"),
             ("expect no rain", "after 'expect no' comes"),
-            ("expect no false failures within 5s", "judged at the end of the run"),
+            ("expect no false failures within 5s", "does not become true by waiting"),
             ("expect failed n9", "n9 does not exist in a cluster of 5 nodes"),
             ("tag n1 web", "'web' is no tag; write NAME=VALUE"),
             ("clock n1 30s", "'30s' is no jump; write +30s or -2s"),

@@ -25,11 +25,21 @@ struct SimulationTests {
         ([1] + freshSeeds(1)).map { Case(scenario: scenario, seed: $0) }
     }
 
+    /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a
+    /// suspicion, by gossip of a refutation that missed a node, by an accusation that only the accuser heard of.
+    static let keptCases: [Case] = [
+        Case(scenario: "voiceless", seed: 1_148_657_870), Case(scenario: "voiceless", seed: 9),
+        Case(scenario: "voiceless", seed: 19),
+        Case(scenario: "stalls", seed: 33), Case(scenario: "stalls", seed: 36), Case(scenario: "stalls", seed: 121),
+        Case(scenario: "stalls", seed: 226),
+        Case(scenario: "oneway", seed: 16),
+    ]
+
     private static func freshSeeds(_ count: Int) -> [UInt64] {
         (0..<count).map { _ in UInt64.random(in: 100...UInt64(UInt32.max)) }
     }
 
-    @Test("A disturbed cluster ends where its scenario says", arguments: cases + smallCases)
+    @Test("A disturbed cluster ends where its scenario says", arguments: cases + smallCases + keptCases)
     func scenario(of test: Case) throws {
         // Said before it runs: a broken invariant ends the process.
         print("simulating: \(test.testDescription)")

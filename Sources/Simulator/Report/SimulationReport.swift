@@ -99,6 +99,11 @@ extension SimulationReport {
                     healing.took.map { "agreed after \(Figure.seconds($0))" } ?? "not agreed again"
                 ))
         }
+        return lines + trafficLines + outcomeLines
+    }
+
+    private var trafficLines: [(String, String)] {
+        var lines: [(String, String)] = []
         let traffic = window.traffic
         let span =
             window.isIdle
@@ -126,6 +131,11 @@ extension SimulationReport {
                     + "\(figures.datagramsDamaged) damaged (\(figures.damagedDecoded) of them decoded), "
                     + "\(figures.socketDrops) by full sockets"
             ))
+        return lines
+    }
+
+    private var outcomeLines: [(String, String)] {
+        var lines: [(String, String)] = []
         lines.append(
             (
                 "false failures",

@@ -21,7 +21,7 @@ package struct BuiltInScenario: Sendable {
 
     /// In the order in which they are listed.
     package static let all: [BuiltInScenario] = [
-        steady, kill, hostDown, loss, split, flapping, oneway, stalls, churn, leave, writes, disturbed, skew,
+        steady, kill, hostDown, loss, split, flapping, oneway, voiceless, stalls, churn, leave, writes, disturbed, skew,
         quarantine,
         scale,
     ]
@@ -46,7 +46,7 @@ package struct BuiltInScenario: Sendable {
             at 20s put n1 app/greeting "hello"
             at 30s restart n5
             expect converged within 10s
-            at 40s expect value app/greeting "hello"
+            expect value app/greeting "hello"
             expect no false failures
             run 45s
             """)
@@ -112,19 +112,33 @@ package struct BuiltInScenario: Sendable {
             """)
 
     private static let oneway = BuiltInScenario(
-        name: "oneway", summary: "what n1 sends to n2 never arrives; later nothing that n3 sends arrives anywhere",
+        name: "oneway",
+        summary: "what n1 sends to n2 never arrives; later what n2 sends to the last half does not either",
         text: """
             nodes 20
             at 5s cut n1 -> n2
             at 20s put n1 app/x "around the cut"
-            at 25s expect value app/x "around the cut" within 5s
-            at 30s expect no false failures
-            at 40s cut n3 -> 1-2,4-20
-            at 40s expect failed n3 within 30s
-            at 80s heal
+            expect value app/x "around the cut" within 5s
+            at 30s cut n2 -> last 50%
+            at 40s put n2 app/x "around both"
+            expect value app/x "around both" within 5s
+            at 55s heal
+            expect converged within 15s
+            expect no false failures
+            run 75s
+            """)
+
+    private static let voiceless = BuiltInScenario(
+        name: "voiceless", summary: "nothing that n3 sends arrives anywhere; what it came to believe must harm nobody",
+        text: """
+            nodes 20
+            at 10s cut n3 -> 1-2,4-20
+            expect failed n3 within 30s
+            at 50s expect no false failures
+            at 50s heal
             expect converged within 30s
             expect no false failures
-            run 115s
+            run 90s
             """)
 
     private static let stalls = BuiltInScenario(

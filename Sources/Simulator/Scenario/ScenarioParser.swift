@@ -42,12 +42,12 @@ package struct ScenarioParser {
             let at = try line.duration()
             storyTime = at
             if line.accept("expect") {
-                try expectation(&line)
+                try expectation(&line, isAtOnce: true)
             } else {
                 try step(&line, at: at)
             }
         } else if line.accept("expect") {
-            try expectation(&line)
+            try expectation(&line, isAtOnce: false)
         } else if !(try setting(&line)) {
             try step(&line, at: .zero)
         }
@@ -93,12 +93,14 @@ package struct ScenarioParser {
             Scenario.Step(at: at, repetition: repetition, action: action, line: self.line, text: lineText))
     }
 
-    private mutating func expectation(_ line: inout ScenarioLine) throws(LineFailure) {
+    /// `isAtOnce`: written with `at`, so that without `within` it must hold at that very moment.
+    private mutating func expectation(_ line: inout ScenarioLine, isAtOnce: Bool) throws(LineFailure) {
         let condition = try line.condition()
-        let within: Interval? = line.accept("within") ? try line.duration() : nil
-        if condition == .noFalseFailures, within != nil {
-            throw LineFailure(reason: "'no false failures' is judged at the end of the run and takes no 'within'")
+        let hasPatience = line.accept("within")
+        if condition == .noFalseFailures, hasPatience {
+            throw LineFailure(reason: "'no false failures' does not become true by waiting: leave 'within' out")
         }
+        let within: Interval? = hasPatience ? try line.duration() : isAtOnce ? .zero : nil
         scenario.expectations.append(
             Scenario.Expectation(
                 condition: condition, from: storyTime, within: within, line: self.line, text: lineText))
