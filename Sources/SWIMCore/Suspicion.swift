@@ -16,6 +16,9 @@ package struct Suspicion: Hashable, Sendable {
     package private(set) var timeoutMin: Interval
     package private(set) var timeoutMax: Interval
     private let expected: Int
+    /// A failed probe of our own speaks against the member for this long: the shortest timeout before it was lowered,
+    /// which the probe that decides always fits into.
+    private let freshness: Interval
     private var notBefore: Instant?
     /// When the latest probe by this node failed; nil while all that is known is hearsay.
     private var probedAt: Instant?
@@ -34,6 +37,7 @@ package struct Suspicion: Hashable, Sendable {
         self.timeoutMin = timeoutMin
         self.timeoutMax = Swift.max(timeoutMin, timeoutMax)
         expected = expectedConfirmations
+        freshness = timeoutMin
         if evidence.isLocal { probedAt = startedAt }
     }
 
@@ -58,10 +62,10 @@ package struct Suspicion: Hashable, Sendable {
     /// A probe that is over at `instant` decides.
     package mutating func awaitProbe(until instant: Instant) { decidedAt = instant }
 
-    /// Whether enough is known to call the member failed: somebody's verdict, or a probe of our own no older than the
-    /// shortest suspicion. Otherwise a refutation may have been missed, or the trouble may be over.
+    /// Whether enough is known to call the member failed: somebody's verdict, or a probe of our own that is
+    /// still fresh. Otherwise a refutation may have been missed, or the trouble may be over.
     package func isConclusive(at now: Instant) -> Bool {
-        hasVerdict || probedAt.map { now - $0 <= timeoutMin } ?? false
+        hasVerdict || probedAt.map { now - $0 <= freshness } ?? false
     }
 
     /// Another node's verdict: let the suspicion run for `floor`, counted from its start. It no longer waits for a probe

@@ -25,8 +25,7 @@ struct CommandTests {
     @Test("explain: the member with its history, oldest first, and nobody else's")
     func explain() {
         var bench = KernelBench.knowing(2...4)
-        bench.hear([failed(3, by: 2)], from: 2)
-        bench.hear([failed(4, by: 2)], from: 2)
+        bench.hearVerdicts([failed(3, by: 2), failed(4, by: 2)], from: 2)
         let id = bench.command(.explain("n3"))
         guard case .explanation(let explanation)? = bench.answers(to: id).first else {
             Issue.record("\(bench.replies)")
@@ -34,7 +33,7 @@ struct CommandTests {
         }
         #expect(explanation.view.member.id == NodeID(high: 0x1111_0003, low: 3))
         #expect(explanation.view.member.state == .failed)
-        #expect(explanation.timeline.count == 2)
+        #expect(explanation.timeline.count == 3, "joined, suspected, failed")
         #expect(explanation.timeline.allSatisfy { $0.event.id == explanation.view.member.id })
         guard case .joined? = explanation.timeline.first?.event.kind,
             case .failed? = explanation.timeline.last?.event.kind
@@ -90,7 +89,7 @@ struct CommandTests {
         let candidates = [3, 8].map { NodeID(high: 0x1111_0000 + UInt64($0), low: UInt64($0)) }
         #expect(failure(&bench, .explain("n3")) == .ambiguousMember("n3", candidates: candidates))
         #expect(failure(&bench, .forget("n3")) == .ambiguousMember("n3", candidates: candidates))
-        bench.hear([failed(3, by: 2)], from: 2)
+        bench.hearVerdicts([failed(3, by: 2)], from: 2)
         #expect(answer(&bench, .explain("n3")).contains("explanation"))
         #expect(failure(&bench, .explain("00000000")) != nil, "a prefix that fits several is ambiguous")
         let members = bench.command(.members)
@@ -104,7 +103,7 @@ struct CommandTests {
         #expect(failure(&bench, .forget("n3")) == .memberIsActive("n3"))
         #expect(failure(&bench, .forget("n1")) == .memberIsSelf("n1"))
         #expect(failure(&bench, .forget("n9")) == .noSuchMember("n9"))
-        bench.hear([failed(3, by: 2)], from: 2)
+        bench.hearVerdicts([failed(3, by: 2)], from: 2)
         #expect(answer(&bench, .forget("n3")) == "done")
         let members = bench.command(.members)
         guard case .members(let views)? = bench.answers(to: members).first else {

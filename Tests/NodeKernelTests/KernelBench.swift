@@ -177,6 +177,12 @@ struct KernelBench {
     }
 
     /// A peer opens a stream.
+    /// Hears that members have failed, and lets the time pass that they have to refute it.
+    mutating func hearVerdicts(_ messages: [Message], from sender: Int) {
+        hear(messages, from: sender)
+        passAnswering(SWIMConfiguration().probeTimeout + .milliseconds(10))
+    }
+
     mutating func accept(from number: Int) -> StreamID {
         let stream = StreamID(rawValue: nextAccepted)
         nextAccepted += 2

@@ -146,6 +146,15 @@ struct ProbeTests {
         #expect(after == .seconds(1))
     }
 
+    @Test("the only peer dies before its round trip is known: its failure takes no second look", arguments: 1...20)
+    func refusedAtOnce(seed: UInt64) {
+        var cluster = Cluster(2, seed: seed)
+        cluster.set(.crashed, of: 2)
+        // A period to begin with, the longest wait for an ack, the floor of the suspicion, and a probe to spare.
+        cluster.run(for: .milliseconds(1_000 + 500 + 500 + 500))
+        #expect(cluster.nodes[0].state(2) == .failed, "seed \(seed): \(cluster.story)")
+    }
+
     @Test("local send errors are not blamed on the peer")
     func sendErrors() throws {
         var bench = Bench.knowing(2...6)
