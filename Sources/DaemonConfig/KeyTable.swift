@@ -78,9 +78,9 @@ enum KeyTable {
             default: .value("/run/gossipd/gossipd.sock"),
             "The path of the socket. A socket passed by systemd wins over it.", flag: "--socket"),
         KeySpecification(
-            "admin.mode", \.admin.mode, .mode, default: .value(0o666),
-            "The permission bits of the socket file. Every user may ask, and the role decides, see below; with a"
-                + " stricter mode others cannot even connect."),
+            "admin.mode", \.admin.mode, .mode, default: .value(0o660),
+            "The permission bits of the socket file. Who may do what is decided by the role, see below; 0666 lets"
+                + " every user ask."),
         KeySpecification(
             "admin.group", \.admin.group, .account,
             default: .derived("the daemon's group", initial: nil, example: "gossipd-read"),

@@ -21,7 +21,7 @@ struct LoadTests {
         #expect(configuration.leaveTimeout == .seconds(3))
         #expect(configuration.tags.isEmpty)
         #expect(configuration.admin.socket == "/run/gossipd/gossipd.sock")
-        #expect(configuration.admin.mode == 0o666)
+        #expect(configuration.admin.mode == 0o660)
         #expect(configuration.admin.group == nil)
         #expect(configuration.admin.readGroups.isEmpty)
         #expect(configuration.admin.bodyMax == 1_048_576)

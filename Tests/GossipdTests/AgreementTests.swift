@@ -91,7 +91,6 @@ struct AgreementTests {
         #expect(transport.streamIdleTimeout == TransportConfiguration().streamIdleTimeout)
         let admin = AdminServerSettings(configured.admin)
         let bare = AdminServerSettings(socketPath: configured.admin.socket)
-        #expect(admin.socketMode == bare.socketMode)
         #expect(admin.socketGroup == bare.socketGroup)
         #expect(admin.maxBodyBytes == bare.maxBodyBytes)
         #expect(admin.maxConnections == bare.maxConnections)
