@@ -32,7 +32,7 @@ struct RepairState: Sendable {
     var wanted: [(dot: Dot, holder: NodeID)] = []
     var timerGeneration: UInt64 = 0
 
-    static let wantedMax = 4_096
+    static let wantedMax = 256
 
     mutating func memberSyncEnded() { isMemberSyncRunning = false }
 

@@ -24,7 +24,7 @@ package struct Evidence: Hashable, Sendable {
     package var pathsFailed: [ProbePath]
     /// The stream connect was refused: the host answers, the process is gone.
     package var streamRefused: Bool
-    /// Other nodes that said the same, in the order they were heard, at most `suspicionConfirmationsMax`.
+    /// Other nodes that said the same, in the order they were heard, at most `suspicionConfirmations`.
     package var confirmedBy: [NodeID]
     /// When the first unanswered probe was sent or the first claim arrived.
     package var since: Clock

@@ -30,7 +30,8 @@ extension Membership {
         _ request: IndirectPing, from sender: NodeID, at address: Address, clock: Clock,
         into actions: inout [SWIMAction]
     ) {
-        guard relayed.count < Self.relayedMax, request.target != selfID else { return }
+        // Strangers are not served: nobody may use a node to send datagrams wherever he likes.
+        guard relayed.count < Self.relayedMax, request.target != selfID, table[sender] != nil else { return }
         let sequence = takeSequence()
         relayed.append(
             RelayedPing(
@@ -50,7 +51,7 @@ extension Membership {
 
     /// The target did not answer the relay in time. A late ack is still passed on until the entry expires.
     mutating func onRelayNack(_ sequence: UInt32, into actions: inout [SWIMAction]) {
-        guard let ping = relayed.first(where: { $0.sequence == sequence }) else { return }
+        guard let ping = relayed.first(where: { $0.sequence == sequence }), !ping.isAnswered else { return }
         statistics.nacksSent += 1
         actions.append(.send([.nack(Nack(sequence: ping.requesterSequence))], to: ping.requesterAddress))
     }

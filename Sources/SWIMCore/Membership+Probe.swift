@@ -92,7 +92,9 @@ extension Membership {
             }
             succeed(at: index, into: &actions)
         } else if let index = relayed.firstIndex(where: { $0.sequence == ack.sequence && $0.target == sender }) {
-            let ping = relayed.remove(at: index)
+            guard !relayed[index].isAnswered else { return }
+            relayed[index].isAnswered = true
+            let ping = relayed[index]
             actions.append(.send([.ack(Ack(sequence: ping.requesterSequence))], to: ping.requesterAddress))
         } else if let index = operatorPings.firstIndex(where: { $0.sequence == ack.sequence && $0.target == sender }) {
             let ping = operatorPings.remove(at: index)

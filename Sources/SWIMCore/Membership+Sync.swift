@@ -85,10 +85,13 @@ extension Membership {
     }
 
     /// The peers that a round of gossip goes to: the next ones of a shuffled list, so that the few transmissions of an
-    /// update go to different peers. Drawn at random each time, in a small cluster they now and then miss somebody.
+    /// update go to different peers. Drawn at random each time, in a small cluster they now and then miss somebody. So
+    /// few peers that an update may be sent to each of them all hear it at once.
     package mutating func gossipPeers(using rng: inout SeededGenerator) -> [NodeID] {
         var chosen: [NodeID] = []
-        while chosen.count < configuration.gossipFanout,
+        let peers = table.activePeers.count
+        let fanout = peers <= transmissionsMax ? peers : configuration.gossipFanout
+        while chosen.count < fanout,
             let peer = gossipOrder.advance(in: table, using: &rng, where: { !chosen.contains($0) })
         {
             chosen.append(peer)

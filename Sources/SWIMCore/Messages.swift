@@ -47,7 +47,8 @@ package struct Nack: Hashable, Sendable {
     package init(sequence: UInt32) { self.sequence = sequence }
 }
 
-/// A claim about one member, as gossip carries it. Claims about one subject are ordered by `precedence`.
+/// A claim about one member, as gossip carries it. Of two claims about one subject the
+/// one with the higher incarnation wins, at the same incarnation the one with the higher rank (`MemberState`).
 package struct MemberUpdate: Hashable, Sendable {
     package var subject: NodeID
     package var incarnation: UInt64

@@ -51,6 +51,8 @@ struct RelayedPing: Hashable, Sendable {
     let requester: NodeID
     let requesterAddress: Address
     let requesterSequence: UInt32
+    /// The entry stays until its timers have fired, so that the bound on entries bounds timers too.
+    var isAnswered = false
 }
 
 /// A ping sent because an operator asked for it.

@@ -24,7 +24,8 @@ struct DaemonSignals: Sendable {
     private let novelty: AsyncStream<Void>.Continuation
 
     init() {
-        (wishes, wish) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
+        // Only this host's administrator sends signals; none of them may push a wish to stop out.
+        (wishes, wish) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
         (news, novelty) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 

@@ -10,6 +10,10 @@ import StoreCore
 extension KernelNode {
     /// Keys fetched from the kernel at a time, so that a long listing does not hold up the event loop.
     private static let pageKeysMax = 1_000
+    /// Keys and values of one listing at most, so that no reader can make the daemon hold the store twice.
+    private static let listBytesMax = 64 << 20
+    /// What an entry takes beside its key and value, about.
+    private static let entryBytes = 200
 
     func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
         try hub.watches.subscribe(
@@ -32,12 +36,21 @@ extension KernelNode {
 
     func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
         var entries: [KeyDocument] = []
+        var bytes = 0
         var after: String?
         repeat {
             let command = Command.list(prefix: prefix.description, after: after, limit: Self.pageKeysMax)
             guard case .keys(let page, let next) = try await ask(command) else { throw .unexpectedReply }
             for (view, author) in page {
-                entries.append(Self.keyDocument(view, author: author, key: try ConfigurationKey(view.key)))
+                let document = Self.keyDocument(view, author: author, key: try ConfigurationKey(view.key))
+                bytes += document.key.utf8.count + document.content.rawBytes.count + Self.entryBytes
+                entries.append(document)
+            }
+            guard bytes <= Self.listBytesMax else {
+                throw AdminFailure(
+                    .tooLarge,
+                    "the keys below \(prefix.description.quoted) take more than \(Self.listBytesMax >> 20) MiB: name a longer prefix"
+                )
             }
             after = next
         } while after != nil

@@ -155,6 +155,28 @@ struct ProbeTests {
         #expect(cluster.nodes[0].state(2) == .failed, "seed \(seed): \(cluster.story)")
     }
 
+    @Test("a flood of requests to relay is bounded, timers included, and strangers are not served")
+    func relayFlood() {
+        var bench = Bench.knowing(2...4)
+        func request(_ number: UInt32, from sender: Int) {
+            let ping = IndirectPing(
+                sequence: number, target: id(3), targetAddress: address(3), deadlineMilliseconds: 60_000)
+            bench.hear(.indirectPing(ping), from: sender)
+            for case .ping(let relayed) in bench.messages(to: 3) {
+                bench.hear(.ack(Ack(sequence: relayed.sequence)), from: 3)
+            }
+            bench.clear()
+        }
+        request(0, from: 77)
+        #expect(bench.machine.statistics.indirectPingsRelayed == 0)
+        for number in 1...3_000 { request(UInt32(number), from: 2) }
+        #expect(bench.machine.statistics.indirectPingsRelayed == 1_024)
+        bench.pass(.seconds(61))
+        bench.clear()
+        request(1, from: 2)
+        #expect(bench.machine.statistics.indirectPingsRelayed == 1_025)
+    }
+
     @Test("local send errors are not blamed on the peer")
     func sendErrors() throws {
         var bench = Bench.knowing(2...6)
