@@ -108,6 +108,8 @@ extension NodeKernel {
             turn.actions.append(.event(.awarenessChanged(from: from, to: to)))
         case .pingAnswered(let sequence, let roundTrip):
             answerOperatorPing(sequence, roundTrip: roundTrip, &turn)
+        case .identityInUse(let address):
+            reportIdentity(at: address, &turn)
         case .left(let acknowledged, let asked):
             finishLeaving(LeaveOutcome(acknowledged: acknowledged, asked: asked), &turn)
         }
@@ -119,6 +121,10 @@ extension NodeKernel {
             timeline.removeFirst(max(1, configuration.timelineEventsMax / 4))
         }
         timeline.append((turn.clock, event))
+        if case .alive(previously: .failed, after: _) = event.kind {
+            // Back from a partition: what was written there meanwhile is fetched now, not at some later ping.
+            startStoreRepair(with: event.id, &turn)
+        }
         turn.actions.append(.event(.member(event)))
         if case .joined = event.kind { rememberFirstPeer(&turn) }
     }

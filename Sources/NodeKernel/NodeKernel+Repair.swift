@@ -128,7 +128,7 @@ extension NodeKernel {
         repair.isMemberSyncRunning = startMemberSync(to: address, peer: peer, seed: nil, &turn)
     }
 
-    private mutating func startStoreRepair(with peer: NodeID, _ turn: inout Turn) {
+    mutating func startStoreRepair(with peer: NodeID, _ turn: inout Turn) {
         guard !repair.isStoreSyncRunning, repair.nextStoreSync.map({ turn.now >= $0 }) ?? true,
             membership.table[peer]?.state.isActive == true
         else { return }

@@ -62,7 +62,8 @@ extension NodeKernel {
         setIdleTimer(id, &turn)
         switch stream.role {
         case .probe(let sequence, let target):
-            write([.ping(Ping(sequence: sequence, target: target))], to: id, &turn)
+            // The digest comes along: where only streams get through, they alone tell that something differs.
+            write([.ping(Ping(sequence: sequence, target: target)), .digest(digest)], to: id, &turn)
             report(sequence, .connected, &turn)
         case .memberSync:
             writeTable(role: .request, to: id, &turn)
@@ -118,7 +119,10 @@ extension NodeKernel {
         guard let stream = streams[id] else { return }
         switch message {
         case .ping(let ping):
-            if membership.isForMe(ping) { write([.ack(Ack(sequence: ping.sequence))], to: id, &turn) }
+            if membership.isForMe(ping) {
+                // The ack ends the stream, so it comes last.
+                write([.digest(digest), .ack(Ack(sequence: ping.sequence))], to: id, &turn)
+            }
         case .ack(let ack):
             guard case .probe(let sequence, let target) = stream.role, ack.sequence == sequence, sender == target
             else { return }
@@ -139,7 +143,10 @@ extension NodeKernel {
                 .update(update), from: sender, at: stream.address, clock: turn.clock, using: &turn.rng,
                 into: &swimActions)
             carryOutMembership(&turn)
-        case .digest, .announcement, .indirectPing, .nack, .row:
+        case .digest(let digest):
+            let address = membership.table[sender]?.info.address ?? stream.address
+            onDigest(digest, from: sender, at: address, &turn)
+        case .announcement, .indirectPing, .nack, .row:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

@@ -43,11 +43,22 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
         case .bootEpochsUsedUp(let file):
             "the identity in \(file) has no boot epoch left: move the file away to start as a new node"
         case .system(let operation, let path, let code):
-            "\(operation) failed for \(path): \(Self.text(of: code))"
+            "\(operation) failed for \(path): \(Self.text(of: code))\(Self.advice(for: code))"
         case .queueFull(let limit):
             "storage does not keep up: \(limit) batches are waiting; check the disk under the data directory"
         case .stopped:
             "storage has been stopped"
+        }
+    }
+
+    /// What to do about the usual ones.
+    private static func advice(for code: CInt) -> String {
+        switch code {
+        case EACCES, EPERM: "; give the directory to the user that the daemon runs as"
+        case ENOSPC, EDQUOT: "; make room on that disk"
+        case EROFS: "; mount that disk for writing, or name another directory with --data-dir"
+        case ENOENT, ENOTDIR: "; create the folder above it, or name another directory with --data-dir"
+        case _: ""
         }
     }
 

@@ -86,6 +86,8 @@ package struct Member: Hashable, Sendable {
     package var since: Clock
     /// Smoothed round trip time (RFC 6298 section 2) of this node's own probes; nil before the first ack.
     package var roundTrip: RoundTrip?
+    /// This node's latest probes that were answered over a stream alone, without a break.
+    package var streamOnlyProbes = 0
 
     package init(id: NodeID, info: MemberInfo, incarnation: UInt64, state: MemberState, since: Clock) {
         self.id = id

@@ -55,6 +55,8 @@ package enum MemberEventKind: Hashable, Sendable {
     case forgotten(by: NodeID)
     /// Dropped from the table after `failed_retention`.
     case reaped
+    /// The latest probes were answered over a stream alone: datagrams do not get through.
+    case udpBlocked(probes: Int)
     /// Another active member uses the same name.
     case nameConflict(with: NodeID)
     /// This node was suspected or called failed, and refuted it with a higher incarnation.

@@ -140,9 +140,10 @@ extension Membership {
         // many peers repeat costs health once.
         guard update.incarnation >= wantedIncarnation else { return }
         switch update.claim {
-        case .alive:
-            // Our own claim comes back, or one of an earlier process that outran the fence: stay ahead of it.
+        case .alive(let info):
+            // A process that outran our durable fence: an earlier one that lost it, or one beside us. Stay ahead of it.
             guard update.incarnation > me.incarnation, !isLeaving else { return }
+            if info.address != me.info.address { actions.append(.identityInUse(at: info.address)) }
             wantedIncarnation = max(wantedIncarnation, min(update.incarnation + 1, Bounds.incarnationMax))
             claimOwnIncarnation(clock: clock, into: &actions)
         case .suspect(let accuser), .failed(let accuser), .forgotten(let accuser):

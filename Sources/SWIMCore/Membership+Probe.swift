@@ -90,6 +90,7 @@ extension Membership {
             } else {
                 return
             }
+            if sender == probe.target { table.change(sender) { $0.streamOnlyProbes = 0 } }
             succeed(at: index, into: &actions)
         } else if let index = relayed.firstIndex(where: { $0.sequence == ack.sequence && $0.target == sender }) {
             guard !relayed[index].isAnswered else { return }
@@ -121,6 +122,7 @@ extension Membership {
         switch outcome {
         case .acknowledged:
             statistics.probesAcknowledgedByStream += 1
+            noteStreamOnly(probes[index].target, into: &actions)
             succeed(at: index, into: &actions)
         case .refused:
             fail(at: index, clock: clock, into: &actions)
@@ -156,6 +158,15 @@ extension Membership {
             return
         }
         fail(at: index, clock: clock, into: &actions)
+    }
+
+    /// A member that answers over streams alone is alive, but gossip does not reach it and changes come late: its operator
+    /// must hear of it, and not only the metrics.
+    private mutating func noteStreamOnly(_ id: NodeID, into actions: inout [SWIMAction]) {
+        guard let member = table[id] else { return }
+        let count = member.streamOnlyProbes + 1
+        table.change(id) { $0.streamOnlyProbes = count }
+        if count == Self.streamOnlyProbesTold { emit(.udpBlocked(probes: count), of: id, into: &actions) }
     }
 
     private mutating func succeed(at index: Int, into actions: inout [SWIMAction]) {

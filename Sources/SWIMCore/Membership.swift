@@ -17,8 +17,8 @@ package struct Membership: Sendable {
     package internal(set) var isStarted = false
     package internal(set) var isLeaving = false
 
-    var order = ProbeOrder()
-    var gossipOrder = ProbeOrder()
+    var order = ProbeOrder(keepsOrder: true)
+    var gossipOrder = ProbeOrder(keepsOrder: false)
     var suspicions: [NodeID: Suspicion] = [:]
     /// In flight, oldest first; few, so a linear search serves.
     var probes: [Probe] = []
@@ -44,6 +44,8 @@ package struct Membership: Sendable {
 
     /// How many incarnations one durable write reserves.
     static let fenceStep: UInt64 = 1_024
+    /// Probes in a row that only a stream answered, after which it is told.
+    static let streamOnlyProbesTold = 3
     /// Relayed pings in flight at most; more requests are dropped and nobody is harmed.
     static let relayedMax = 1_024
     /// How long after a probe's deadline a suspicion looks at its outcome.

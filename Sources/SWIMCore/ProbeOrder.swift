@@ -3,12 +3,16 @@
 
 import ClusterTypes
 
-/// Round-robin probing over a shuffled list (SWIM section 4.3): a member is probed at least once in two rounds.
+/// Round-robin over a shuffled list (SWIM section 4.3).
+///
+/// SWIM shuffles each round anew, and a member may then wait for two rounds. Probing keeps the order it once drew, so that
+/// the wait is one round; gossip, for which chance is the point, draws anew.
 package struct ProbeOrder: Sendable {
     private var order: [NodeID] = []
     private var next = 0
+    private let keepsOrder: Bool
 
-    package init() {}
+    package init(keepsOrder: Bool) { self.keepsOrder = keepsOrder }
 
     /// A new member takes a random place in what is left of the round.
     package mutating func insert(_ id: NodeID, using rng: inout SeededGenerator) {
@@ -21,7 +25,7 @@ package struct ProbeOrder: Sendable {
         if !order[next...].contains(id) { insert(id, using: &rng) }
     }
 
-    /// The next member that is active and `isWanted`; nil when there is none. A finished round is shuffled anew.
+    /// The next member that is active and `isWanted`; nil when there is none.
     package mutating func advance(
         in table: MemberTable, using rng: inout SeededGenerator, where isWanted: (NodeID) -> Bool
     ) -> NodeID? {
@@ -34,9 +38,19 @@ package struct ProbeOrder: Sendable {
             }
             guard restarts < 1 else { return nil }
             restarts += 1
-            order = table.activePeers
-            order.shuffle(using: &rng)
-            next = 0
+            beginRound(table.activePeers, using: &rng)
         }
+    }
+
+    private mutating func beginRound(_ active: [NodeID], using rng: inout SeededGenerator) {
+        next = 0
+        guard keepsOrder else {
+            order = active.shuffled(using: &rng)
+            return
+        }
+        var missing = Set(active)
+        order = order.filter { missing.remove($0) != nil }
+        // In the order of the table, as the order of a Set must not matter.
+        for id in active where missing.contains(id) { insert(id, using: &rng) }
     }
 }

@@ -65,6 +65,15 @@ extension EventKind {
         meaning: "The member was failed or left for longer than membership.failed_retention.",
         action: "Nothing.")
 
+    static let memberUDPBlockedDescription = Description(
+        messageID: "100ffaee7b7a4c209c28d9ccf2700b4e", level: .warning,
+        subject: "Datagrams do not reach member @GOSSIPD_MEMBER@",
+        meaning: """
+            The member answers probes over TCP streams, but not over UDP, neither from this node nor
+            through others. It counts as alive; configuration changes reach it late, by repair.
+            """,
+        action: "Open the port for UDP as well as TCP in every firewall between the two hosts.")
+
     static let memberUpdatedDescription = Description(
         messageID: "aa563d4f454242c9a82a1d667d692b47", level: .info,
         subject: "Member @GOSSIPD_MEMBER@ changed its name, address or tags",

@@ -15,6 +15,7 @@ package enum EventKind: String, CaseIterable, Sendable {
     case memberLeft = "member_left"
     case memberForgotten = "member_forgotten"
     case memberReaped = "member_reaped"
+    case memberUDPBlocked = "member_udp_blocked"
     case memberUpdated = "member_updated"
     case memberNameConflict = "member_name_conflict"
     case selfRefuted = "self_refuted"
@@ -74,6 +75,7 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .memberLeft: Self.memberLeftDescription
         case .memberForgotten: Self.memberForgottenDescription
         case .memberReaped: Self.memberReapedDescription
+        case .memberUDPBlocked: Self.memberUDPBlockedDescription
         case .memberUpdated: Self.memberUpdatedDescription
         case .memberNameConflict: Self.memberNameConflictDescription
         case .selfRefuted: Self.selfRefutedDescription

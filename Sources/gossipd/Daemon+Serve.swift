@@ -57,6 +57,7 @@ extension Daemon {
     /// Leaves the cluster unless that has happened or is not wanted, then closes everything. A second signal cuts the
     /// leave short.
     private func stop(_ reason: StopReason, _ wishes: inout AsyncStream<DaemonSignals.Wish>.Iterator) async {
+        signals.endNews()
         notifier.stopping(status: "stopping")
         logger.event(.stopping, "stopping")
         switch reason {
@@ -99,9 +100,9 @@ extension Daemon {
         }
     }
 
-    /// What `systemctl status` shows.
-    func statusLine() async -> String {
-        guard case .status(let view) = await driver.perform(.status) else { return "starting" }
+    /// What `systemctl status` shows; nil when the kernel no longer answers.
+    func statusLine() async -> String? {
+        guard case .status(let view) = await driver.perform(.status) else { return nil }
         var parts = ["\(view.alive) alive"]
         if view.suspect > 0 { parts.append("\(view.suspect) suspect") }
         if view.failed > 0 { parts.append("\(view.failed) failed") }
@@ -116,7 +117,7 @@ extension Daemon {
         guard notifier.isEnabled else { return }
         var shown = ""
         for await _ in signals.news {
-            let line = await statusLine()
+            guard let line = await statusLine() else { return }
             if line != shown { notifier.status(line) }
             shown = line
             try? await Task.sleep(for: .milliseconds(200))

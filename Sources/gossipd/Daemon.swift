@@ -59,7 +59,7 @@ struct Daemon: Sendable {
             await daemon.serve()
         } catch {
             let failure = (error as? StartFailure) ?? StartFailure(status: .storageError, message: "\(error)")
-            logger.critical("cannot start: \(failure.message)", metadata: ["reason": "\(failure.message)"])
+            logger.critical("cannot start: \(failure.message)")
             status = failure.status
         }
         try? await group.shutdownGracefully()
@@ -100,11 +100,15 @@ struct Daemon: Sendable {
             logger: logger)
         let host = try DaemonHost(directory: directory, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
+        // The store is in memory: each process writes under an epoch that none before it used, not even one started
+        // from a copy of this directory.
+        var generator = SystemRandomNumberGenerator()
+        let storeEpoch = UInt32.random(in: 1...UInt32.max, using: &generator)
         let kernel = NodeKernel(
             configuration: KernelConfiguration(configuration, peers: directory.peers),
             identity: KernelIdentity(
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
-                incarnationFence: identity.incarnationFence, storeEpoch: identity.bootEpoch),
+                incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
             clock: clock)
         let loops = Array(group.makeIterator())
         let driver = KernelDriver(

@@ -35,7 +35,8 @@ final class DaemonHost: KernelHost {
             commit: { batches throws(PersistenceFailure) in
                 // Most batches are rows of the store, which lives in memory: they need no disk.
                 let updates = batches.filter { $0.incarnationFence != nil || $0.peers != nil }
-                if !updates.isEmpty { try directory.commit(updates) }
+                try directory.commit(updates.map { DataDirectoryUpdate(incarnationFence: $0.incarnationFence) })
+                try Self.commitPeers(updates, to: directory, logger: logger)
             },
             completed: { completion, result in
                 switch result {
@@ -43,6 +44,18 @@ final class DaemonHost: KernelHost {
                 case .failure(let failure): Self.stopBeforeLying(failure, logger: logger)
                 }
             })
+    }
+
+    /// Peers are a hint for the next start: a full disk is no reason to stop for them. Other failures are.
+    private static func commitPeers(
+        _ updates: [DataDirectoryUpdate], to directory: DataDirectory, logger: Logger
+    ) throws(PersistenceFailure) {
+        do throws(PersistenceFailure) {
+            try directory.commit(updates.map { DataDirectoryUpdate(peers: $0.peers) })
+        } catch .system(let operation, let path, let code) where code == ENOSPC || code == EDQUOT {
+            let failure = PersistenceFailure.system(operation: operation, path: path, errno: code)
+            logger.warning("the peers to join through after a restart were not written down: \(failure)")
+        }
     }
 
     func persist(_ records: [DurableRecord], completed: @escaping @Sendable () -> Void) {

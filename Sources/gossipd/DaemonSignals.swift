@@ -36,6 +36,9 @@ struct DaemonSignals: Sendable {
     /// The status line may have changed.
     func somethingHappened() { novelty.yield() }
 
+    /// The status line stays as it is: what follows is the stop.
+    func endNews() { novelty.finish() }
+
     func finish() {
         wish.finish()
         novelty.finish()

@@ -74,6 +74,14 @@ struct EventNarrator: Sendable {
             narration.kind = .memberForgotten
             narration.message = "member \(member.name) forgotten by an operator on \(identity(by).name)"
             evidence.reportedBy = identity(by)
+        case .udpBlocked(let probes):
+            narration.kind = .memberUDPBlocked
+            narration.reason = "udp_blocked"
+            narration.message =
+                "member \(member.name) answers over streams alone: \(probes) probes over udp and relays got no ack; is "
+                + "UDP to \(event.info.address) blocked?"
+            evidence.probes = probes
+            evidence.pathsFailed = [Self.word(.udp), Self.word(.relay)]
         case .reaped:
             narration.kind = .memberReaped
             narration.message = "member \(member.name) dropped from the table: gone for longer than it is kept"

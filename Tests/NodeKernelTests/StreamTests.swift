@@ -186,6 +186,19 @@ struct StreamTests {
         #expect(bench.kernel.statistics.storeSyncsStarted == 1)
     }
 
+    @Test("where UDP is blocked, digests on the probes' streams still lead to repair")
+    func digestOnStreams() {
+        var bench = KernelBench.knowing(2...3)
+        let theirs = Digest(members: bench.kernel.digest.members, store: Hash128(high: 1, low: 2))
+        for sequence in 1...2 as ClosedRange<UInt32> {
+            let stream = bench.accept(from: 2)
+            bench.hear(
+                [.ping(Ping(sequence: sequence, target: id(1))), .digest(theirs)], on: stream, from: 2)
+            bench.pass(.milliseconds(600))
+        }
+        #expect(bench.kernel.statistics.storeSyncsStarted == 1)
+    }
+
     @Test("a difference is repaired in the end even while our own digest keeps changing")
     func busyStore() {
         var bench = KernelBench.knowing(2...3)
@@ -326,7 +339,7 @@ struct StreamTests {
         let stream = bench.accept(from: 2)
         bench.hear(
             [.ping(Ping(sequence: 4, target: id(1))), .ping(Ping(sequence: 5, target: id(9)))], on: stream, from: 2)
-        #expect(bench.frames(on: stream) == [.ack(Ack(sequence: 4))])
+        #expect(bench.frames(on: stream) == [.digest(bench.kernel.digest), .ack(Ack(sequence: 4))])
     }
 
     @Test("a silent peer is probed over a stream, and its answer there saves it")

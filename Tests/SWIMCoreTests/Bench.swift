@@ -69,6 +69,7 @@ struct Bench {
     var fences: [UInt64] = []
     var answers: [(sequence: UInt32, roundTrip: Interval?)] = []
     var departed: [(acknowledged: Int, asked: Int)] = []
+    var doubles: [Address] = []
     private var timersSet = 0
     private var fencesPersisted = 0
 
@@ -131,6 +132,7 @@ struct Bench {
         case .event(let event): events.append(event)
         case .awarenessChanged(_, let to): awareness.append(to)
         case .pingAnswered(let sequence, let roundTrip): answers.append((sequence, roundTrip))
+        case .identityInUse(let address): doubles.append(address)
         case .left(let acknowledged, let asked): departed.append((acknowledged, asked))
         }
     }
@@ -279,6 +281,7 @@ extension MemberEventKind {
         case .left: "left"
         case .forgotten(let by): "forgotten by \(name(of: by))"
         case .reaped: "reaped"
+        case .udpBlocked(let probes): "answers over streams alone, \(probes) probes"
         case .nameConflict(let other): "has the same name as \(name(of: other))"
         case .refuted(let accuser, let incarnation): "refuted \(name(of: accuser)) with incarnation \(incarnation)"
         }

@@ -50,6 +50,7 @@ extension Simulation {
         case .forgotten, .reaped: views.set(.unknown, of: subject, by: node)
         case .updated: figures.updateSeen(of: subject, at: now)
         case .refuted: figures.refutations += 1
+        case .udpBlocked: break
         case .nameConflict(let other):
             violations.add("n\(node + 1) says that n\(subject + 1) and \(other.short) have the same name")
         }

@@ -114,6 +114,7 @@ extension Simulation {
         case .left: "left"
         case .forgotten(by: let by): "forgotten by \(by.short)"
         case .reaped: "reaped"
+        case .udpBlocked(let probes): "answered over streams alone, \(probes) times"
         case .nameConflict: "name conflict"
         case .refuted(accuser: let accuser, incarnation: let incarnation):
             "refuted \(accuser.short) with \(incarnation)"
