@@ -82,6 +82,7 @@ extension NodeKernel {
             case .quarantined(let ahead):
                 statistics.rowsQuarantined += 1
                 isComplete = false
+                noteQuarantine(aheadMilliseconds: ahead, turn.now)
                 reportQuarantine(of: row, aheadMilliseconds: ahead, &turn)
             case .invalid, .storeFull, .foreignUseOfOwnActor:
                 statistics.rowsRefused += 1
@@ -105,6 +106,12 @@ extension NodeKernel {
             actor.epoch = actor.epoch &+ (attempts % 256 == 0 ? Self.epochStep + 1 : Self.epochStep)
         } while store.context.highest(of: actor) > 0
         store.renewActor(to: actor)
+    }
+
+    private mutating func noteQuarantine(aheadMilliseconds ahead: UInt64, _ now: Instant) {
+        let wait = min(ahead, Self.reportedAheadMax) - min(ahead, store.configuration.clockSkewMaxMilliseconds)
+        let end = now + .milliseconds(Int(clamping: wait))
+        repair.quarantineEndsAt = min(end, repair.quarantineEndsAt ?? end)
     }
 
     /// A row that waits for its time comes back with each repair: one report for each author and minute.

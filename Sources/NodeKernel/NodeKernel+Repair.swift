@@ -28,6 +28,8 @@ struct RepairState: Sendable {
     var nextStoreSync: Instant?
     /// Synchronisations in a row that taught us nothing.
     var futileStoreSyncs = 0
+    /// When the first of the rows that were quarantined may be taken: then a synchronisation is no longer futile.
+    var quarantineEndsAt: Instant?
     /// Events that peers announced and we have not seen, with who holds them; at most `wantedMax`.
     var wanted: [(dot: Dot, holder: NodeID)] = []
     var timerGeneration: UInt64 = 0
@@ -75,7 +77,9 @@ extension NodeKernel {
             if !store.context.hasGaps { repair.futileStoreSyncs = 0 }
         } else {
             let patience = note(&repair.store, own: mine.store, quiet: configuration.syncIntervalMin * 2, turn.now)
-            if patience != .wait { startStoreRepair(with: peer, &turn) }
+            // What was quarantined may be with this peer alone: no patience with it once its time has come.
+            let isOverdue = repair.quarantineEndsAt.map { turn.now >= $0 } ?? false
+            if patience != .wait || isOverdue { startStoreRepair(with: peer, &turn) }
         }
         if !store.context.hasGaps {
             repair.gapSince = nil
@@ -129,6 +133,11 @@ extension NodeKernel {
     }
 
     mutating func startStoreRepair(with peer: NodeID, _ turn: inout Turn) {
+        if let end = repair.quarantineEndsAt, turn.now >= end {
+            repair.quarantineEndsAt = nil
+            repair.futileStoreSyncs = 0
+            repair.nextStoreSync = nil
+        }
         guard !repair.isStoreSyncRunning, repair.nextStoreSync.map({ turn.now >= $0 }) ?? true,
             membership.table[peer]?.state.isActive == true
         else { return }

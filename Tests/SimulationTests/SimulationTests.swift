@@ -30,6 +30,8 @@ struct SimulationTests {
     static let keptCases: [Case] = [
         Case(scenario: "voiceless", seed: 1_148_657_870), Case(scenario: "voiceless", seed: 9),
         Case(scenario: "voiceless", seed: 19),
+        // The holder of a quarantined change had given up pushing it, and nobody asked for it when its time had come.
+        Case(scenario: "quarantine", seed: 5_000),
         Case(scenario: "stalls", seed: 33), Case(scenario: "stalls", seed: 36), Case(scenario: "stalls", seed: 121),
         Case(scenario: "stalls", seed: 226),
         Case(scenario: "oneway", seed: 16),
