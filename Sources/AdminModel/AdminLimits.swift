@@ -17,10 +17,10 @@ package enum AdminLimits {
     package static let referenceBytesMax = 255
     /// Tags changed by one request.
     package static let tagsPerRequestMax = 64
-    /// A tag's name.
+    /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
-    /// A tag's value.
-    package static let tagValueBytesMax = 256
+    /// The names and values of all tags together.
+    package static let tagBytesMax = 896
     /// A cursor, which clients treat as opaque.
     package static let cursorBytesMax = 128
 }

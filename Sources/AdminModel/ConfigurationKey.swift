@@ -92,14 +92,19 @@ private let slash = UInt8(ascii: "/")
 extension Unicode.Scalar {
     /// C0, DEL and C1: they would garble terminals, logs and line-based files.
     package var isControl: Bool { value < 0x20 || (0x7f...0x9f).contains(value) }
+
+    /// Control characters, and the bidirectional overrides and isolates (UAX #9), which make text read as another.
+    package var isUnsafeToShow: Bool {
+        isControl || (0x202a...0x202e).contains(value) || (0x2066...0x2069).contains(value)
+    }
 }
 
 extension StringProtocol {
-    /// The text in double quotes, cut at 80 characters, control characters as `\u{..}`: safe inside a sentence.
+    /// The text in double quotes, cut at 80 characters, what is unsafe to show as `\u{..}`: fit inside a sentence.
     package var quoted: String {
         var result = "\""
         for scalar in unicodeScalars.prefix(80) {
-            if scalar.isControl {
+            if scalar.isUnsafeToShow {
                 result += "\\u{" + String(scalar.value, radix: 16) + "}"
             } else {
                 result.unicodeScalars.append(scalar)

@@ -28,28 +28,45 @@ package struct TagsRequest: Codable, Hashable, Sendable {
         self.unset = unset
     }
 
-    /// Fails with `bad_request`: one to 64 tags, names of 1 to 64 bytes without `=`, values of at most 256 bytes,
-    /// no control characters.
+    /// Fails with `bad_request`: one to 64 tags, names of 1 to 64 ASCII letters, digits, `.`, `_` and `-`, names and
+    /// values to set of at most 896 bytes together, no control characters. The node holds the sum of all its tags to
+    /// the same bound.
     package func validate() throws(AdminFailure) {
         let names = Array((set ?? [:]).keys) + (unset ?? [])
         guard (1...AdminLimits.tagsPerRequestMax).contains(names.count) else {
             throw AdminFailure(.badRequest, "give 1 to \(AdminLimits.tagsPerRequestMax) tags to set or unset")
         }
-        for name in names {
-            guard (1...AdminLimits.tagNameBytesMax).contains(name.utf8.count), !name.utf8.contains(UInt8(ascii: "=")),
-                !name.unicodeScalars.contains(where: \.isControl)
-            else {
-                let max = AdminLimits.tagNameBytesMax
-                throw AdminFailure(.badRequest, "\(name.quoted) is not a tag name: use 1 to \(max) bytes without =")
-            }
-        }
-        for (name, value) in set ?? [:]
-        where value.utf8.count > AdminLimits.tagValueBytesMax || value.unicodeScalars.contains(where: \.isControl) {
-            let max = AdminLimits.tagValueBytesMax
+        for name in names.sorted() where !Self.isName(name) {
             throw AdminFailure(
                 .badRequest,
-                "the value of tag \(name.quoted) is too long or has control characters: at most \(max) bytes")
+                "\(name.quoted) is not a tag name: use 1 to \(AdminLimits.tagNameBytesMax) letters, digits, . _ or -")
         }
+        var bytes = 0
+        for (name, value) in (set ?? [:]).sorted(by: { $0.key < $1.key }) {
+            guard !value.unicodeScalars.contains(where: \.isControl) else {
+                throw AdminFailure(.badRequest, "the value of tag \(name.quoted) has control characters: remove them")
+            }
+            bytes += name.utf8.count + value.utf8.count
+        }
+        guard bytes <= AdminLimits.tagBytesMax else {
+            throw AdminFailure(
+                .badRequest,
+                "the names and values of all tags may take at most \(AdminLimits.tagBytesMax) bytes together, "
+                    + "not \(bytes): shorten them")
+        }
+    }
+
+    /// As in the configuration file.
+    private static func isName(_ text: String) -> Bool {
+        (1...AdminLimits.tagNameBytesMax).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                    true
+                default: false
+                }
+            }
     }
 }
 

@@ -32,6 +32,9 @@ package struct AdminServerSettings: Sendable {
     package var answerDeadline: Duration = .seconds(60)
     /// While a client takes nothing of what is written to it.
     package var writeDeadline: Duration = .seconds(10)
+    /// Until a connection above the limit is answered, if nothing comes from it, and from that answer until it is
+    /// closed, if its peer does not close it first.
+    package var drainDeadline: Duration = .seconds(1)
     /// Between two heartbeats of a silent stream.
     package var heartbeatInterval: Duration = .seconds(10)
 

@@ -104,7 +104,10 @@ struct AdminSocket: Sendable {
     private static func check(_ status: Int32, _ path: String) throws(AdminServerStartError) {
         guard status != 0 else { return }
         switch errno {
-        case EACCES, EPERM, EROFS, ENOENT, ENOTDIR:
+        case ENOENT, ENOTDIR:
+            throw .badSettings(
+                "the folder of the socket \(path) does not exist: create it, or name another path with --socket")
+        case EACCES, EPERM, EROFS:
             throw .denied(path: path, reason: String(cString: strerror(errno)))
         case EADDRINUSE: throw .inUse(path: path, processID: nil)
         default: throw .system(operation: "socket \(path)", code: errno)

@@ -30,6 +30,9 @@ final class ConnectionGuard: ChannelInboundHandler {
         case answering
         /// Writing an answer or a stream: only a stalled reader ends it.
         case writing
+        /// Refused: what still comes is read and dropped until the peer has closed, so that its writing does not
+        /// fail before it has read why.
+        case draining
     }
 
     private let settings: AdminServerSettings
@@ -38,6 +41,8 @@ final class ConnectionGuard: ChannelInboundHandler {
     private let refusal: AdminFailure?
     let integrity = Integrity()
     private var phase: Phase = .idle
+    /// A refusal was written; nothing that comes after it counts.
+    private var hasRefused = false
     /// The server stops: the request under way is the last one.
     private var closesWhenIdle = false
     private var deadline: NIODeadline = .distantFuture
@@ -64,12 +69,18 @@ final class ConnectionGuard: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         enter(.idle)
         context.fireChannelActive()
-        if let refusal { refuse(refusal) }
+        // Clients take an answer that comes before their question for an error: wait for its beginning.
+        if let refusal, !state.drain(context.channel, max: settings.maxConnections) { refuse(refusal) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !hasRefused else { return }
+        if let refusal { refuse(refusal) } else { context.fireChannelRead(data) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is ServerStopping else { return context.fireUserInboundEventTriggered(event) }
-        if phase == .idle { context.close(promise: nil) } else { closesWhenIdle = true }
+        if phase == .idle || phase == .draining { context.close(promise: nil) } else { closesWhenIdle = true }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -86,15 +97,16 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     /// Starts the patience of another phase.
     func enter(_ phase: Phase) {
-        guard let context else { return }
+        guard let context, !hasRefused || phase == .draining else { return }
         self.phase = phase
         guard phase != .idle || !closesWhenIdle else { return context.close(promise: nil) }
         let patience: Duration? =
             switch phase {
-            case .idle: settings.idleDeadline
+            case .idle: refusal == nil ? settings.idleDeadline : settings.drainDeadline
             case .receiving: settings.requestDeadline
             case .answering: settings.answerDeadline
             case .writing: nil
+            case .draining: settings.drainDeadline
             }
         deadline = patience.map { .now() + TimeAmount($0) } ?? .distantFuture
         schedule(context)
@@ -123,7 +135,8 @@ final class ConnectionGuard: ChannelInboundHandler {
         case .answering:
             state.count { $0.connectionsCut += 1 }
             refuse(AdminFailure(.timedOut, "the node did not answer in time: see its journal"))
-        case .idle: context.close(promise: nil)
+        case .idle where refusal != nil: refusal.map(refuse)
+        case .idle, .draining: context.close(promise: nil)
         case .writing: break
         }
     }
@@ -135,10 +148,11 @@ final class ConnectionGuard: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    /// Answers outside the HTTP codec and closes. While an answer is being written it only closes.
+    /// Answers outside the HTTP codec, drains what the peer still sends, and closes. While an answer is being written
+    /// it only closes.
     func refuse(_ failure: AdminFailure) {
         integrity.lose()
-        guard let context else { return }
+        guard let context, !hasRefused else { return }
         guard phase != .writing else { return context.close(promise: nil) }
         state.countFailure(failure.code)
         let body = (try? AdminJSON.encode(ErrorDocument(failure))) ?? []
@@ -149,8 +163,20 @@ final class ConnectionGuard: ChannelInboundHandler {
         buffer.writeString(head)
         buffer.writeBytes(body)
         phase = .writing
+        hasRefused = true
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(buffer)).whenComplete { bound.value.drain(afterWriting: $0) }
+    }
+
+    /// Closes this direction only, for `drainDeadline` at most, while few connections do so.
+    private func drain(afterWriting result: Result<Void, any Error>) {
+        guard let context else { return }
+        guard case .success = result, state.drain(context.channel, max: settings.maxConnections) else {
+            return context.close(promise: nil)
+        }
+        enter(.draining)
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(buffer)).whenComplete { _ in bound.value.close(promise: nil) }
+        context.close(mode: .output).whenFailure { _ in bound.value.close(promise: nil) }
     }
 }
 

@@ -34,6 +34,8 @@ final class ServerState: Sendable {
     private struct State {
         var counters = AdminServerCounters()
         var channels: [ObjectIdentifier: any Channel] = [:]
+        /// Refused and not yet closed by their peers; some are in `channels`, too.
+        var draining: [ObjectIdentifier: any Channel] = [:]
         var streams: [UInt64: @Sendable (StreamEnding) -> Void] = [:]
         var nextStream: UInt64 = 0
         var stopping = false
@@ -71,8 +73,22 @@ final class ServerState: Sendable {
         }
     }
 
+    /// Remembers a refused connection that may stay until its peer closes it; false when there are too many or the
+    /// server stops.
+    func drain(_ channel: any Channel, max: Int) -> Bool {
+        state.withLock { state in
+            guard !state.stopping else { return false }
+            guard state.draining.count < max || state.draining[ObjectIdentifier(channel)] != nil else { return false }
+            state.draining[ObjectIdentifier(channel)] = channel
+            return true
+        }
+    }
+
     func closed(_ channel: any Channel) {
-        state.withLock { _ = $0.channels.removeValue(forKey: ObjectIdentifier(channel)) }
+        state.withLock { state in
+            _ = state.channels.removeValue(forKey: ObjectIdentifier(channel))
+            _ = state.draining.removeValue(forKey: ObjectIdentifier(channel))
+        }
     }
 
     /// Remembers an open stream by how to end it; nil when there are too many or the server stops.
@@ -94,7 +110,8 @@ final class ServerState: Sendable {
     func stop() -> (channels: [any Channel], streams: [@Sendable (StreamEnding) -> Void]) {
         state.withLock { state in
             state.stopping = true
-            return (Array(state.channels.values), Array(state.streams.values))
+            let channels = state.channels.merging(state.draining) { open, _ in open }
+            return (Array(channels.values), Array(state.streams.values))
         }
     }
 }

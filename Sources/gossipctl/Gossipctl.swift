@@ -3,6 +3,7 @@
 
 import AdminModel
 import ArgumentParser
+import Glibc
 
 /// `gossipctl`, the command line of the admin API.
 @main
@@ -35,6 +36,10 @@ struct Gossipctl: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
 
     static func main() async {
+        if let defect = ArgumentBytes.defect(in: ArgumentBytes.ofProcess) {
+            Terminal.complain(defect)
+            Glibc.exit(ExitStatus.usage.rawValue)
+        }
         await main(ArgumentOrder.negativesLast(Array(CommandLine.arguments.dropFirst())))
     }
 }

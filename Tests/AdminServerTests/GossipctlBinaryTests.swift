@@ -67,6 +67,24 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        [Array("kv".utf8), Array("put".utf8), Array("bad/v".utf8), [0x61, 0xff, 0x62]],
+        [Array("set".utf8), Array("add".utf8), Array("bad/s".utf8), [0x61, 0xff], [0x61, 0xfe]],
+    ])
+    func `an argument that is not UTF-8 is refused, not repaired`(arguments: [[UInt8]]) async throws {
+        try await ServerFixture.run { fixture in
+            let all = [Array("--socket".utf8), Array(fixture.socketPath.utf8)] + arguments
+            let outcome = try await Outcome.run(bytes: all)
+            #expect(
+                outcome
+                    == Outcome(
+                        64, "",
+                        "gossipctl: argument 6 is not UTF-8 text: give such bytes to kv put by --file or the "
+                            + "standard input (-)\n"))
+            #expect(!fixture.node.holds("bad/v") && !fixture.node.holds("bad/s"))
+        }
+    }
+
     @Test func `who lacks the role exits with 77`() async throws {
         let nobody = AccessPolicy(adminUsers: [], adminGroups: [], readUsers: [], readGroups: [])
         try await ServerFixture.run(policy: nobody) { fixture in

@@ -94,6 +94,24 @@ import Testing
         #expect(throws: DecodingError.self) { try AdminJSON.decode(KeyDocument.self, from: Array(text.utf8)) }
     }
 
+    @Test(
+        arguments: [
+            (["a b": "c"], "\"a b\" is not a tag name: use 1 to 64 letters, digits, . _ or -"),
+            (["é": "c"], "\"é\" is not a tag name: use 1 to 64 letters, digits, . _ or -"),
+            (["a": "x\ny"], "the value of tag \"a\" has control characters: remove them"),
+            (
+                ["a": String(repeating: "x", count: 448), "b": String(repeating: "y", count: 447)],
+                "the names and values of all tags may take at most 896 bytes together, not 897: shorten them"
+            ),
+        ] as [([String: String], String)])
+    func `tags that the configuration file would refuse are bad requests`(set: [String: String], reason: String) {
+        #expect(throws: AdminFailure(.badRequest, reason)) { try TagsRequest(set: set).validate() }
+    }
+
+    @Test func `one tag may use all the bytes`() throws {
+        try TagsRequest(set: ["a": String(repeating: "x", count: 895)]).validate()
+    }
+
     @Test func `a member's state from a newer daemon is unknown, not an error`() throws {
         #expect(
             try AdminJSON.decode([MemberState].self, from: Array(#"["alive","parked"]"#.utf8)) == [.alive, .unknown])

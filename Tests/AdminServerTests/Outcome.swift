@@ -16,13 +16,23 @@ struct Outcome: Equatable, Sendable {
         self.error = error
     }
 
-    /// Runs the gossipctl that was built beside these tests. Reading stops after `readMax` bytes of output.
+    /// Runs gossipctl, or another program, that was built beside these tests. Reading stops after `readMax` bytes of output.
     static func run(
         _ arguments: [String], input: String = "", environment: [String] = [], readMax: Int = .max,
-        outputPath: String? = nil
+        outputPath: String? = nil, program: String = "gossipctl"
+    ) async throws -> Outcome {
+        try await run(
+            bytes: arguments.map { Array($0.utf8) }, input: input, environment: environment, readMax: readMax,
+            outputPath: outputPath, program: program)
+    }
+
+    /// As above, with arguments that need not be text.
+    static func run(
+        bytes arguments: [[UInt8]], input: String = "", environment: [String] = [], readMax: Int = .max,
+        outputPath: String? = nil, program: String = "gossipctl"
     ) async throws -> Outcome {
         try await RawConnection.detached {
-            let program = try binary()
+            let program = try binary(program)
             let standardIn = try Pipe()
             var standardOut = try Pipe()
             if let outputPath {
@@ -60,18 +70,18 @@ struct Outcome: Equatable, Sendable {
     }
 
     /// The build folder is the one that holds the running test bundle.
-    private static func binary() throws -> String {
+    private static func binary(_ name: String) throws -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         let folder = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
             .split(separator: "/").dropLast().joined(separator: "/")
-        let path = "/" + folder + "/gossipctl"
-        guard access(path, X_OK) == 0 else { throw AdminFailure(.notFound, "no gossipctl at \(path)") }
+        let path = "/" + folder + "/" + name
+        guard access(path, X_OK) == 0 else { throw AdminFailure(.notFound, "no \(name) at \(path)") }
         return path
     }
 
     private static func spawn(
-        _ program: String, _ arguments: [String], _ environment: [String], _ descriptors: [Int32]
+        _ program: String, _ arguments: [[UInt8]], _ environment: [String], _ descriptors: [Int32]
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -79,7 +89,8 @@ struct Outcome: Equatable, Sendable {
         for (target, descriptor) in descriptors.enumerated() {
             posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(target))
         }
-        let argv = ([program] + arguments).map { strdup($0) } + [nil]
+        let argv =
+            ([Array(program.utf8)] + arguments).map { strdup(($0 + [0]).map(CChar.init(bitPattern:))) } + [nil]
         let envp = (["PATH=/usr/bin:/bin", "SWIFT_BACKTRACE=enable=no"] + environment).map { strdup($0) } + [nil]
         defer { for text in argv + envp { free(text) } }
         var process: pid_t = 0

@@ -294,6 +294,51 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test func `a client that still writes when it is refused reads why`() async throws {
+        try await ServerFixture.run(change: { $0.maxConnections = 1 }) { fixture in
+            let path = fixture.socketPath
+            let held = try await RawConnection.detached {
+                let raw = try RawConnection(path)
+                raw.send("GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n")
+                _ = raw.read(until: "\r\n\r\n")
+                return raw
+            }
+            defer { held.close() }
+            let value = [UInt8](repeating: 0x61, count: AdminLimits.valueBytesMax)
+            for _ in 0..<50 {
+                await #expect(throws: AdminFailure(.busy, "1 connections are open already: try again later")) {
+                    try await fixture.client.put(try ConfigurationKey("k"), value: value)
+                }
+            }
+            // The same from outside, as people see it.
+            for _ in 0..<20 {
+                let outcome = try await fixture.gossipctl(["status"])
+                #expect(
+                    outcome == Outcome(5, "", "gossipctl: 1 connections are open already: try again later\n"))
+            }
+        }
+    }
+
+    @Test func `a refused client that never closes is closed after the deadline`() async throws {
+        try await ServerFixture.run(change: {
+            $0.maxConnections = 1
+            $0.drainDeadline = .milliseconds(20)
+        }) { fixture in
+            let path = fixture.socketPath
+            let (answer, hungUp) = try await RawConnection.detached {
+                let held = try RawConnection(path)
+                defer { held.close() }
+                held.send("GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n")
+                _ = held.read(until: "\r\n\r\n")
+                let raw = try RawConnection(path)
+                defer { raw.close() }
+                return (raw.readToEnd() ?? "", raw.waitForHangUp())
+            }
+            #expect(answer.hasPrefix("HTTP/1.1 429 "))
+            #expect(hungUp)
+        }
+    }
+
     @Test func `one connection serves request after request`() async throws {
         try await ServerFixture.run { fixture in
             let path = fixture.socketPath

@@ -107,6 +107,14 @@ import Testing
         }
     }
 
+    @Test(arguments: ["/nonexistent-folder/x.sock", "/dev/null/x.sock"])
+    func `a folder that does not exist is a bad setting`(path: String) async {
+        await #expect(
+            throws: AdminServerStartError.badSettings(
+                "the folder of the socket \(path) does not exist: create it, or name another path with --socket")
+        ) { try await server(AdminServerSettings(socketPath: path)).start() }
+    }
+
     @Test func `a listening socket from outside is adopted, and its file is left to its giver`() async throws {
         let folder = try TemporaryFolder()
         defer { folder.remove() }

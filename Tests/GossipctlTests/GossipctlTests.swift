@@ -90,6 +90,44 @@ import Testing
         if width > 28 { #expect(lines[1].last == "\u{2026}") }
     }
 
+    @Test func `one long cell does not take the other columns away`() {
+        var table = TextTable(["KEY", "TYPE", "WRITTEN", "BY", "VALUE"])
+        table.add([
+            .init(String(repeating: "k", count: 90)), .init("register"), .init("2026-11-18T11:06:40Z"), .init("web-1"),
+            .init("yes"),
+        ])
+        table.add([.init("a"), .init("set"), .init("2026-11-18T11:06:40Z"), .init("web-1"), .init("b")])
+        let cut = String(repeating: "k", count: 33) + "\u{2026}"
+        let pad = String(repeating: " ", count: 31)
+        #expect(
+            table.render(for: Terminal(width: 80, colours: false)) == """
+                KEY\(pad)  TYPE      WRITTEN               BY     VALUE
+                \(cut)  register  2026-11-18T11:06:40Z  web-1  yes
+                a\(pad)    set       2026-11-18T11:06:40Z  web-1  b
+
+                """)
+    }
+
+    @Test(arguments: [
+        ([90, 8, 20, 5, 5], 80, [34, 8, 20, 5, 5]), ([6, 13, 6, 7, 20, 8, 8], 80, [6, 13, 6, 7, 20, 8, 8]),
+        ([6, 13, 6, 7, 20, 8, 8], 40, [4, 4, 4, 4, 4, 4, 4]), ([6, 13, 6, 7, 20, 8, 8], 39, [5, 5, 4, 4, 4, 4]),
+        ([6, 13, 6, 7, 20, 8, 8], 42, [5, 5, 4, 4, 4, 4, 4]), ([3, 50, 50], 31, [3, 12, 12]), ([100], 20, [20]),
+        ([], 20, []),
+    ])
+    func `the widest columns are cut first, and the last go only when nothing else helps`(
+        natural: [Int], width: Int, widths: [Int]
+    ) {
+        #expect(TextTable.widths(natural, within: width) == widths)
+    }
+
+    @Test func `columns that find no room are hinted at in each line`() {
+        var table = TextTable(["AAAA", "BBBB", "CCCC", "DDDD"])
+        table.add([.init("a"), .init("b"), .init("c"), .init("d")])
+        #expect(
+            table.render(for: Terminal(width: 20, colours: false))
+                == "AAAA  BBBB  CCCC  \u{2026}\na     b     c     \u{2026}\n")
+    }
+
     @Test func `colours wrap the text and not the padding`() {
         var table = TextTable(["STATE", "X"])
         table.add([.init("up", .green), .init("y")])
@@ -102,6 +140,14 @@ import Testing
         var table = TextTable(["A"])
         table.add([.init("x\u{1b}[2J\ny\tz")])
         #expect(table.render(for: plain) == "A\nx\\u{1b}[2J\\ny\\tz\n")
+    }
+
+    @Test(arguments: [0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069] as [UInt32])
+    func `writing cannot be turned around`(code: UInt32) throws {
+        let scalar = try #require(Unicode.Scalar(code))
+        let escaped = "\\u{\(String(code, radix: 16))}"
+        #expect("a\(Character(scalar))b".printable == "a\(escaped)b")
+        #expect("a\(Character(scalar))b".quoted == "\"a\(escaped)b\"")
     }
 
     @Test(

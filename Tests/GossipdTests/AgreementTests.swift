@@ -28,7 +28,7 @@ struct AgreementTests {
         #expect(AdminLimits.elementBytesMax == Bounds.elementBytesMax)
         #expect(AdminLimits.tagsPerRequestMax == Bounds.tagsMax)
         #expect(AdminLimits.tagNameBytesMax == Bounds.tagNameBytesMax)
-        #expect(AdminLimits.tagValueBytesMax <= Bounds.tagBytesMax)
+        #expect(AdminLimits.tagBytesMax == Bounds.tagBytesMax)
         #expect(AdminLimits.joinAddressesMax == ConfigurationBounds.listMax)
         #expect(AdminLimits.referenceBytesMax >= max(Bounds.nameBytesMax, 32))
     }
@@ -46,6 +46,19 @@ struct AgreementTests {
     func keys(text: String) {
         let isTaken = (try? AdminModel.ConfigurationKey(text)) != nil
         #expect(isTaken == (StoreCore.ConfigurationKey.defect(of: text) == nil), "\(text.quoted)")
+    }
+
+    @Test(
+        "The API and the configuration file take the same names of tags",
+        arguments: [
+            "", "a", "a b", "a=b", ".", "_-.", "é", "Z9", "a/b", "a\u{7f}", String(repeating: "n", count: 64),
+            String(repeating: "n", count: 65),
+        ])
+    func tagNames(name: String) {
+        let isTaken = (try? TagsRequest(set: [name: "v"]).validate()) != nil
+        let isConfigured = (try? configuration("[tags]\n\"\(name)\" = \"v\"\n")) != nil
+        #expect(isTaken == isConfigured, "\(name.quoted)")
+        #expect(isTaken == ((try? TagsRequest(unset: [name]).validate()) != nil), "\(name.quoted)")
     }
 
     @Test("They also agree on ten thousand random texts, and order the good ones alike")
