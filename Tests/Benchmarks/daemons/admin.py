@@ -3,6 +3,10 @@
 
 import json
 import socket
+import time
+
+# The daemon closes a connection that has been quiet for a while: a new one is made before that.
+QUIET_MAX = 10
 
 
 def connect(path):
@@ -14,11 +18,18 @@ def connect(path):
 
 class Client:
     def __init__(self, path):
+        self.path = path
         self.connection = connect(path)
+        self.used = time.monotonic()
         self.rest = b""
 
     def request(self, method, target, body=b""):
         """Sends one request and returns the status and the body."""
+        now = time.monotonic()
+        if now - self.used > QUIET_MAX:
+            self.connection.close()
+            self.connection = connect(self.path)
+        self.used = now
         head = f"{method} {target} HTTP/1.1\r\nHost: gossipd\r\nContent-Length: {len(body)}\r\n\r\n"
         self.connection.sendall(head.encode() + body)
         while b"\r\n\r\n" not in self.rest:

@@ -14,7 +14,7 @@ import time
 import gossipd
 import serf
 import traffic
-from processes import LogReader
+from processes import LogReader, wakeups
 
 # name in JSON, row of the table, unit, factor, digits
 ROWS = [
@@ -28,8 +28,7 @@ ROWS = [
     ("private", "idle: private memory", "MB", 1e-6, 1),
     ("threads", "idle: threads", "", 1, 0),
     ("wakeups", "idle: wake-ups", "/s", 1, 1),
-    ("cpu", "idle: CPU, scheduler's count", "%", 100, 3),
-    ("cpu_ticks", "idle: CPU, utime + stime", "%", 100, 3),
+    ("cpu", "idle: CPU (utime + stime)", "%", 100, 3),
     ("udp_packets", "idle: UDP packets sent", "/s", 1, 2),
     ("udp_payload", "idle: UDP payload sent", "B/s", 1, 0),
     ("udp_bytes", "idle: UDP sent with IP and UDP headers", "B/s", 1, 0),
@@ -52,14 +51,14 @@ def idle(cluster, seconds):
     time.sleep(3)
     capture = traffic.start(cluster.ports.values())
     counted = cluster.counters()
-    cpu, switches, begin = [p.cpu() for p in processes], [p.switches() for p in processes], time.monotonic()
+    cpu, sleeps, begin = [p.cpu() for p in processes], [p.sleeps() for p in processes], time.monotonic()
     time.sleep(seconds)
-    after, woken, took = [p.cpu() for p in processes], [p.switches() for p in processes], time.monotonic() - begin
+    cpu_after, sleeps_after = [p.cpu() for p in processes], [p.sleeps() for p in processes]
+    took = time.monotonic() - begin
     nodes = len(processes)
     figures = {
-        "cpu": sum(b[0] - a[0] for a, b in zip(cpu, after)) / took / nodes,
-        "cpu_ticks": sum(b[1] - a[1] for a, b in zip(cpu, after)) / took / nodes,
-        "wakeups": sum(b - a for a, b in zip(switches, woken)) / took / nodes,
+        "cpu": sum(b - a for a, b in zip(cpu, cpu_after)) / took / nodes,
+        "wakeups": sum(wakeups(a, b) for a, b in zip(sleeps, sleeps_after)) / took / nodes,
         "threads": statistics.mean(p.threads() for p in processes),
     }
     memory = [process.memory() for process in processes]

@@ -102,22 +102,23 @@ class Process:
             "private": fields["Private_Clean:"] + fields["Private_Dirty:"]}
 
     def cpu(self):
-        """CPU seconds so far: from the scheduler's nanoseconds, and from utime and stime, which count ticks."""
-        exact = 0
-        for task in os.listdir(f"/proc/{self.pid}/task"):
-            with open(f"/proc/{self.pid}/task/{task}/schedstat") as file:
-                exact += int(file.read().split()[0])
+        """CPU seconds so far, those of threads that have ended included; exact to two ticks of 10 ms."""
         with open(f"/proc/{self.pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
-        return exact / 1e9, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
-    def switches(self):
-        """Times that a thread went to sleep so far: how often the process is woken."""
-        count = 0
+    def sleeps(self):
+        """How often each thread went to sleep so far, by its id: as often it is woken."""
+        counts = {}
         for task in os.listdir(f"/proc/{self.pid}/task"):
             with open(f"/proc/{self.pid}/task/{task}/status") as file:
-                count += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
-        return count
+                counts[task] = sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
+        return counts
+
+
+def wakeups(before, after):
+    """Times that threads were woken in between; those of threads that have ended since are not known."""
+    return sum(count - before.get(task, 0) for task, count in after.items())
