@@ -102,7 +102,9 @@ struct KernelNode: NodeHandle {
     func ping(_ member: String) async throws(AdminFailure) -> PingResult {
         let identity = try await resolve(member)
         guard case .pinged(_, let roundTrip) = try await ask(.ping(identity.id)) else { throw .unexpectedReply }
-        return PingResult(member: identity, rttMilliseconds: roundTrip.milliseconds)
+        let isSelf = try await views().contains { $0.isSelf && $0.member.id.description == identity.id }
+        return PingResult(
+            member: identity, rttMilliseconds: roundTrip.milliseconds, path: isSelf ? PingResult.ownPath : "udp")
     }
 
     func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
