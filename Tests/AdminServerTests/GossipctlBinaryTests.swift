@@ -213,6 +213,11 @@ import Testing
         }
     }
 
+    @Test func `the simulator has the version of the others`() async throws {
+        let outcome = try await Outcome.run(["--version"], program: "gossipsim")
+        #expect(outcome == Outcome(0, "gossipsim \(AdminVersion.current)\n", ""))
+    }
+
     @Test func `version, help and completions need no daemon`() async throws {
         #expect(try await Outcome.run(["--version"]) == Outcome(0, "gossipctl \(AdminVersion.current)\n", ""))
         let help = try await Outcome.run(["kv", "put", "--help"])
