@@ -94,7 +94,7 @@ let package = Package(
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         program("gossipctl", ["AdminModel", "AdminClient", arguments]),
-        program("gossipsim", ["ClusterTypes", "Simulator", arguments]),
+        program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
         .executableTarget(
             name: "gossipbench",

@@ -252,8 +252,11 @@ package struct PingResult: Codable, Hashable, Sendable {
     package var member: MemberIdentity
     /// This ping's round trip in milliseconds.
     package var rttMilliseconds: Double
-    /// How the answer came: `udp`.
+    /// How the answer came: `udp`, or `self` when the member is the node that was asked and nothing was sent.
     package var path: String
+
+    /// The path of a node that pings itself.
+    package static let ownPath = "self"
 
     package init(member: MemberIdentity, rttMilliseconds: Double, path: String = "udp") {
         self.member = member

@@ -21,8 +21,14 @@ struct Gossipctl: AsyncParsableCommand {
               gossipctl --output json status
 
             EXIT STATUS
-              0 done, 1 failed, 3 not found, 4 precondition failed, 5 unavailable or timed out, 64 usage,
-              69 daemon unreachable, 77 permission denied
+              0   done
+              1   failed
+              3   not found
+              4   precondition failed
+              5   unavailable or timed out
+              64  wrong usage
+              69  daemon unreachable
+              77  permission denied
 
             Completions: gossipctl --generate-completion-script bash > /etc/bash_completion.d/gossipctl (or zsh, fish).
             """,
@@ -36,11 +42,12 @@ struct Gossipctl: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
 
     static func main() async {
-        if let defect = ArgumentBytes.defect(in: ArgumentBytes.ofProcess) {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if let defect = ArgumentBytes.defect(in: ArgumentBytes.ofProcess) ?? CommandNames.defect(in: arguments) {
             Terminal.complain(defect)
             Glibc.exit(ExitStatus.usage.rawValue)
         }
-        await main(ArgumentOrder.negativesLast(Array(CommandLine.arguments.dropFirst())))
+        await main(ArgumentOrder.negativesLast(arguments))
     }
 }
 

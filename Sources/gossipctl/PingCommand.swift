@@ -26,6 +26,9 @@ struct PingCommand: DaemonCommand {
     }
 
     static func render(_ result: PingResult) -> String {
+        guard result.path != PingResult.ownPath else {
+            return "\(result.member.name.printable) is this node: nothing was sent\n"
+        }
         let address = result.member.address.map { " (\($0.printable))" } ?? ""
         let time = Format.milliseconds(result.rttMilliseconds)
         return "\(result.member.name.printable)\(address) answered in \(time) over \(result.path.printable)\n"

@@ -11,6 +11,14 @@ extension AdminFailure {
     static let unexpectedReply = AdminFailure(
         .internalError, "the node gave an answer of the wrong kind: report this with the daemon's journal")
 
+    /// A living member cannot be forgotten; `gone` are the ids of failed and left ones of the same name, which can.
+    static func memberIsActive(_ name: String, gone: [String]) -> AdminFailure {
+        guard !gone.isEmpty else { return AdminFailure(.memberIsActive(name)) }
+        let ids = gone.prefix(4).joined(separator: ", ")
+        return AdminFailure(
+            .conflict, "member \(name.quoted) is alive; to forget one of that name that is gone, give its id: \(ids)")
+    }
+
     init(_ failure: CommandFailure) {
         switch failure {
         case .noSuchMember(let text):

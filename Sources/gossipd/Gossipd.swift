@@ -21,8 +21,12 @@ struct Gossipd: AsyncParsableCommand {
               gossipd check-config /etc/gossipd/gossipd.toml
 
             EXIT STATUS
-              0 clean stop, 64 wrong usage, 74 storage error, 75 temporary (address or data directory in use),
-              77 permission denied, 78 bad configuration
+              0   clean stop
+              64  wrong usage
+              74  storage error
+              75  temporary: address or data directory in use
+              77  permission denied
+              78  bad configuration
             """,
         version: "gossipd \(AdminVersion.current)",
         subcommands: [CheckConfig.self])

@@ -83,7 +83,11 @@ struct KernelNode: NodeHandle {
         let identity = try await resolve(member)
         switch await perform(.forget(identity.id)) {
         // The kernel was asked by id; people know the name.
-        case .failure(.memberIsActive): throw AdminFailure(.memberIsActive(identity.name))
+        case .failure(.memberIsActive):
+            let gone = try await views().filter {
+                $0.member.info.name == identity.name && !$0.member.state.isActive
+            }
+            throw AdminFailure.memberIsActive(identity.name, gone: gone.map(\.member.id.description))
         case .failure(.memberIsSelf): throw AdminFailure(.memberIsSelf(identity.name))
         case .failure(let failure): throw AdminFailure(failure)
         default: break
@@ -102,7 +106,9 @@ struct KernelNode: NodeHandle {
     func ping(_ member: String) async throws(AdminFailure) -> PingResult {
         let identity = try await resolve(member)
         guard case .pinged(_, let roundTrip) = try await ask(.ping(identity.id)) else { throw .unexpectedReply }
-        return PingResult(member: identity, rttMilliseconds: roundTrip.milliseconds)
+        let isSelf = try await views().contains { $0.isSelf && $0.member.id.description == identity.id }
+        return PingResult(
+            member: identity, rttMilliseconds: roundTrip.milliseconds, path: isSelf ? PingResult.ownPath : "udp")
     }
 
     func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {

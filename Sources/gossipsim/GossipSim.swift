@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the command line of the simulator.
 
+import AdminModel
 import ArgumentParser
 import Simulator
 
@@ -10,13 +11,17 @@ struct GossipSim: ParsableCommand {
         commandName: "gossipsim",
         abstract: "Run whole gossipd clusters in virtual time, with every fault, replayable by seed.",
         discussion: """
-            Exit status: 0 all was well, 1 an expectation or a check failed, 64 usage or a scenario that cannot be read.
-
             EXAMPLES
               gossipsim run --scenario kill
               gossipsim run --scenario loss --nodes 100 --seed 42
               gossipsim sweep --seeds 20
+
+            EXIT STATUS
+              0   all was well
+              1   an expectation or a check failed
+              64  wrong usage, or a scenario that cannot be read
             """,
+        version: "gossipsim \(AdminVersion.current)",
         subcommands: [Run.self, Sweep.self, List.self])
 }
 

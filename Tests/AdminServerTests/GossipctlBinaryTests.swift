@@ -49,7 +49,8 @@ import Testing
             (["set", "add", "n", "x"], 4, "another type"), (["ping", "web-3"], 5, "did not answer"),
             (["join", "nowhere:1"], 5, "none of the addresses"), (["join", "10.0.0.1:1", "nowhere:1"], 1, "1 of 2"),
             (["kv", "get", "a//b"], 64, "empty segment"), (["kv", "put", "k", "@/nonexistent"], 64, "cannot read"),
-            (["kv", "put", "k"], 64, "one of the two"), (["members", "--state", "dead"], 64, "invalid"),
+            (["kv", "put", "k"], 64, "one of the two"), (["kv", "history", "x"], 64, "unknown command \"kv history\""),
+            (["members", "--state", "dead"], 64, "invalid"),
             (["--timeout", "5", "status"], 64, "invalid"), (["nonsense"], 64, "nonsense"),
             (["tags", "set", "x"], 64, "x"),
             (["--socket", "/nonexistent/x.sock", "status"], 69, "no daemon answers on /nonexistent/x.sock"),
@@ -210,6 +211,11 @@ import Testing
             let outcome = try await fixture.gossipctl(["status"], outputPath: "/dev/full")
             #expect(outcome == Outcome(1, "", "gossipctl: cannot write the output: No space left on device\n"))
         }
+    }
+
+    @Test func `the simulator has the version of the others`() async throws {
+        let outcome = try await Outcome.run(["--version"], program: "gossipsim")
+        #expect(outcome == Outcome(0, "gossipsim \(AdminVersion.current)\n", ""))
     }
 
     @Test func `version, help and completions need no daemon`() async throws {

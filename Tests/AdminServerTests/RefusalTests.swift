@@ -319,6 +319,21 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test func `who may not write a large value reads so, however much is still under way`() async throws {
+        let nobody = AccessPolicy(adminUsers: [], adminGroups: [], readUsers: [], readGroups: [])
+        try await ServerFixture.run(policy: nobody) { fixture in
+            let value = [UInt8](repeating: 0x61, count: AdminLimits.valueBytesMax)
+            for _ in 0..<50 {
+                do throws(AdminFailure) {
+                    _ = try await fixture.client.put(try ConfigurationKey("k"), value: value)
+                    Issue.record("it was written")
+                } catch {
+                    #expect(error.code == .denied, "\(error)")
+                }
+            }
+        }
+    }
+
     @Test func `a refused client that never closes is closed after the deadline`() async throws {
         try await ServerFixture.run(change: {
             $0.maxConnections = 1

@@ -59,6 +59,49 @@ import Testing
         #expect(throws: (any Error).self) { try Gossipctl.parseAsRoot(arguments) }
     }
 
+    @Test(
+        arguments: [
+            (
+                ["kv", "history", "x"],
+                "unknown command \"kv history\": gossipctl kv has get, put, delete, list, watch"
+            ),
+            (
+                ["--socket", "kv", "--output=json", "counter", "--timeout", "5s", "sub"],
+                "unknown command \"counter sub\": gossipctl counter has add, get"
+            ),
+            (
+                ["frobnicate"],
+                "unknown command \"frobnicate\": gossipctl has status, members, member, join, leave, forget, tags, "
+                    + "ping, events, kv, set, counter"
+            ),
+        ])
+    func `an unknown command is named, and those that exist`(arguments: [String], sentence: String) {
+        #expect(CommandNames.defect(in: arguments) == sentence)
+    }
+
+    @Test(arguments: [
+        [], ["status"], ["kv"], ["kv", "get", "x"], ["join", "history"], ["help", "kv"], ["help", "nonsense"],
+        ["--version"], ["kv", "--help"], ["--generate-completion-script", "bash"], ["--nonsense", "x"], ["--socket"],
+    ])
+    func `commands that exist are left to the parser`(arguments: [String]) {
+        #expect(CommandNames.defect(in: arguments) == nil)
+    }
+
+    @Test func `every command has a name, and the options before it are known`() {
+        func names(_ command: any ParsableCommand.Type) -> [String?] {
+            command.configuration.subcommands.flatMap { [$0.configuration.commandName] + names($0) }
+        }
+        #expect(!names(Gossipctl.self).contains(nil))
+        #expect(CommandNames.defect(in: ["--socket", "x", "--output", "x", "--timeout", "x", "status"]) == nil)
+    }
+
+    @Test func `the help lists one exit status a line`() {
+        let lines = Gossipctl.helpMessage(columns: 80).split(separator: "\n")
+        for status in ["  0   done", "  64  wrong usage", "  77  permission denied"] {
+            #expect(lines.contains { $0 == status }, "\(status)")
+        }
+    }
+
     @Test func `every command's help shows an example`() {
         func check(_ command: any ParsableCommand.Type) {
             let configuration = command.configuration
@@ -72,6 +115,16 @@ import Testing
 
 @Suite struct RenderingTests {
     let plain = Terminal(width: nil, colours: false)
+
+    @Test func `a ping of the own node is said to be none`() {
+        let me = MemberIdentity(id: "0a", name: "web-1", address: "10.0.0.1:7946")
+        #expect(
+            PingCommand.render(PingResult(member: me, rttMilliseconds: 0.42))
+                == "web-1 (10.0.0.1:7946) answered in 0.42 ms over udp\n")
+        #expect(
+            PingCommand.render(PingResult(member: me, rttMilliseconds: 0, path: PingResult.ownPath))
+                == "web-1 is this node: nothing was sent\n")
+    }
 
     @Test func `columns align, numbers to the right, without trailing spaces`() {
         var table = TextTable(["NAME", "N", "TEXT"], rightAligned: [1])

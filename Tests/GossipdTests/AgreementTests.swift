@@ -61,6 +61,14 @@ struct AgreementTests {
         #expect(isTaken == ((try? TagsRequest(unset: [name]).validate()) != nil), "\(name.quoted)")
     }
 
+    @Test("Who cannot forget a living member is told the ids of its dead namesakes")
+    func namesakes() {
+        #expect(
+            AdminFailure.memberIsActive("n2", gone: ["0a", "0b"]).message
+                == "member \"n2\" is alive; to forget one of that name that is gone, give its id: 0a, 0b")
+        #expect(AdminFailure.memberIsActive("n2", gone: []) == AdminFailure(.memberIsActive("n2")))
+    }
+
     @Test("They also agree on ten thousand random texts, and order the good ones alike")
     func randomKeys() throws {
         var rng = SeededGenerator(seed: 7)

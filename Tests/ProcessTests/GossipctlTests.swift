@@ -25,6 +25,8 @@ extension ProcessTests {
                 }
                 try await expect(0, "kv", "put", "app/url", "postgres://db-1")
                 try await expect(0, "ping", "n2")
+                let own = try await arena.gossipctl(a.socket, "ping", "n1")
+                #expect(own.output == "n1 is this node: nothing was sent\n", "\(own)")
                 try await expect(1, "join", b.address, "127.0.0.1:\(closed)", says: "1 of 2 addresses")
                 try await expect(3, "kv", "get", "app/none", says: "app/none")
                 try await expect(3, "kv", "delete", "app/none", says: "app/none")
