@@ -14,6 +14,19 @@ extension Membership {
         if let target = order.advance(in: table, using: &rng, where: { !inFlight.contains($0) }) {
             startProbe(of: target, clock: clock, into: &actions)
         }
+        probeSuspect(clock: clock, using: &rng, into: &actions)
+    }
+
+    /// Beside the member whose turn it is, one suspect is probed in each period and so told of the suspicion: whoever
+    /// missed the gossip of it refutes soon, and our own evidence does not wait for a whole round.
+    private mutating func probeSuspect(
+        clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        guard !suspicions.isEmpty else { return }
+        let inFlight = probes.map(\.target)
+        let suspects = suspicions.keys.filter { !inFlight.contains($0) }.sorted()
+        guard !suspects.isEmpty else { return }
+        startProbe(of: suspects[rng.index(below: suspects.count)], clock: clock, into: &actions)
     }
 
     /// Sends the direct ping. A suspect is told of the suspicion in the same datagram, so that it can refute at once
@@ -170,7 +183,8 @@ extension Membership {
     }
 
     private mutating func succeed(at index: Int, into actions: inout [SWIMAction]) {
-        probes.remove(at: index)
+        let probe = probes.remove(at: index)
+        suspicions[probe.target]?.forgetProbe()
         statistics.probesAcknowledged += 1
         raiseAwareness(by: -1, into: &actions)
     }

@@ -20,7 +20,7 @@ package struct Suspicion: Hashable, Sendable {
     /// which the probe that decides always fits into.
     private let freshness: Interval
     private var notBefore: Instant?
-    /// When the latest probe by this node failed; nil while all that is known is hearsay.
+    /// When the latest probe by this node failed; nil while all that is known is hearsay, or when it was answered.
     private var probedAt: Instant?
     /// When the probe is over that decides, because nothing else does.
     private var decidedAt: Instant?
@@ -58,6 +58,9 @@ package struct Suspicion: Hashable, Sendable {
 
     /// This node's own probe failed at `instant`.
     package mutating func addProbe(at instant: Instant) { probedAt = instant }
+
+    /// This node's latest probe was answered: the earlier ones say nothing any more.
+    package mutating func forgetProbe() { probedAt = nil }
 
     /// A probe that is over at `instant` decides.
     package mutating func awaitProbe(until instant: Instant) { decidedAt = instant }

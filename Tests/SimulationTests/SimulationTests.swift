@@ -32,6 +32,8 @@ struct SimulationTests {
         Case(scenario: "voiceless", seed: 19),
         // The holder of a quarantined change had given up pushing it, and nobody asked for it when its time had come.
         Case(scenario: "quarantine", seed: 5_000),
+        // A suspect that had missed the gossip heard of it only when its turn came; failed probes outlived answered ones.
+        Case(scenario: "flapping", seed: 3_079_305_720), Case(scenario: "oneway", seed: 23_796),
         Case(scenario: "stalls", seed: 33), Case(scenario: "stalls", seed: 36), Case(scenario: "stalls", seed: 121),
         Case(scenario: "stalls", seed: 226),
         Case(scenario: "oneway", seed: 16),
