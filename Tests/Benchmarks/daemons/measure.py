@@ -33,6 +33,7 @@ ROWS = [
     ("udp_payload", "idle: UDP payload sent", "B/s", 1, 0),
     ("udp_bytes", "idle: UDP sent with IP and UDP headers", "B/s", 1, 0),
     ("stream_bytes", "idle: TCP sent with headers", "B/s", 1, 0),
+    ("captured_packets_lost", "idle: packets not counted, too many on loopback", "", 1, 0),
     ("put_p50", "put over the socket, 1 connection, p50", "ms", 1e3, 3),
     ("put_p99", "put, p99", "ms", 1e3, 3),
     ("read_p50", "local read over the socket, p50", "ms", 1e3, 3),
