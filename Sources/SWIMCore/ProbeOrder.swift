@@ -14,15 +14,17 @@ package struct ProbeOrder: Sendable {
 
     package init(keepsOrder: Bool) { self.keepsOrder = keepsOrder }
 
-    /// A new member takes a random place in what is left of the round.
+    /// A new member takes a random place in the whole round. In what is left of it, the turns that all nodes give to a
+    /// member that has just come would lie close together, and stay so.
     package mutating func insert(_ id: NodeID, using rng: inout SeededGenerator) {
-        order.insert(id, at: next + rng.index(below: order.count - next + 1))
+        let place = rng.index(below: order.count + 1)
+        order.insert(id, at: place)
+        if place < next { next += 1 }
     }
 
-    /// A member that is active again takes a turn unless its former one is still to come: the round of a flapping member
-    /// must not grow.
+    /// A member that is active again keeps its place, or takes one: the round of a flapping member must not grow.
     package mutating func reinsert(_ id: NodeID, using rng: inout SeededGenerator) {
-        if !order[next...].contains(id) { insert(id, using: &rng) }
+        if !order.contains(id) { insert(id, using: &rng) }
     }
 
     /// The next member that is active and `isWanted`; nil when there is none.
