@@ -11,20 +11,15 @@ extension ProcessTests {
     struct ClusterTests {
         @Test("They all see each other within a second of the last start")
         func form() async throws {
-            // The promise is about what gossipd does; a busy machine gets another chance.
-            var best = Duration.seconds(60)
-            for _ in 0..<3 where best >= .seconds(1) {
-                try await Arena.with { arena in
-                    var cluster = try await Cluster.form(4, in: arena)
-                    let began = ContinuousClock.now
-                    try cluster.add("n5", in: arena)
-                    try await cluster.allSeeAll()
-                    let took = began.duration(to: .now)
-                    report("five daemons formed after the last start", took)
-                    best = min(best, took)
-                }
+            try await Arena.with { arena in
+                var cluster = try await Cluster.form(4, in: arena)
+                let began = ContinuousClock.now
+                try cluster.add("n5", in: arena)
+                try await cluster.allSeeAll()
+                let took = began.duration(to: .now)
+                report("five daemons formed after the last start", took)
+                #expect(took < .seconds(1))
             }
-            #expect(best < .seconds(1))
         }
 
         @Test("A written register is readable on all of them within 100 ms")
@@ -48,7 +43,7 @@ extension ProcessTests {
                 let late = times.count { $0 >= .milliseconds(100) }
                 report("put readable on five daemons: median, 95th and worst of 100", times[50], times[95], times[99])
                 print("measured: puts that took 100 ms or longer: \(late) of 100")
-                #expect(late <= 5)
+                #expect(late == 0)
             }
         }
 

@@ -42,7 +42,7 @@ package struct BuiltInScenario: Sendable {
         text: """
             nodes 30
             at 10s kill n5
-            expect failed n5 within 15s
+            expect failed n5 within 8s
             at 20s put n1 app/greeting "hello"
             at 30s restart n5
             expect converged within 10s
@@ -56,7 +56,7 @@ package struct BuiltInScenario: Sendable {
         text: """
             nodes 30
             at 10s down n5
-            expect failed n5 within 25s
+            expect failed n5 within 15s
             at 40s start n5
             expect converged within 15s
             expect no false failures
@@ -173,7 +173,7 @@ package struct BuiltInScenario: Sendable {
             at 20s leave 18-19
             expect left 18-19 within 5s
             at 25s kill n17
-            expect failed n17 within 15s
+            expect failed n17 within 8s
             at 42s forget n17 by n1
             at 50s restart n20
             at 60s expect converged within 10s
@@ -266,7 +266,7 @@ package struct BuiltInScenario: Sendable {
             expect formed within 20s
             at 30s put n1 app/x "to all"
             at 31s kill n5
-            expect failed n5 within 15s
+            expect failed n5 within 8s
             at 46s measure 14s
             expect converged
             expect no false failures
