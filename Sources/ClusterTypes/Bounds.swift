@@ -20,6 +20,20 @@ package enum Bounds {
     package static let elementBytesMax = 4 * 1024
     /// Actors that one row may name: writers of one set element or resetters of one counter.
     package static let rowActorsMax = 1_024
+    /// The reason given with a write, UTF-8.
+    package static let reasonBytesMax = 512
+    /// The user's name that a write carries, UTF-8.
+    package static let userBytesMax = 64
+    /// A client's idempotency id, UTF-8.
+    package static let requestIDBytesMax = 128
+    /// Idempotency ids that a node remembers; the oldest are forgotten.
+    package static let requestsMax = 65_536
+    /// Writes of one transaction.
+    package static let transactionWritesMax = 16_384
+    /// Keys and values of one transaction together.
+    package static let transactionBytesMax = 16 * 1024 * 1024
+    /// The longest time to live of a value: ten years in milliseconds.
+    package static let ttlMillisecondsMax: UInt64 = 10 * 366 * 86_400_000
     /// The smallest allowed limit of a datagram: IPv6's minimum MTU less its headers.
     package static let datagramBytesMin = 1_232
     /// The largest UDP payload over IPv4.

@@ -40,10 +40,8 @@ package enum DurableRecord: Hashable, Sendable {
     case incarnationFence(UInt64)
     /// Where to look for the cluster after a restart, in order of preference; replaces the former list.
     case peers([RememberedPeer])
-    /// A row of the store in its newest state.
-    case row(Row)
-    /// Events that count as seen beside those of the rows.
-    case context(CausalContext)
+    /// A fact about the configuration store.
+    case store(StoreRecord)
 }
 
 /// A peer to try after a restart.

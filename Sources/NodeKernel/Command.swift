@@ -26,11 +26,34 @@ package enum Command: Sendable {
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
     case list(prefix: String, after: String?, limit: Int)
-    case put(key: String, value: [UInt8])
-    case delete(key: String)
-    case addElement([UInt8], key: String)
-    case removeElement([UInt8], key: String)
-    case increment(key: String, by: Int64)
+    /// All of the writes or none, visible at once on every node. One write is the ordinary case; the answer is for the
+    /// first one's key. Removing what is not in a set is left out; when nothing is left, `noSuchElement`.
+    case write([StoreWrite], WriteOptions)
+    /// Answered when `atLeast` nodes hold the key's newest write durably, or `deadline` is over.
+    case confirm(key: String, version: String, atLeast: Int, deadline: Interval)
+    /// Compares the stores of all active members with this one, without changing anything.
+    case verify(deadline: Interval)
+    /// What an operator should know of the store; for `doctor`.
+    case diagnose
+    /// Takes over the rows of a backup; only an empty store does.
+    case restore(rows: [Row], context: CausalContext, floor: CollectionFloor, revision: UInt64)
+    /// The operator has decided about these writes of the import queue.
+    case dequeue([UInt64])
+}
+
+/// Writes without options.
+extension Command {
+    package static func put(key: String, value: [UInt8]) -> Command { .write([.put(key: key, value: value)], .none) }
+    package static func delete(key: String) -> Command { .write([.delete(key: key)], .none) }
+    package static func addElement(_ element: [UInt8], key: String) -> Command {
+        .write([.add(key: key, element: element)], .none)
+    }
+    package static func removeElement(_ element: [UInt8], key: String) -> Command {
+        .write([.remove(key: key, element: element)], .none)
+    }
+    package static func increment(key: String, by amount: Int64) -> Command {
+        .write([.increment(key: key, by: amount)], .none)
+    }
 }
 
 /// The answer to a `Command`.
@@ -48,6 +71,9 @@ package enum Reply: Sendable {
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)
     case written(WriteReport)
+    case confirmed(Confirmation)
+    case verified(Verification)
+    case diagnosis(StoreDiagnosis)
     case failure(CommandFailure)
 }
 
@@ -67,6 +93,18 @@ package enum CommandFailure: Error, Hashable, Sendable {
     case counterOverflow(key: String)
     /// The store holds as many rows as it may.
     case storeFull
+    /// `WriteCondition` does not hold; `current` is the key's version, nil when nothing is live.
+    case conditionFailed(key: String, current: String?)
+    /// The idempotency id was used for another request.
+    case requestIDReused(String)
+    /// The disk is full: the write was not taken, or is not durable yet and may still become so.
+    case storageFull
+    /// This host's clock is the outlier; milliseconds ahead of the others (negative: behind).
+    case clockOutlier(offsetMilliseconds: Int64)
+    /// This node was away for too long and is fetching the state of the others.
+    case resetting
+    /// A restore needs an empty store.
+    case storeNotEmpty(keys: Int)
     /// The node is leaving or has not started; it takes no writes.
     case notReady
 }

@@ -24,10 +24,21 @@ package enum Input: Sendable {
     case sendFailed(to: Address)
     /// The records of this token are durable.
     case persisted(PersistToken)
+    /// The disk's condition has changed. `persisted` comes for every token all the same, sooner or later.
+    case storage(StorageCondition)
     /// The answer to `Action.resolve`; empty when the name did not resolve.
     case resolved(seed: String, [Address])
     /// A client or the daemon itself asks; answered by exactly one `Action.reply` with the same id.
     case command(CommandID, Command)
+}
+
+/// How the disk under the store is doing.
+package enum StorageCondition: Hashable, Sendable {
+    case ok
+    /// There is no room: nothing becomes durable until there is. What waits is tried again and again.
+    case full
+    /// A commit has been under way for longer than `KernelConfiguration.slowDiskAfter`.
+    case slow
 }
 
 /// A stream, named by whoever created it: even numbers are the kernel's, odd ones the driver's (accepted streams).
@@ -80,4 +91,12 @@ package enum TimerToken: Hashable, Sendable {
     case streamIdle(StreamID)
     /// The peers to remember are written again. One at a time, set anew when it fires.
     case rememberPeers
+    /// The next value expires. One at a time; stale ones find nothing to do.
+    case expiry
+    /// The next step of collection. One at a time, set anew when it fires.
+    case collection
+    /// A client waits for confirmations: ask again, or give up.
+    case confirm(CommandID)
+    /// The next batch of a repair may be sent.
+    case repairPace(StreamID)
 }

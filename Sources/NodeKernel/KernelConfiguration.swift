@@ -27,6 +27,13 @@ package struct KernelConfiguration: Sendable {
     /// Writes that may wait for the disk before rows from peers are put off: anti-entropy brings them again. Default
     /// 16 384. Clients' writes are bounded by the commands that a driver lets wait.
     package var pendingWritesMax: Int
+    /// What is dead is collected when it is older than this and every member of record holds it; a member that has left
+    /// is of record for as long. Default 24 h.
+    package var collectionGrace: Interval
+    /// Between two attempts of the collector. Default 60 s.
+    package var collectionInterval: Interval
+    /// Bytes of rows that repair may send in a second, all streams together. Default 64 MiB.
+    package var repairBytesPerSecond: Int
     /// Member events kept for `member explain`. Default 2048.
     package var timelineEventsMax: Int
 
@@ -42,6 +49,9 @@ package struct KernelConfiguration: Sendable {
         streamIdleTimeout = .seconds(10)
         syncIntervalMin = .milliseconds(250)
         pendingWritesMax = 16_384
+        collectionGrace = .seconds(24 * 3_600)
+        collectionInterval = .seconds(60)
+        repairBytesPerSecond = 64 << 20
         timelineEventsMax = 2_048
     }
 

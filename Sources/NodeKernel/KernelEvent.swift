@@ -13,11 +13,21 @@ package enum KernelEvent: Hashable, Sendable {
     /// A seed did not answer; told on the first failure and then ever more rarely.
     case joinFailed(seed: String, reason: JoinFailure, attempts: Int)
     /// The visible state of a key changed, here or by a peer.
-    case keyChanged(Change)
+    case keyChanged(ChangeRecord)
     /// Two types were created under one key at once.
     case typeConflict(key: String, kept: KeyType, aside: KeyType)
     /// A peer's event lies too far in the future: not applied, not forwarded.
     case quarantined(key: String, author: ActorID, ahead: Interval)
+    /// This node threw away its store for a peer's; writes that nobody else had went to the import queue.
+    case storeReset(peer: NodeID, rows: Int, queued: Int)
+    /// Dead rows were dropped and actors folded, everywhere.
+    case collected(rows: Int, folded: Int, cutoff: HybridTimestamp)
+    /// This host's clock is ahead of most others (negative: behind) by more than is allowed: it takes no writes.
+    case clockOutlier(offsetMilliseconds: Int64)
+    case clockRecovered
+    case storage(StorageCondition)
+    /// A large exchange is under way: at most one in two seconds, and one at its end.
+    case catchUp(peer: NodeID, received: Int, total: Int)
     /// Rows moved between this node and a peer.
     case synchronised(SyncSummary)
     /// Local health awareness (Lifeguard) went from one score to another.

@@ -44,27 +44,102 @@ package enum Message: Hashable, Sendable {
     case row(Row)
     /// Events whose rows are too large to ride gossip; the sender holds them, ask it over a stream.
     case announcement([Dot])
+    /// The sender's `CollectionFloor.mark`, before the rows and announcements of a datagram; absent while it is 0.
+    case floorMark(UInt64)
+    /// "Say `confirmed` when you hold these events durably."
+    case confirmRequest(ConfirmRequest)
+    case confirmed(UInt32)
+    case collectRequest(CollectRequest)
+    case collectAnswer(CollectAnswer)
+    /// The sender's collection floor, for whoever has another one.
+    case floor(CollectionFloor)
 
     /// Part of a member table. The initiator sends `request` parts, the responder answers with `reply` parts.
     case memberTable(MemberTablePart)
     /// "This is what I have seen: send me what I lack, then `storeComplete`."
-    case storeRequest(CausalContext)
+    case storeRequest(StoreRequest)
     /// "That was one batch of rows; there are more when you say `storeContinue`."
     case storeBatchEnd
     /// "I have taken in the batch: go on."
     case storeContinue
     /// "You have now been sent every row that holds an event of this context and that you lacked."
     case storeComplete(CausalContext)
+    /// "Send me the rows of these events, then `storeBatchEnd`."
+    case rowRequest([Dot])
+    /// One step of range-based reconciliation.
+    case ranges(RangeMessage)
+}
+
+/// Opens an exchange of stores.
+package struct StoreRequest: Hashable, Sendable {
+    package var context: CausalContext
+    /// The initiator's floor; exchanges happen only between equal floors, or for a reset.
+    package var floorMark: UInt64
+    /// The initiator throws away what it holds: send everything, whatever its floor.
+    package var isReset: Bool
+
+    package init(context: CausalContext, floorMark: UInt64 = 0, isReset: Bool = false) {
+        self.context = context
+        self.floorMark = floorMark
+        self.isReset = isReset
+    }
+}
+
+package struct ConfirmRequest: Hashable, Sendable {
+    /// The requester's number for the question.
+    package var id: UInt32
+    /// At most 64; the last events of a transaction stand for all of them.
+    package var dots: [Dot]
+
+    package init(id: UInt32, dots: [Dot]) {
+        self.id = id
+        self.dots = dots
+    }
+}
+
+/// "Do you hold the same dead rows up to this cutoff, and all events of these actors?" (decision 0007)
+package struct CollectRequest: Hashable, Sendable {
+    package var cutoff: HybridTimestamp
+    /// The floor on which the collection builds.
+    package var floorMark: UInt64
+    /// `Store.deadRows(at: cutoff)` of the collector.
+    package var deadHash: Hash128
+    /// Actors to fold, each with its last event; at most 32.
+    package var folds: [Dot]
+
+    package init(cutoff: HybridTimestamp, floorMark: UInt64, deadHash: Hash128, folds: [Dot]) {
+        self.cutoff = cutoff
+        self.floorMark = floorMark
+        self.deadHash = deadHash
+        self.folds = folds
+    }
+}
+
+package struct CollectAnswer: Hashable, Sendable {
+    package var cutoff: HybridTimestamp
+    /// The promise is durable: the sender holds the same dead rows.
+    package var agrees: Bool
+    /// The sender also holds exactly these events of the actors to fold, and is none of them.
+    package var agreesToFolds: Bool
+
+    package init(cutoff: HybridTimestamp, agrees: Bool, agreesToFolds: Bool) {
+        self.cutoff = cutoff
+        self.agrees = agrees
+        self.agreesToFolds = agreesToFolds
+    }
 }
 
 /// Both sides of the node in a few bytes; equal digests mean equal tables and stores.
 package struct Digest: Hashable, Sendable {
     package var members: UInt64
     package var store: Hash128
+    /// `CollectionFloor.mark`.
+    package var floor: UInt64
 
-    package init(members: UInt64, store: Hash128) {
+    package init(members: UInt64, store: Hash128, floor: UInt64 = 0) {
         self.members = members
         self.store = store
+        self.floor = floor
     }
 }
 

@@ -30,7 +30,7 @@ extension NodeKernel {
             changeTags(set: set, unset: unset, id, &turn)
         case .ping(let text):
             ping(text, id, &turn)
-        case .read, .list, .put, .delete, .addElement, .removeElement, .increment:
+        case .read, .list, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
     }

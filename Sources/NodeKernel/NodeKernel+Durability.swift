@@ -9,7 +9,7 @@ import StoreCore
 enum PendingWrite: Sendable {
     case fence(UInt64)
     /// Rows written here or taken in from peers: gossip them, publish the changes, answer the client.
-    case rows([Row], changes: [Change], reply: (id: CommandID, report: WriteReport)?)
+    case rows([Row], changes: [ChangeRecord], reply: (id: CommandID, report: WriteReport)?)
     case context
     case peers
 
@@ -44,12 +44,29 @@ extension NodeKernel {
         }
     }
 
-    private func publish(_ change: Change, _ turn: inout Turn) {
-        if case .typeConflict(let kept, let aside) = change.kind {
-            turn.actions.append(.event(.typeConflict(key: change.key, kept: kept, aside: aside)))
+    private func publish(_ record: ChangeRecord, _ turn: inout Turn) {
+        if case .typeConflict(let kept, let aside) = record.change.kind {
+            turn.actions.append(.event(.typeConflict(key: record.change.key, kept: kept, aside: aside)))
         } else {
-            turn.actions.append(.event(.keyChanged(change)))
+            turn.actions.append(.event(.keyChanged(record)))
         }
+    }
+
+    /// Makes rows and what they changed durable together, then gossips, publishes, answers.
+    mutating func persistRows(
+        _ rows: [Row], changes: [Change], reply: (id: CommandID, report: WriteReport)?, beside: [StoreRecord] = [],
+        _ turn: inout Turn
+    ) {
+        var records = rows.map { DurableRecord.store(.row($0)) }
+        var numbered: [ChangeRecord] = []
+        for change in changes {
+            revision += 1
+            let record = ChangeRecord(revision: revision, appliedAt: turn.clock.wall, change: change)
+            numbered.append(record)
+            records.append(.store(.change(record)))
+        }
+        records += beside.map { .store($0) }
+        persist(records, then: .rows(rows, changes: numbered, reply: reply), &turn)
     }
 
     /// Merges rows from a peer. What is news becomes durable and is then gossiped on.
@@ -84,14 +101,13 @@ extension NodeKernel {
                 isComplete = false
                 noteQuarantine(aheadMilliseconds: ahead, turn.now)
                 reportQuarantine(of: row, aheadMilliseconds: ahead, &turn)
-            case .invalid, .storeFull, .foreignUseOfOwnActor:
+            case .invalid, .storeFull, .foreignUseOfOwnActor, .beforeFloor:
                 statistics.rowsRefused += 1
                 isComplete = false
             }
         }
         if !applied.isEmpty {
-            let records = applied.map { DurableRecord.row($0) }
-            persist(records, then: .rows(applied, changes: changes, reply: nil), &turn)
+            persistRows(applied, changes: changes, reply: nil, &turn)
         }
         return isComplete
     }

@@ -10,6 +10,7 @@ extension NodeKernel {
     mutating func onDatagram(_ packet: Packet, from address: Address, _ turn: inout Turn) {
         guard membership.isStarted, accepts(packet, from: address, &turn) else { return }
         var rows: [Row] = []
+        var floorMark: UInt64 = 0
         for message in packet.messages {
             switch message {
             case .ping(let ping):
@@ -28,11 +29,29 @@ extension NodeKernel {
                 rows.append(row)
             case .announcement(let dots):
                 onAnnouncement(dots, from: packet.sender, &turn)
-            case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete:
+            case .floorMark(let mark):
+                floorMark = mark
+            case .confirmRequest(let request):
+                onConfirmRequest(request, from: packet.sender, &turn)
+            case .confirmed(let question):
+                onConfirmed(question, from: packet.sender, &turn)
+            case .collectRequest(let request):
+                onCollectRequest(request, from: packet.sender, at: address, &turn)
+            case .collectAnswer(let answer):
+                onCollectAnswer(answer, from: packet.sender, &turn)
+            case .floor(let floor):
+                onFloor(floor, from: packet.sender, at: address, &turn)
+            case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges:
                 ignore(.unexpected, from: address, &turn)
             }
         }
-        if !rows.isEmpty { _ = take(in: rows, &turn) }
+        guard !rows.isEmpty else { return }
+        if takesRows(withFloor: floorMark) {
+            _ = take(in: rows, &turn)
+        } else {
+            statistics.rowsDeferred += UInt64(rows.count)
+            onFloorMark(floorMark, from: packet.sender, at: address, &turn)
+        }
     }
 
     /// Whether a packet belongs to this cluster and comes from somebody else; what does not is counted.

@@ -18,24 +18,38 @@ extension NodeKernel {
         case .list(let prefix, let after, let limit):
             let page = store.list(prefix: prefix, after: after, limit: limit)
             reply(id, .keys(page.entries.map { ($0, author(of: $0)) }, next: page.next), &turn)
-        case .put(let key, let value):
-            write(id, key, .register, &turn) { store throws(StoreFailure) in
-                try store.put(value, for: key, wall: wall)
+        case .write(let writes, _):
+            guard let first = writes.first else { return reply(id, .failure(.invalid("nothing to write")), &turn) }
+            switch first {
+            case .put(let key, let value):
+                write(id, key, .register, &turn) { store throws(StoreFailure) in
+                    try store.put(value, for: key, wall: wall)
+                }
+            case .delete(let key):
+                write(id, key, nil, &turn) { store throws(StoreFailure) in try store.delete(key, wall: wall) }
+            case .add(let key, let element):
+                write(id, key, .set, &turn) { store throws(StoreFailure) in
+                    try store.add(element, to: key, wall: wall)
+                }
+            case .remove(let key, let element):
+                write(id, key, .set, &turn) { store throws(StoreFailure) in
+                    try store.remove(element, from: key, wall: wall)
+                }
+            case .increment(let key, let amount):
+                write(id, key, .counter, &turn) { store throws(StoreFailure) in
+                    try store.increment(key, by: amount, wall: wall)
+                }
             }
-        case .delete(let key):
-            write(id, key, nil, &turn) { store throws(StoreFailure) in try store.delete(key, wall: wall) }
-        case .addElement(let element, let key):
-            write(id, key, .set, &turn) { store throws(StoreFailure) in
-                try store.add(element, to: key, wall: wall)
-            }
-        case .removeElement(let element, let key):
-            write(id, key, .set, &turn) { store throws(StoreFailure) in
-                try store.remove(element, from: key, wall: wall)
-            }
-        case .increment(let key, let amount):
-            write(id, key, .counter, &turn) { store throws(StoreFailure) in
-                try store.increment(key, by: amount, wall: wall)
-            }
+        case .confirm(let key, let version, let atLeast, let deadline):
+            onConfirmCommand(id, key: key, version: version, atLeast: atLeast, deadline: deadline, &turn)
+        case .verify(let deadline):
+            onVerify(id, deadline: deadline, &turn)
+        case .diagnose:
+            reply(id, .diagnosis(diagnosis), &turn)
+        case .restore(let rows, let context, let floor, let revision):
+            onRestore(id, rows: rows, context: context, floor: floor, revision: revision, &turn)
+        case .dequeue(let numbers):
+            onDequeue(id, numbers, &turn)
         case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping:
             preconditionFailure("\(command) is not about the store")
         }
@@ -62,9 +76,7 @@ extension NodeKernel {
         statistics.localWrites += 1
         let report = WriteReport(
             key: key, version: version.description, nodesHolding: 1, nodesTotal: membership.table.activeCount)
-        persist(
-            mutation.rows.map { .row($0) },
-            then: .rows(mutation.rows, changes: mutation.changes, reply: (id, report)), &turn)
+        persistRows(mutation.rows, changes: mutation.changes, reply: (id, report), &turn)
     }
 
     func author(of view: KeyView) -> AuthorView {

@@ -53,11 +53,11 @@ extension NodeKernel {
     }
 
     /// The responder's part begins: send what the initiator lacks.
-    mutating func serveStoreSync(on id: StreamID, context: CausalContext, _ turn: inout Turn) {
+    mutating func serveStoreSync(on id: StreamID, _ request: StoreRequest, _ turn: inout Turn) {
         guard let stream = streams[id], case .accepted = stream.role else { return }
         statistics.storeSyncsServed += 1
         var sync = StoreSync(isInitiator: false, startedAt: turn.now)
-        sync.peerContext = context
+        sync.peerContext = request.context
         sendBatch(of: sync, on: id, &turn)
     }
 
@@ -166,7 +166,7 @@ extension NodeKernel {
             renewActor()
             _ = store.adopt(context: context)
         }
-        persist([.context(store.context)], then: .context, &turn)
+        persist([.store(.context(store.context))], then: .context, &turn)
     }
 
     private func report(_ sync: StoreSync, peer: NodeID?, _ turn: inout Turn) {

@@ -68,7 +68,9 @@ extension NodeKernel {
         case .memberSync:
             writeTable(role: .request, to: id, &turn)
         case .storeSync:
-            write([.storeRequest(boundedContext(store.context))], to: id, &turn)
+            write(
+                [.storeRequest(StoreRequest(context: boundedContext(store.context), floorMark: store.floor.mark))],
+                to: id, &turn)
         case .accepted:
             break
         }
@@ -130,8 +132,14 @@ extension NodeKernel {
             report(sequence, .acknowledged, &turn)
         case .memberTable(let part):
             onMemberTable(part, on: id, from: sender, &turn)
-        case .storeRequest(let context):
-            serveStoreSync(on: id, context: context, &turn)
+        case .storeRequest(let request):
+            serveStoreSync(on: id, request, &turn)
+        case .rowRequest(let dots):
+            onRowRequest(dots, on: id, from: sender, &turn)
+        case .ranges(let message):
+            onRanges(message, on: id, from: sender, &turn)
+        case .floor(let floor):
+            onFloor(floor, from: sender, at: stream.address, &turn)
         case .storeBatchEnd:
             write([.storeContinue], to: id, &turn)
         case .storeContinue:
@@ -146,7 +154,8 @@ extension NodeKernel {
         case .digest(let digest):
             let address = membership.table[sender]?.info.address ?? stream.address
             onDigest(digest, from: sender, at: address, &turn)
-        case .announcement, .indirectPing, .nack, .row:
+        case .announcement, .indirectPing, .nack, .row, .floorMark, .confirmRequest, .confirmed, .collectRequest,
+            .collectAnswer:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

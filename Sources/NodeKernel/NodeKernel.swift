@@ -14,6 +14,18 @@ package struct NodeKernel: Sendable {
     package internal(set) var membership: Membership
     package internal(set) var store: Store
     package internal(set) var statistics = KernelStatistics()
+    /// The last revision given to a change of this node's store.
+    package internal(set) var revision: UInt64 = 0
+    /// How the disk is doing.
+    var storage = StorageCondition.ok
+    var requests = RequestTable()
+    var confirmations = ConfirmationState()
+    var transactions = TransactionStash()
+    var collection = CollectionState()
+    var reset = ResetState()
+    var clocks = ClockState()
+    var rangeSync = RangeSyncState()
+    var verification = VerificationState()
 
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
@@ -42,7 +54,10 @@ package struct NodeKernel: Sendable {
     /// Scratch for the membership's actions, kept for its capacity.
     var swimActions: [SWIMAction] = []
 
-    package init(configuration: KernelConfiguration, identity: KernelIdentity, clock: Clock) {
+    /// `recovered`: what the disk held; nil for a store that begins empty.
+    package init(
+        configuration: KernelConfiguration, identity: KernelIdentity, recovered: RecoveredStore? = nil, clock: Clock
+    ) {
         self.configuration = configuration
         let sizes = configuration.sizes
         let info = MemberInfo(
@@ -52,9 +67,18 @@ package struct NodeKernel: Sendable {
             configuration: configuration.swim, id: identity.id, info: info,
             incarnationFence: identity.incarnationFence, clock: clock,
             updateBytes: { sizes.message(.update($0)) })
-        store = Store(
-            actor: ActorID(node: identity.id, epoch: identity.storeEpoch), configuration: configuration.store)
+        let actor = ActorID(node: identity.id, epoch: identity.storeEpoch)
+        store = recovered?.store ?? Store(actor: actor, configuration: configuration.store)
+        store.renewActor(to: actor)
         rememberedPeers = configuration.rememberedPeers
+        if let recovered { takeOver(recovered) }
+    }
+
+    private mutating func takeOver(_ recovered: RecoveredStore) {
+        revision = recovered.revision
+        requests = RequestTable(recovered.requests)
+        collection = CollectionState(promised: recovered.promised)
+        reset = ResetState(queuedCount: recovered.queuedCount, queuedLast: recovered.queuedLast)
     }
 
     /// The newest protocol version this kernel speaks; told to peers in the member record.
@@ -62,7 +86,9 @@ package struct NodeKernel: Sendable {
 
     package var selfID: NodeID { membership.selfID }
 
-    package var digest: Digest { Digest(members: membership.table.fingerprint, store: store.root) }
+    package var digest: Digest {
+        Digest(members: membership.table.fingerprint, store: store.root, floor: store.floor.mark)
+    }
 
     /// Handles one input. Appends to `actions`, which the caller may reuse between calls.
     package mutating func handle(
@@ -102,6 +128,8 @@ package struct NodeKernel: Sendable {
             membership.onSendFailed(to: address)
         case .persisted(let token):
             onPersisted(token, &turn)
+        case .storage(let condition):
+            onStorage(condition, &turn)
         case .resolved(let seed, let addresses):
             onResolved(seed, addresses, &turn)
         case .command(let id, let command):
@@ -120,7 +148,7 @@ package struct NodeKernel: Sendable {
             onCommand(id, command, &turn)
         case .streamAccepted(let id, _):
             turn.actions.append(.closeStream(id))
-        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved:
+        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .storage, .resolved:
             break
         }
     }
@@ -142,6 +170,14 @@ package struct NodeKernel: Sendable {
             onStreamIdle(id, &turn)
         case .rememberPeers:
             rememberPeers(&turn)
+        case .expiry:
+            onExpiry(&turn)
+        case .collection:
+            onCollectionTimer(&turn)
+        case .confirm(let id):
+            onConfirmTimer(id, &turn)
+        case .repairPace(let id):
+            onRepairPace(id, &turn)
         }
     }
 

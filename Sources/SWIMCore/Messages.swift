@@ -19,8 +19,13 @@ package struct Ping: Hashable, Sendable {
 /// The answer to a `Ping`, or the relayed answer to an `IndirectPing`.
 package struct Ack: Hashable, Sendable {
     package var sequence: UInt32
+    /// The sender's wall clock, milliseconds since 1970; 0: not told.
+    package var wall: UInt64
 
-    package init(sequence: UInt32) { self.sequence = sequence }
+    package init(sequence: UInt32, wall: UInt64 = 0) {
+        self.sequence = sequence
+        self.wall = wall
+    }
 }
 
 /// "Please ping the target for me" (SWIM section 3.1, ping-req).

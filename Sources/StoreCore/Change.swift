@@ -43,12 +43,21 @@ package struct Change: Hashable, Sendable {
     package var type: KeyType
     package var kind: Kind
     package var version: Version
+    /// What a register or counter showed before; nil when nothing was live, and for elements of sets.
+    package var old: KeyView.Content?
+    /// Of the event that made the change.
+    package var details: EventDetails
 
-    package init(key: String, type: KeyType, kind: Kind, version: Version) {
+    package init(
+        key: String, type: KeyType, kind: Kind, version: Version, old: KeyView.Content? = nil,
+        details: EventDetails = .none
+    ) {
         self.key = key
         self.type = type
         self.kind = kind
         self.version = version
+        self.old = old
+        self.details = details
     }
 
     package var stamp: HybridTimestamp { version.stamp }
@@ -82,6 +91,9 @@ package enum MergeOutcome: Hashable, Sendable {
     case quarantined(aheadMilliseconds: UInt64)
     /// The row breaks a bound or contradicts itself. Nothing changed. Do not forward it.
     case invalid(RowDefect)
+    /// The row would be news, but it was written before the collection floor and nothing is known of it any more: it may
+    /// have been deleted since. Nothing changed. Do not forward it; its sender has to reset.
+    case beforeFloor
     /// The row is new and the store holds `StoreConfiguration.rowsMax` rows. Nothing changed.
     case storeFull
     /// The row carries an event of our own actor that we never issued: this store lost memory, or a copy of it is at

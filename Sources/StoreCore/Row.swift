@@ -70,13 +70,19 @@ package struct Row: Hashable, Sendable {
     package var stamp: HybridTimestamp
     package var author: ActorID
     package var content: RowContent
+    /// Of the newest event.
+    package var details: EventDetails
 
-    package init(id: RowID, versions: [Dot], stamp: HybridTimestamp, author: ActorID, content: RowContent) {
+    package init(
+        id: RowID, versions: [Dot], stamp: HybridTimestamp, author: ActorID, content: RowContent,
+        details: EventDetails = .none
+    ) {
         self.id = id
         self.versions = versions
         self.stamp = stamp
         self.author = author
         self.content = content
+        self.details = details
     }
 
     /// The newest event on this row.
@@ -140,12 +146,18 @@ package struct ElementEntry: Hashable, Sendable {
 
 /// One actor's share of a PN counter. All four only grow; merge takes the maximum of each.
 package struct CounterEntry: Hashable, Sendable {
+    /// The event with which the owner began this share. A higher one replaces the totals of a lower one: after a
+    /// collected counter begins anew, stale copies of the old share do not count.
+    package var generation: UInt64
     package var increments: UInt64
     package var decrements: UInt64
     package var resetIncrements: UInt64
     package var resetDecrements: UInt64
 
-    package init(increments: UInt64, decrements: UInt64, resetIncrements: UInt64, resetDecrements: UInt64) {
+    package init(
+        generation: UInt64 = 0, increments: UInt64, decrements: UInt64, resetIncrements: UInt64, resetDecrements: UInt64
+    ) {
+        self.generation = generation
         self.increments = increments
         self.decrements = decrements
         self.resetIncrements = resetIncrements

@@ -18,6 +18,8 @@ package struct Store: Sendable {
     package internal(set) var context = CausalContext()
     /// The sum of the hashes of all rows, tombstones included: equal on two nodes that hold the same rows.
     package internal(set) var root = Hash128.zero
+    /// What was collected and folded; only grows.
+    package internal(set) var floor = CollectionFloor.none
     /// The sum of `Row.estimatedBytes` of all rows: about what a peer would have to send. Memory is about 200 bytes a
     /// row more.
     package internal(set) var bytes = 0

@@ -42,9 +42,17 @@ enum MessageKind: UInt8, CaseIterable {
     case digest = 6
     case row = 7
     case announcement = 8
+    case floorMark = 9
+    case confirmRequest = 10
+    case confirmed = 11
+    case collectRequest = 12
+    case collectAnswer = 13
+    case floor = 14
     case memberTable = 16
     case storeRequest = 17
     case storeComplete = 18
     case storeBatchEnd = 19
     case storeContinue = 20
+    case rowRequest = 21
+    case ranges = 22
 }

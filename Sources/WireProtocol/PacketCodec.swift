@@ -129,9 +129,11 @@ extension ByteSink {
         case .row(let row): put(row)
         case .announcement(let dots): put(dots)
         case .memberTable(let part): put(part)
-        case .storeRequest(let context): put(context)
+        case .storeRequest(let request): put(request.context)
         case .storeComplete(let context): put(context)
         case .storeBatchEnd, .storeContinue: break
+        case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges:
+            refuse()
         }
         closeFrame(mark)
     }
@@ -153,10 +155,11 @@ extension ByteReader {
         case .row: try row().map { .row($0) }
         case .announcement: .announcement(try dots())
         case .memberTable: try memberTable(&skipped).map { .memberTable($0) }
-        case .storeRequest: .storeRequest(try context())
+        case .storeRequest: .storeRequest(StoreRequest(context: try context()))
         case .storeComplete: .storeComplete(try context())
         case .storeBatchEnd: .storeBatchEnd
         case .storeContinue: .storeContinue
+        case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges: nil
         }
     }
 }
@@ -172,6 +175,14 @@ extension MessageKind {
         case .digest: .digest
         case .row: .row
         case .announcement: .announcement
+        case .floorMark: .floorMark
+        case .confirmRequest: .confirmRequest
+        case .confirmed: .confirmed
+        case .collectRequest: .collectRequest
+        case .collectAnswer: .collectAnswer
+        case .floor: .floor
+        case .rowRequest: .rowRequest
+        case .ranges: .ranges
         case .memberTable: .memberTable
         case .storeRequest: .storeRequest
         case .storeComplete: .storeComplete

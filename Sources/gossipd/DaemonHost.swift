@@ -65,7 +65,7 @@ final class DaemonHost: KernelHost {
             case .incarnationFence(let fence): update.incarnationFence = fence
             case .peers(let peers):
                 update.peers = peers.map { StoredPeer(id: $0.id, name: $0.name, address: $0.address) }
-            case .row, .context: break
+            case .store: break
             }
         }
         do throws(PersistenceFailure) {

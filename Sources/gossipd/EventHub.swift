@@ -28,7 +28,7 @@ final class EventHub: Sendable {
     }
 
     func handle(_ event: KernelEvent, clock: Clock) {
-        if case .keyChanged(let change) = event { publish(change) }
+        if case .keyChanged(let record) = event { publish(record.change) }
         guard let told = tell(event) else { return }
         if case .synchronised(let summary) = event, summary.rowsReceived + summary.rowsSent < 100 {
             // A handful of rows is everyday repair: for those who look closely.
@@ -108,7 +108,7 @@ final class EventHub: Sendable {
                 reason: reason.word)
         case .leaving:
             return Narration(kind: .leaving, message: "leaving the cluster")
-        case .keyChanged:
+        case .keyChanged, .storeReset, .collected, .clockOutlier, .clockRecovered, .storage, .catchUp:
             return nil
         }
     }

@@ -40,7 +40,7 @@ struct DurabilityTests {
         bench.persistsAtOnce = false
         let id = bench.command(.put(key: "a", value: [1]))
         #expect(bench.log.count == 1, "nothing but the record: \(bench.log)")
-        guard case .row(let row)? = bench.persists.last?.records.first else {
+        guard case .store(.row(let row))? = bench.persists.last?.records.first else {
             Issue.record("no row was made durable")
             return
         }
@@ -50,7 +50,8 @@ struct DurabilityTests {
         bench.persistAll()
         #expect(bench.answers(to: id).count == 1)
         #expect(bench.sent.filter { $0.packet.messages.contains(.row(row)) }.count == 3)
-        #expect(bench.events.contains { if case .keyChanged(let change) = $0 { change.key == "a" } else { false } })
+        #expect(
+            bench.events.contains { if case .keyChanged(let record) = $0 { record.change.key == "a" } else { false } })
     }
 
     @Test("a peer's row is passed on and told only after persisted")
@@ -60,7 +61,7 @@ struct DurabilityTests {
         let row = Row.register("a", [5], by: 2, counter: 1)
         bench.hear([.row(row)], from: 2)
         #expect(bench.sent.isEmpty && bench.events.isEmpty)
-        #expect(bench.persists.last?.records == [.row(row)])
+        #expect(bench.persists.last?.records.first == .store(.row(row)))
         bench.persistAll()
         #expect(bench.sent.count == 3 && bench.events.count == 1)
         // Hearing it again is no news: no record, no gossip.
@@ -95,7 +96,7 @@ struct DurabilityTests {
         bench.persistsAtOnce = false
         bench.command(.put(key: "a", value: [1]))
         let stream = bench.accept(from: 2)
-        bench.hear([.storeRequest(CausalContext())], on: stream, from: 2)
+        bench.hear([.storeRequest(StoreRequest(context: CausalContext()))], on: stream, from: 2)
         #expect(bench.frames(on: stream).isEmpty, "a row that only memory holds left the node")
         // What is written meanwhile does not make it wait longer.
         bench.command(.put(key: "b", value: [2]))

@@ -184,7 +184,7 @@ struct GossipTests {
     @Test("messages that belong on a stream are not taken from a datagram")
     func streamMessages() {
         var bench = KernelBench.knowing(2...3)
-        bench.hear([.storeRequest(CausalContext()), .storeBatchEnd, .storeContinue], from: 2)
+        bench.hear([.storeRequest(StoreRequest(context: CausalContext())), .storeBatchEnd, .storeContinue], from: 2)
         #expect(bench.kernel.statistics.ignored(.unexpected) == 3)
         #expect(bench.sent.isEmpty && bench.written.isEmpty)
     }

@@ -44,7 +44,7 @@ struct JoinTests {
         let second = bench.opened[1]
         #expect(second.to == address(2))
         bench.handle(.streamOpened(second.id))
-        #expect(bench.frames(on: second.id) == [.storeRequest(CausalContext())])
+        #expect(bench.frames(on: second.id) == [.storeRequest(StoreRequest(context: CausalContext()))])
     }
 
     @Test("backoff: a silent seed is tried ever more rarely, at least once a second while alone")

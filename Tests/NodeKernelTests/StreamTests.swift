@@ -123,7 +123,11 @@ struct StreamTests {
         }
         #expect(
             pair.left.persists.flatMap(\.records).contains {
-                if case .context(let context) = $0 { context.isSuperset(of: right.kernel.store.context) } else { false }
+                if case .store(.context(let context)) = $0 {
+                    context.isSuperset(of: right.kernel.store.context)
+                } else {
+                    false
+                }
             })
     }
 
@@ -133,7 +137,7 @@ struct StreamTests {
         for number in 0..<600 { right.command(.put(key: "k/\(number)", value: [UInt8](repeating: 2, count: 2_000))) }
         right.written.removeAll()
         let stream = right.accept(from: 1)
-        right.hear([.storeRequest(CausalContext())], on: stream, from: 1)
+        right.hear([.storeRequest(StoreRequest(context: CausalContext()))], on: stream, from: 1)
         let first = right.frames(on: stream).count
         #expect(right.frames(on: stream).last == .storeBatchEnd)
         #expect(first < 200)
@@ -143,7 +147,7 @@ struct StreamTests {
         #expect(right.frames(on: stream).count > first)
         // A second request on the stream is not served.
         let second = right.frames(on: stream).count
-        right.hear([.storeRequest(CausalContext())], on: stream, from: 1)
+        right.hear([.storeRequest(StoreRequest(context: CausalContext()))], on: stream, from: 1)
         #expect(right.frames(on: stream).count == second)
     }
 

@@ -135,10 +135,11 @@ struct Golden: Sendable, CustomTestStringConvertible {
         Golden(
             name: "store request",
             message: .storeRequest(
-                CausalContext(entries: [
-                    CausalContext.Entry(actor: actorA, contiguous: 300, cloud: [302, 310]),
-                    CausalContext.Entry(actor: actorB, contiguous: 0, cloud: [5]),
-                ]) ?? CausalContext()),
+                StoreRequest(
+                    context: CausalContext(entries: [
+                        CausalContext.Entry(actor: actorA, contiguous: 300, cloud: [302, 310]),
+                        CausalContext.Entry(actor: actorB, contiguous: 0, cloud: [5]),
+                    ]) ?? CausalContext())),
             hex: "11 0031 02 \(a) 00000001 ac02 02 02 08 \(b) 00000003 00 01 05"),
         Golden(name: "store complete", message: .storeComplete(CausalContext()), hex: "12 0001 00"),
         Golden(name: "store batch end", message: .storeBatchEnd, hex: "13 0000"),

@@ -35,7 +35,7 @@ struct MessageGenerator {
         case 6: .row(row())
         case 7: .announcement((0..<rng.index(below: 40)).map { _ in dot() })
         case 8: .memberTable(table())
-        case 9: .storeRequest(context())
+        case 9: .storeRequest(StoreRequest(context: context()))
         case 10: .storeComplete(context())
         case 11: .storeBatchEnd
         case _: .storeContinue

@@ -147,13 +147,15 @@ struct RoundTripTests {
         let count = UInt64(WireLayout.contextCloudMax)
         context.insert(Dot(actor: Golden.actorA, counter: 1))
         for number in 3..<(count + 103) { context.insert(Dot(actor: Golden.actorA, counter: number)) }
-        let packet = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [.storeRequest(context)])
+        let packet = Packet(
+            cluster: Raw.cluster, sender: Raw.sender, messages: [.storeRequest(StoreRequest(context: context))])
         let bytes = try PacketCodec.encode(packet, limit: Bounds.frameBytesMax)
         #expect(bytes.count == PacketCodec.size(of: packet))
-        guard case .storeRequest(let received)? = try PacketCodec.decode(bytes).packet.messages.first else {
+        guard case .storeRequest(let request)? = try PacketCodec.decode(bytes).packet.messages.first else {
             Issue.record("not a store request")
             return
         }
+        let received = request.context
         #expect(received.entries == context.entries(cloudMax: WireLayout.contextCloudMax))
         #expect(received.cloudCount == count)
         #expect(received.contains(Dot(actor: Golden.actorA, counter: 3)))

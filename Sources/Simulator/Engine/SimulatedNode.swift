@@ -170,7 +170,7 @@ package struct SimulatedDisk {
             switch record {
             case .incarnationFence(let fence): incarnationFence = max(incarnationFence, fence)
             case .peers(let peers): self.peers = peers
-            case .row, .context: break
+            case .store: break
             }
         }
     }

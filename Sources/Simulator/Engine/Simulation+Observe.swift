@@ -11,7 +11,8 @@ extension Simulation {
         if trace != nil { traceEvent(event, node: node) }
         switch event {
         case .member(let event): observe(event, at: node)
-        case .keyChanged(let change):
+        case .keyChanged(let record):
+            let change = record.change
             resurrection.told(change, node: node)
             figures.changed(
                 key: change.key, version: change.version, node: node,
@@ -25,7 +26,9 @@ extension Simulation {
             tell("n\(node + 1) quarantined '\(key)' by \(author): \(Figure.seconds(ahead)) ahead")
         case .identityInUse(let address):
             violations.add("n\(node + 1) says that another process uses its id at \(address)")
-        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving: break
+        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .storeReset, .collected,
+            .clockOutlier, .clockRecovered, .storage, .catchUp:
+            break
         }
     }
 

@@ -91,7 +91,7 @@ extension Simulation {
             guard let serial = nodes[node].streams.removeValue(forKey: id) else { return false }
             forgetStream(serial)
             return true
-        case .start, .packet, .timer, .sendFailed, .persisted, .resolved, .command: return true
+        case .start, .packet, .timer, .sendFailed, .persisted, .storage, .resolved, .command: return true
         }
     }
 
@@ -119,7 +119,7 @@ extension Simulation {
 
     private mutating func persist(_ token: PersistToken, _ records: [DurableRecord], node: Int) {
         let process = DotCheck.Process(node: node, number: nodes[node].process)
-        for case .row(let row) in records {
+        for case .store(.row(let row)) in records {
             dots.persisting(row, id: nodes[node].id, process: process)
             resurrection.persisting(row, node: node)
         }
@@ -130,7 +130,7 @@ extension Simulation {
     mutating func diskFinished(_ token: PersistToken, _ records: [DurableRecord], node: Int, process: Int32) {
         guard nodes[node].process == process, nodes[node].isRunning else { return }
         nodes[node].disk.apply(records)
-        for case .row(let row) in records {
+        for case .store(.row(let row)) in records {
             dots.persisted(row, process: DotCheck.Process(node: node, number: process))
         }
         deliver(.persisted(token), to: node, process: process)

@@ -32,6 +32,7 @@ extension Simulation {
         case .streamClosed(let id, let reason): line(node, "stream \(id.rawValue) \(reason)")
         case .sendFailed(to: let address): line(node, "cannot send to \(address)")
         case .persisted(let token): line(node, "durable \(token.rawValue)")
+        case .storage(let condition): line(node, "disk \(condition)")
         case .resolved(seed: let seed, let addresses):
             line(node, "\(seed) is \(addresses.map(\.description).joined(separator: " "))")
         case .command(let id, let command): line(node, "command \(id.rawValue) \(Self.name(command))")
@@ -51,7 +52,8 @@ extension Simulation {
     func traceEvent(_ event: KernelEvent, node: Int) {
         switch event {
         case .member(let event): line(node, "!! \(event.info.name) \(Self.name(event.kind)) at \(event.incarnation)")
-        case .keyChanged(let change): line(node, "!! '\(change.key)' changed at \(change.version)")
+        case .keyChanged(let record):
+            line(node, "!! '\(record.change.key)' changed at \(record.change.version)")
         case .synchronised(let summary):
             line(
                 node,
@@ -68,6 +70,14 @@ extension Simulation {
         case .stalled: line(node, "!! found itself stalled")
         case .identityInUse(at: let address): line(node, "!! own id in use at \(address)")
         case .packetIgnored(let reason, from: let from): line(node, "!! packet of \(from) ignored: \(reason)")
+        case .storeReset(let peer, let rows, let queued):
+            line(node, "!! reset from \(peer.short): \(rows) rows, \(queued) writes queued")
+        case .collected(let rows, let folded, _): line(node, "!! collected \(rows) rows, folded \(folded) actors")
+        case .clockOutlier(let offset): line(node, "!! clock is off by \(offset) ms")
+        case .clockRecovered: line(node, "!! clock agrees again")
+        case .storage(let condition): line(node, "!! storage \(condition)")
+        case .catchUp(let peer, let received, let total):
+            line(node, "!! \(received) of \(total) rows from \(peer.short)")
         case .leaving: line(node, "!! leaving")
         }
     }
@@ -91,6 +101,14 @@ extension Simulation {
         case .storeBatchEnd: "store batch end"
         case .storeContinue: "store continue"
         case .storeComplete: "store complete"
+        case .floorMark: "floor mark"
+        case .confirmRequest(let request): "confirm request \(request.id)"
+        case .confirmed(let id): "confirmed \(id)"
+        case .collectRequest: "collect request"
+        case .collectAnswer(let answer): "collect answer \(answer.agrees)"
+        case .floor: "floor"
+        case .rowRequest(let dots): "request of \(dots.count) rows"
+        case .ranges(let message): "\(message.ranges.count) ranges"
         }
     }
 
