@@ -25,10 +25,10 @@ struct EventHubTests {
     }
 
     private func change(_ kind: Change.Kind, _ type: StoreCore.KeyType, number: UInt64) -> KernelEvent {
-        .keyChanged(
-            Change(
-                key: "app/k", type: type, kind: kind,
-                version: Version(stamp: HybridTimestamp(rawValue: number), author: Self.author)))
+        let change = Change(
+            key: "app/k", type: type, kind: kind,
+            version: Version(stamp: HybridTimestamp(rawValue: number), author: Self.author))
+        return .keyChanged(ChangeRecord(revision: number, appliedAt: Self.clock.wall, change: change))
     }
 
     @Test("Watches keep 4 MiB of values and of elements, not 4 096 of whatever size")
