@@ -10,9 +10,11 @@ extension NodeKernel {
         var diagnosis = StoreDiagnosis()
         diagnosis.storage = storage
         diagnosis.writesWaiting = pendingWrites.count
-        diagnosis.clockOffsetMilliseconds = clocks.outlierOffset
+        diagnosis.clockOffsetMilliseconds = clocks.offset
         diagnosis.isClockOutlier = clocks.outlierOffset != nil
         diagnosis.floor = store.floor
+        diagnosis.collectionWaitsFor = collectionWaitsFor
+        diagnosis.deadRows = store.deadCount
         diagnosis.isResetting = reset.isUnderWay
         diagnosis.queuedWrites = reset.queuedCount
         diagnosis.revision = revision

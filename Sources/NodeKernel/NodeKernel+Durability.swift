@@ -12,6 +12,7 @@ enum PendingWrite: Sendable {
     case rows([Row], changes: [ChangeRecord], reply: (id: CommandID, report: WriteReport)?)
     case context
     case peers
+    case collection(CollectionWrite)
 
     var isRows: Bool { if case .rows = self { true } else { false } }
 }
@@ -39,6 +40,8 @@ extension NodeKernel {
             for change in changes { publish(change, &turn) }
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
             sendDurableBatches(&turn)
+        case .collection(let write):
+            onCollectionWrite(write, &turn)
         case .context, .peers:
             break
         }
@@ -66,6 +69,7 @@ extension NodeKernel {
             records.append(.store(.change(record)))
         }
         records += beside.map { .store($0) }
+        records += recordsVoiding(rows)
         persist(records, then: .rows(rows, changes: numbered, reply: reply), &turn)
     }
 

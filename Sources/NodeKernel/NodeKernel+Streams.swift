@@ -14,6 +14,10 @@ struct StreamState: Sendable {
         case memberSync(seed: String?)
         /// Exchange what the stores lack; see `StoreSync`.
         case storeSync(StoreSync)
+        /// Ours: fetch a peer's whole store.
+        case reset
+        /// Ours: our floor is too large for a datagram.
+        case tellFloor
         /// A peer's, before its first message or after its request was served.
         case accepted
     }
@@ -71,6 +75,11 @@ extension NodeKernel {
             write(
                 [.storeRequest(StoreRequest(context: boundedContext(store.context), floorMark: store.floor.mark))],
                 to: id, &turn)
+        case .reset:
+            onResetStreamOpened(id, &turn)
+        case .tellFloor:
+            write([.floor(store.floor)], to: id, &turn)
+            close(id, &turn)
         case .accepted:
             break
         }
@@ -103,6 +112,7 @@ extension NodeKernel {
         }
         streams[id]?.peer = packet.sender
         progress(on: id, &turn)
+        if case .reset = stream.role { return onResetPacket(packet, on: id, &turn) }
         var rows: [Row] = []
         for message in packet.messages {
             if case .row(let row) = message {
@@ -179,7 +189,7 @@ extension NodeKernel {
         case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
             close(id, &turn)
             seedIsSelf(seed, &turn)
-        case .memberSync, .storeSync, .probe:
+        case .memberSync, .storeSync, .reset, .tellFloor, .probe:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -207,7 +217,7 @@ extension NodeKernel {
                 case .finished, .timedOut, .unreachable, .reset, .invalid: .failed
                 }
             report(sequence, outcome, &turn)
-        case .memberSync, .storeSync:
+        case .memberSync, .storeSync, .reset, .tellFloor:
             let failure: JoinFailure =
                 switch reason {
                 case .refused: .refused
@@ -236,7 +246,10 @@ extension NodeKernel {
         case .storeSync(let sync):
             statistics.streamsEndedEarly += 1
             if sync.isInitiator { storeSyncEnded(with: stream.peer, &turn) }
-        case .accepted:
+        case .reset:
+            statistics.streamsEndedEarly += 1
+            onResetStreamEnded(nil, peer: stream.peer, &turn)
+        case .tellFloor, .accepted:
             break
         }
     }
