@@ -146,7 +146,8 @@ extension NodeKernel {
         if isBulkPersisting, row.author.node != selfID { return }
         if let transaction = row.details.transaction, transaction.count > Self.gossipTransactionMax {
             let last = transaction.first &+ UInt64(transaction.count) &- 1
-            if row.lastEvent(of: row.author) == last { announce(Dot(actor: row.author, counter: last), of: row) }
+            let dot = Dot(actor: row.author, counter: last)
+            if row.versions.contains(dot) { announce(dot, of: row) }
             return
         }
         let bytes = configuration.sizes.message(.row(row))

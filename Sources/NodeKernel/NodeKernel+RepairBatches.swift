@@ -174,7 +174,7 @@ extension NodeKernel {
             outgoing.source = .missing(from: context, batch.next)
             outgoing.isLast = batch.next == nil
         case .whole(let cursor):
-            let batch = store.rowsMissing(from: CausalContext(), limit: Self.batchLimit, resume: cursor)
+            let batch = store.allRows(limit: Self.batchLimit, resume: cursor)
             (rows, snapshot) = (batch.rows, batch.snapshot)
             outgoing.source = .whole(batch.next)
             outgoing.isLast = batch.next == nil

@@ -229,8 +229,10 @@ extension NodeKernel {
             return reject(id, &turn)
         }
         guard !reset.isUnderWay, sync.floorMark == store.floor.mark else { return breakOff(id, &turn) }
-        releaseStash(upTo: context, &turn)
-        if !sync.isIncomplete { adopt(context, &turn) }
+        let applied = statistics.rowsApplied
+        let isWhole = releaseStash(upTo: context, &turn)
+        if statistics.rowsApplied > applied { sync.hasLearned = true }
+        if isWhole, !sync.isIncomplete { adopt(context, &turn) }
         guard sync.isInitiator else {
             close(id, &turn)
             finish(sync, with: stream.peer, &turn)

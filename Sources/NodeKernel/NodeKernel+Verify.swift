@@ -149,8 +149,11 @@ extension NodeKernel {
     }
 
     private static func overlap(_ a: DifferingKeys, _ b: DifferingKeys) -> Bool {
-        (a.end.map { ConfigurationKey.order(b.first, $0) < 0 } ?? true)
-            && (b.end.map { ConfigurationKey.order(a.first, $0) < 0 } ?? true)
+        // Keys compare as bytes, as row ids do.
+        func isBefore(_ key: String, _ end: String?) -> Bool {
+            end.map { RowID(key: key, part: .register) < RowID(key: $0, part: .register) } ?? true
+        }
+        return isBefore(b.first, a.end) && isBefore(a.first, b.end)
     }
 
     /// The comparison on this stream has come to its result.
