@@ -12,5 +12,6 @@ extension NodeKernel {
     mutating func releasable(_ rows: [Row], _ turn: inout Turn) -> [Row] { rows }
 
     /// A complete exchange with a peer that holds `context` is over: what it sent of transactions is whole.
-    mutating func releaseStash(upTo context: CausalContext, _ turn: inout Turn) {}
+    @discardableResult
+    mutating func releaseStash(upTo context: CausalContext, _ turn: inout Turn) -> Bool { true }
 }
