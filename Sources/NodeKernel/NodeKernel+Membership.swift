@@ -169,6 +169,7 @@ extension NodeKernel {
             if let (command, _) = operatorPings[sequence] { reply(command, .failure(.notReady), &turn) }
         }
         operatorPings.removeAll()
+        endConfirmations(&turn)
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }

@@ -2,6 +2,7 @@
 // Owns repeated requests: a write with an idempotency id is carried out once.
 
 import ClusterTypes
+import SWIMCore
 import StoreCore
 
 /// The answers given to requests with an id: at most `Bounds.requestsMax`, the oldest are forgotten.

@@ -149,7 +149,10 @@ extension NodeKernel {
     /// The peer has sent everything we lacked: its context becomes part of ours. Then it is the initiator's turn to send.
     mutating func onStoreComplete(_ context: CausalContext, on id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.awaits == nil else { return }
-        if !sync.isIncomplete { adopt(context, &turn) }
+        let applied = statistics.rowsApplied
+        let isWhole = releaseStash(upTo: context, &turn)
+        if statistics.rowsApplied > applied { sync.hasLearned = true }
+        if isWhole, !sync.isIncomplete { adopt(context, &turn) }
         guard sync.isInitiator else {
             report(sync, peer: stream.peer, &turn)
             close(id, &turn)

@@ -27,6 +27,8 @@ struct TransactionStash: Sendable {
         var rows: [UInt64: Row] = [:]
         var bytes = 0
         let since: Instant
+        /// Its place among all that ever came.
+        let number: UInt64
         /// Every event before this counter was reflected when it was last looked at.
         var reflectedTo: UInt64
 
@@ -41,8 +43,8 @@ struct TransactionStash: Sendable {
     }
 
     /// More than one transaction of the largest size.
-    static let rowsMax = 131_072
-    static let bytesMax = 2 * Bounds.transactionBytesMax + 32 * Bounds.transactionWritesMax
+    static let rowsMax = 16 * Bounds.transactionWritesMax
+    static let bytesMax = 4 * Bounds.transactionBytesMax
     /// Rows of a transaction that does not become complete are dropped after this; synchronisation brings them again.
     static let ageMax = Interval.seconds(30)
     /// What a waiting row takes beside its contents, about.
@@ -58,7 +60,7 @@ struct TransactionStash: Sendable {
     /// Which transactions have a row that names this event of somebody else.
     private var holders: [Dot: [Key]] = [:]
     /// In the order of arrival; may name transactions that are gone.
-    private var arrivals: [Key] = []
+    private var arrivals: [(key: Key, number: UInt64)] = []
     private var arrivalsTaken = 0
     private(set) var rowCount = 0
     private(set) var bytes = 0
@@ -119,11 +121,10 @@ struct TransactionStash: Sendable {
     }
 
     private mutating func open(_ key: Key, now: Instant) {
-        groups[key] = Group(count: 0, since: now, reflectedTo: key.first)
-        let at = position(of: key)
-        firsts[key.actor, default: []].insert(key.first, at: at)
-        arrivals.append(key)
         transactionsStashed += 1
+        groups[key] = Group(count: 0, since: now, number: transactionsStashed, reflectedTo: key.first)
+        firsts[key.actor, default: []].insert(key.first, at: position(of: key))
+        arrivals.append((key, transactionsStashed))
     }
 
     private mutating func account(_ row: Row, _ key: Key, by sign: Int, _ group: inout Group) {
@@ -281,7 +282,8 @@ extension TransactionStash {
     var oldestSince: Instant? {
         mutating get {
             while arrivalsTaken < arrivals.count {
-                if let group = groups[arrivals[arrivalsTaken]] { return group.since }
+                let (key, number) = arrivals[arrivalsTaken]
+                if let group = groups[key], group.number == number { return group.since }
                 arrivalsTaken += 1
             }
             return nil
@@ -289,20 +291,14 @@ extension TransactionStash {
     }
 
     private mutating func dropOldest(now: Instant) {
-        let key = arrivals[arrivalsTaken]
+        let (key, number) = arrivals[arrivalsTaken]
         arrivalsTaken += 1
         if arrivalsTaken > 1_024, arrivalsTaken * 2 > arrivals.count {
             arrivals.removeFirst(arrivalsTaken)
             arrivalsTaken = 0
         }
-        guard groups[key] != nil else { return }
-        drop(key, now: now)
-    }
-
-    private mutating func drop(_ key: Key, now: Instant) {
-        for row in remove(key) { noteTurnedAway(row, now: now) }
-        droppedAt = now
-        transactionsDropped += 1
+        guard groups[key]?.number == number else { return }
+        noteDropped(remove(key), now: now)
     }
 
     /// Rows that were taken out are not wanted after all.
@@ -339,8 +335,12 @@ extension TransactionStash {
         if let at = unknownGapsAt, at < moment { unknownGapsAt = nil }
     }
 
-    func checkInvariants() {
+    func checkBounds() {
         precondition(rowCount <= rowsMax && bytes <= bytesMax, "\(rowCount) rows, \(bytes) bytes wait")
+    }
+
+    func checkInvariants() {
+        checkBounds()
         precondition(groups.values.reduce(0) { $0 + $1.rows.count } == rowCount, "\(rowCount) rows are miscounted")
         precondition(!groups.isEmpty || (bytes == 0 && holders.isEmpty && firsts.isEmpty), "\(bytes) bytes of nothing")
     }
