@@ -197,7 +197,9 @@ extension NodeKernel {
         guard let promise = collection.promise else { return [] }
         let isVoid = rows.contains { row in
             if row.stamp <= promise.cutoff, !row.isLive || row.details.expiresAt != 0 { return true }
-            return promise.folds.contains { fold in row.lastEvent(of: fold.actor) > fold.counter }
+            return promise.folds.contains { fold in
+                row.versions.contains { $0.actor == fold.actor && $0.counter > fold.counter }
+            }
         }
         return isVoid ? voidPromise().map { [.store($0)] } ?? [] : []
     }

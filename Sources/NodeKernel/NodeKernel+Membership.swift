@@ -174,6 +174,7 @@ extension NodeKernel {
         }
         operatorPings.removeAll()
         abandonVerifications(&turn)
+        endConfirmations(&turn)
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }
