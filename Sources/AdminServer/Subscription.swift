@@ -109,6 +109,9 @@ package final class Subscription<Event: Sendable>: Sendable {
         reader?.resume(returning: nil)
     }
 
+    /// Events that wait for the reader.
+    package var waitingCount: Int { state.withLock { $0.waiting.count - $0.head } }
+
     /// Why it ended; nil while it lives.
     package var ending: Ending? { state.withLock { $0.ending } }
 

@@ -96,7 +96,8 @@ struct Daemon: Sendable {
 
         let signals = DaemonSignals()
         let hub = EventHub(
-            epoch: identity.bootEpoch, selfID: identity.id, name: configuration.name, address: advertised,
+            epoch: identity.bootEpoch, storeID: Hex.string(identity.bootEpoch), revision: 0, selfID: identity.id,
+            name: configuration.name, address: advertised,
             logger: logger)
         let host = try DaemonHost(directory: directory, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
