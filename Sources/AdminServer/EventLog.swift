@@ -175,9 +175,9 @@ package final class EventLog<Event: Sendable>: Sendable {
     /// What came before is of no use any more: forgets it, goes on behind `sequence`, and tells every reader.
     package func restart(after sequence: UInt64, _ make: (_ cursor: String) -> Event) {
         state.withLock { state in
+            state.first = max(sequence + 1, state.next)
             state.entries = []
             state.cost = 0
-            state.first = max(sequence + 1, state.next)
             let event = make(cursor(state.next - 1))
             for subscriber in state.subscribers { subscriber.subscription.offer(event) }
         }
