@@ -99,7 +99,8 @@ let package = Package(
         .executableTarget(
             name: "gossipbench",
             dependencies: [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments,
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments, nioCore,
+                nioPosix, nioHTTP1,
             ],
             path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
