@@ -106,7 +106,8 @@ package struct Row: Hashable, Sendable {
             case .element(let entries): entries.count * 40
             case .counter: 32
             }
-        return 64 + id.key.utf8.count + part + held + versions.count * 40
+        let said = details == .none ? 0 : 32 + details.user.utf8.count + details.reason.utf8.count
+        return 64 + id.key.utf8.count + part + held + versions.count * 40 + said
     }
 }
 
