@@ -28,8 +28,8 @@ package struct Store: Sendable {
     var rows: [StoredRow] = []
     var keys = KeyIndex()
     var actors = ActorTable()
-    /// Handles of all rows in the order of their ids.
-    var order = ChunkedArray<UInt32>()
+    /// Handles of all rows in the order of their ids, with the sums of their hashes.
+    var order = RowOrder()
     /// Handles of all rows but registers, by key and part.
     var parts = HandleTable()
 
@@ -85,7 +85,7 @@ extension Store {
     }
 
     /// The first row that is not before the key and part; without part, the first row of the key or after it.
-    func position(of key: String, handle: UInt32?, part: RowID.Part?) -> ChunkedArray<UInt32>.Position {
+    func position(of key: String, handle: UInt32?, part: RowID.Part?) -> RowOrder.Position {
         order.partitionPoint { row in
             if rows[Int(row)].key == handle {
                 guard let part else { return false }
@@ -107,9 +107,13 @@ extension Store {
     mutating func install(_ new: Row, over old: Row?, at place: Place) -> UInt32 {
         for dot in new.versions { context.insert(dot) }
         clock.observe(new.stamp)
-        root += new.stableHash
+        let hash = new.stableHash
+        root += hash
         bytes += new.estimatedBytes
-        guard let handle = place.row, let key = place.key, let old else { return append(new, key: place.key) }
+        guard let handle = place.row, let key = place.key, let old else {
+            return append(new, key: place.key, shortHash: hash.low)
+        }
+        order.update(handle, shortHash: hash.low)
         root -= old.stableHash
         bytes -= old.estimatedBytes
         for dot in old.versions where new.lastEvent(of: dot.actor) != dot.counter { actors.remove(dot, row: handle) }
@@ -121,7 +125,7 @@ extension Store {
         return key
     }
 
-    private mutating func append(_ new: Row, key: UInt32?) -> UInt32 {
+    private mutating func append(_ new: Row, key: UInt32?, shortHash: UInt64) -> UInt32 {
         let handle = UInt32(rows.count)
         let type = new.id.part.type
         let live = new.isLive ? 1 : 0
@@ -142,7 +146,7 @@ extension Store {
             parts.insert(handle, hash: stored.partHash) { [rows] in rows[Int($0)].partHash }
         }
         rows.append(stored)
-        order.insert(handle, at: position)
+        order.insert(handle, shortHash: shortHash, at: position)
         for dot in new.versions { actors.insert(dot, row: handle) }
         return keyHandle
     }
