@@ -39,8 +39,7 @@ extension ByteSink {
             case .settled: break
             case .sum(let rows, let hash):
                 put(varint: rows)
-                put(hash.high)
-                put(hash.low)
+                put(hash)
             case .rows(let hashes), .wanted(let hashes):
                 put(count: hashes.count)
                 for hash in hashes { put(hash) }
@@ -150,8 +149,7 @@ extension ByteReader {
             return .settled
         case WireLayout.rangeSum:
             let rows = try varint()
-            let high = try uint64()
-            return .sum(rows: rows, hash: Hash128(high: high, low: try uint64()))
+            return .sum(rows: rows, hash: try uint64())
         case WireLayout.rangeRows:
             let hashes = try hashes()
             for index in hashes.indices.dropFirst() where hashes[index] < hashes[index - 1] { throw .value }

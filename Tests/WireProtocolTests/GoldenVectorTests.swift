@@ -185,7 +185,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     RangeMessage.Range(end: RowID(key: "app/a", part: .register), content: .settled),
                     RangeMessage.Range(
                         end: RowID(key: "app/hosts", part: .element(Array("web-1".utf8))),
-                        content: .sum(rows: 300, hash: Hash128(high: 0xe1e2_e3e4_e5e6_e7e8, low: 0xf1f2_f3f4_f5f6_f7f8))
+                        content: .sum(rows: 300, hash: 0xf1f2_f3f4_f5f6_f7f8)
                     ),
                     RangeMessage.Range(
                         end: RowID(key: "app/hosts", part: .element(Array("web-2".utf8))), content: .rows([1, 300])),
@@ -193,8 +193,8 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     RangeMessage.Range(end: nil, content: .settled),
                 ])),
             hex: """
-                16 0066 05 04 00 05 6170702f61
-                09 04 05 686f737473 00 05 7765622d31 ac02 e1e2e3e4e5e6e7e8 f1f2f3f4f5f6f7f8
+                16 005e 05 04 00 05 6170702f61
+                09 04 05 686f737473 00 05 7765622d31 ac02 f1f2f3f4f5f6f7f8
                 0a 09 00 04 01 32 02 0000000000000001 000000000000012c
                 0f 00 04 68697473 \(b) 00000003 01 0000000000000009
                 00
@@ -215,7 +215,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     cutoff: stamp, floorMark: 300,
                     deadHash: Hash128(high: 0xe1e2_e3e4_e5e6_e7e8, low: 0xf1f2_f3f4_f5f6_f7f8),
                     folds: [Dot(actor: actorA, counter: 200)])),
-            hex: "0c 0031 0191000000000001 ac02 e1e2e3e4e5e6e7e8 f1f2f3f4f5f6f7f8 01 \(a) 00000001 c801"),
+            hex: "0c 0031 0191000000000001 ac02 f1f2f3f4f5f6f7f8 01 \(a) 00000001 c801"),
         Golden(
             name: "collect answer: agrees to the cutoff alone",
             message: .collectAnswer(CollectAnswer(cutoff: stamp, agrees: true, agreesToFolds: false)),

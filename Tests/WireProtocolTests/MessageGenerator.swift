@@ -83,7 +83,7 @@ struct MessageGenerator {
                 let content: RangeMessage.Content =
                     switch rng.index(below: 4) {
                     case 0: .settled
-                    case 1: .sum(rows: number(0...UInt64.max), hash: hash())
+                    case 1: .sum(rows: number(0...UInt64.max), hash: number(0...UInt64.max))
                     case 2: .rows(hashes.sorted())
                     case _: .wanted(hashes)
                     }
