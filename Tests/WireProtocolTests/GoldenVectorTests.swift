@@ -215,7 +215,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     cutoff: stamp, floorMark: 300,
                     deadHash: Hash128(high: 0xe1e2_e3e4_e5e6_e7e8, low: 0xf1f2_f3f4_f5f6_f7f8),
                     folds: [Dot(actor: actorA, counter: 200)])),
-            hex: "0c 0031 0191000000000001 ac02 f1f2f3f4f5f6f7f8 01 \(a) 00000001 c801"),
+            hex: "0c 0031 0191000000000001 ac02 e1e2e3e4e5e6e7e8 f1f2f3f4f5f6f7f8 01 \(a) 00000001 c801"),
         Golden(
             name: "collect answer: agrees to the cutoff alone",
             message: .collectAnswer(CollectAnswer(cutoff: stamp, agrees: true, agreesToFolds: false)),
