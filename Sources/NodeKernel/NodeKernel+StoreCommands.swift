@@ -100,6 +100,11 @@ extension NodeKernel {
         case .tooManyActors:
             .invalid("too many nodes have written this entry; write it on one that already has")
         case .storeFull: .storeFull
+        case .conditionFailed(let current): .conditionFailed(key: key, current: current)
+        case .reasonTooLong: .invalid("the reason has more than \(Bounds.reasonBytesMax) bytes")
+        case .invalidTTL: .invalid("the time to live is not possible, or not for this kind of write")
+        case .transactionTooLarge: .invalid("the request writes too much at once")
+        case .ofWrite(_, let key, let reason): Self.failure(reason, key: key, requested: requested)
         }
     }
 }

@@ -6,16 +6,20 @@
 /// Guaranteed: when `RepairBatch.next` is nil, every event of `snapshot` that the peer's context lacked has been sent
 /// within some row. Events made later may have been sent too. A row is sent once, unless it changes after it was sent.
 package struct RepairCursor: Hashable, Sendable {
+    enum Position: Hashable, Sendable {
+        /// The last event that was looked at.
+        case event(ActorID, ActorTable.Event)
+        /// The last row that was sent of a walk through all rows.
+        case row(RowID)
+    }
+
     /// The sender's context when the exchange began.
     package let snapshot: CausalContext
-    /// The last event that was looked at.
-    let actor: ActorID
-    let event: ActorTable.Event
+    let position: Position
 
-    init(snapshot: CausalContext, actor: ActorID, event: ActorTable.Event) {
+    init(snapshot: CausalContext, position: Position) {
         self.snapshot = snapshot
-        self.actor = actor
-        self.event = event
+        self.position = position
     }
 }
 

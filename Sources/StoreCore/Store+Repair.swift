@@ -10,17 +10,52 @@ extension Store {
         from peer: CausalContext, limit: RepairLimit = RepairLimit(), resume cursor: RepairCursor? = nil
     ) -> RepairBatch {
         var batch = RepairBatch(rows: [], bytes: 0, snapshot: cursor?.snapshot ?? context, next: nil)
-        let start = cursor.map { actors.insertionPoint(of: $0.actor) } ?? 0
+        var start = 0
+        var resumed: (actor: ActorID, event: ActorTable.Event)?
+        if case .event(let actor, let event) = cursor?.position {
+            start = actors.insertionPoint(of: actor)
+            resumed = (actor, event)
+        }
         for number in actors.sorted[start...] {
             let actor = actors[number]
-            let seen = cursor.flatMap { $0.actor == actor ? $0.event : nil } ?? .end(of: 0)
+            let seen = resumed.flatMap { $0.actor == actor ? $0.event : nil } ?? .end(of: 0)
             if let last = collect(number, of: actor, behind: seen, for: peer, limit: limit, into: &batch) {
-                batch.next = RepairCursor(snapshot: batch.snapshot, actor: actor, event: last)
+                batch.next = RepairCursor(snapshot: batch.snapshot, position: .event(actor, last))
                 return batch
             }
         }
         return batch
     }
+
+    /// The next batch of all rows, in the order of their ids: for a peer that begins anew, whose context says nothing.
+    /// Rows without versions are sent here only. What changes behind the walk is found afterwards by the snapshot,
+    /// except when the floor is raised: then the walk must begin again.
+    package func allRows(limit: RepairLimit = RepairLimit(), resume cursor: RepairCursor? = nil) -> RepairBatch {
+        var batch = RepairBatch(rows: [], bytes: 0, snapshot: cursor?.snapshot ?? context, next: nil)
+        var start = order.partitionPoint { _ in false }
+        if case .row(let last) = cursor?.position {
+            start = order.partitionPoint { handle in
+                let sides = ConfigurationKey.order(keys.key(rows[Int(handle)].key), last.key)
+                return sides != 0 ? sides < 0 : rows[Int(handle)].content.part <= last.part
+            }
+        }
+        while let handle = order.element(at: start) {
+            let row = row(at: handle)
+            let bytes = row.estimatedBytes
+            let isFull = batch.rows.count >= limit.rowsMax || batch.bytes + bytes > limit.bytesMax
+            if isFull, let last = batch.rows.last {
+                batch.next = RepairCursor(snapshot: batch.snapshot, position: .row(last.id))
+                return batch
+            }
+            batch.rows.append(row)
+            batch.bytes += bytes
+            start = order.position(after: start)
+        }
+        return batch
+    }
+
+    /// True when all the events were seen.
+    package func holds(_ dots: [Dot]) -> Bool { dots.allSatisfy { context.contains($0) } }
 
     /// Goes through one actor's events; returns the last one it looked at when the batch is full before the end.
     private func collect(

@@ -8,6 +8,22 @@ extension Store {
     /// hardly to `Bounds.rowActorsMax`, where nodes would have to refuse each other's rows.
     package static let writtenActorsMax = Bounds.rowActorsMax * 3 / 4
 
+    /// Carries out all writes of a request or none of them, in their order. All rows get one stamp; each row is written
+    /// once, with its state after the last write to it, and has a dot of its own; several rows form a transaction.
+    /// A condition is judged on the key of the first write.
+    package mutating func write(
+        _ writes: [StoreWrite], options: WriteOptions = .none, wall: WallTime
+    ) throws(StoreFailure) -> Mutation {
+        return switch writes.first {
+        case nil: Mutation(rows: [], changes: [], version: nil)
+        case .put(let key, let value): try put(value, for: key, wall: wall)
+        case .delete(let key): try delete(key, wall: wall)
+        case .add(let key, let element): try add(element, to: key, wall: wall)
+        case .remove(let key, let element): try remove(element, from: key, wall: wall)
+        case .increment(let key, let amount): try increment(key, by: amount, wall: wall)
+        }
+    }
+
     /// Sets the register `key` to `value`.
     package mutating func put(_ value: [UInt8], for key: String, wall: WallTime) throws(StoreFailure) -> Mutation {
         try check(key, is: .register)

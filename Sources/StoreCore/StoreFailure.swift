@@ -2,7 +2,7 @@
 // Owns the reasons for which the store refuses a local command.
 
 /// Why a local write was refused. No case leaves a trace: rows, context, clock and root are as they were before.
-package enum StoreFailure: Error, Hashable, Sendable {
+package indirect enum StoreFailure: Error, Hashable, Sendable {
     /// The key breaks a rule of DESIGN.md section 5. State did not change.
     case invalidKey(KeyDefect)
     /// The register's value is larger than `Bounds.valueBytesMax`. State did not change.
@@ -21,6 +21,28 @@ package enum StoreFailure: Error, Hashable, Sendable {
     case tooManyActors
     /// The store holds `StoreConfiguration.rowsMax` rows. State did not change.
     case storeFull
+    /// The key is not in the state that the write was made for; `current` is its version, nil when nothing is live.
+    /// State did not change.
+    case conditionFailed(current: String?)
+    /// The reason given with the write is longer than `Bounds.reasonBytesMax`. State did not change.
+    case reasonTooLong
+    /// A time to live of 0 or beyond `Bounds.ttlMillisecondsMax`, or for something else than a `put`. State did not
+    /// change.
+    case invalidTTL
+    /// More writes, rows or bytes than `Bounds.transactionWritesMax` and `transactionBytesMax`. State did not change.
+    case transactionTooLarge
+    /// Which write of a request with several was refused, and why; never nested. State did not change.
+    case ofWrite(index: Int, key: String, StoreFailure)
+
+    /// The key at fault in a request with several writes; nil when the request has one write or fails as a whole.
+    package var failedKey: String? {
+        if case .ofWrite(_, let key, _) = self { key } else { nil }
+    }
+
+    /// Why, without the key.
+    package var reason: StoreFailure {
+        if case .ofWrite(_, _, let reason) = self { reason } else { self }
+    }
 }
 
 /// Which rule a configuration key breaks.
