@@ -168,7 +168,9 @@ extension StartFailure {
             case .locked: .temporary
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
             case .notADirectory: .badConfiguration
-            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .queueFull, .stopped: .storageError
+            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt, .newerSchema, .database,
+                .queueFull, .stopped:
+                .storageError
             }
         self.init(status: status, message: failure.description)
     }
