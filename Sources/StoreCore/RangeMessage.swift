@@ -61,14 +61,14 @@ package struct RangeStep: Hashable, Sendable {
 
 /// How much one step may hold. What does not fit is answered with its sum alone, and so comes up again.
 package struct RangeLimit: Hashable, Sendable {
-    /// One message, as `RangeMessage.encodedBytes` counts; default 65 536, range 16 384...1 048 576.
+    /// One message, as `RangeMessage.encodedBytes` counts; default and minimum 65 536, at most 1 048 576.
     package let bytesMax: Int
     /// `RangeStep.rowsToSend`; default 65 536, at least 1.
     package let rowsMax: Int
 
     /// Takes the nearest value in range.
     package init(bytesMax: Int = 64 * 1024, rowsMax: Int = 65_536) {
-        self.bytesMax = min(max(bytesMax, 16 * 1024), 1024 * 1024)
+        self.bytesMax = min(max(bytesMax, 64 * 1024), 1024 * 1024)
         self.rowsMax = max(rowsMax, 1)
     }
 }
@@ -83,7 +83,7 @@ package enum RangeFailure: Error, Hashable, Sendable {
     case invalidEnd
     /// More than `RangeReconciliation.rangesMax` ranges.
     case tooManyRanges
-    /// Hashes in one range, or in all, are more than `RangeReconciliation.hashesMax`.
+    /// More than `RangeReconciliation.rangeHashesMax` hashes in one range, or `hashesMax` in all.
     case tooManyHashes
     /// A list of hashes is not sorted.
     case unsortedHashes
