@@ -144,6 +144,14 @@ package struct DiffEntry: Hashable, Sendable {
         self.old = old
         self.new = new
     }
+
+    /// A change of something beside the content, such as its time of expiry.
+    package init(changed key: ConfigurationKey, old: KeyContent?, new: KeyContent) {
+        self.key = key.description
+        change = old == nil ? .added : .changed
+        self.old = old
+        self.new = new
+    }
 }
 
 extension DiffEntry: Codable {
