@@ -127,13 +127,13 @@ import Testing
         var left = store(1)
         let key = String(repeating: "x/", count: 250) + "y"
         let right = store(2)
-        for number in 0..<400 {
+        for number in 0..<160 {
             let element = Array(repeating: UInt8(7), count: 4_080) + bytes("\(number)")
             _ = try left.add(element, to: key, wall: wall(0))
         }
         var other = right
         for row in left.allRows { other.mergeAll([row]) }
-        for number in 0..<400 {
+        for number in 0..<160 {
             let element = Array(repeating: UInt8(7), count: 4_080) + bytes("\(number)")
             _ = try other.add(element, to: key, wall: wall(1))
         }
