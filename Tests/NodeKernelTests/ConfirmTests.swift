@@ -28,7 +28,7 @@ struct ConfirmTests {
         }
     }
 
-    private func confirmation(_ bench: KernelBench, _ id: CommandID) -> NodeKernel.Confirmation? {
+    private func confirmation(_ bench: KernelBench, _ id: CommandID) -> HoldersReport? {
         guard case .confirmed(let confirmation)? = bench.answers(to: id).first, bench.answers(to: id).count == 1 else {
             return nil
         }
@@ -48,7 +48,7 @@ struct ConfirmTests {
         bench.hear([.confirmed(question.id &+ 1)], from: 3)
         #expect(bench.answers(to: id).isEmpty, "one peer counts once, and for what it was asked")
         bench.hear([.confirmed(question.id)], from: 4)
-        #expect(confirmation(bench, id) == NodeKernel.Confirmation(holding: 3, total: 5, missing: ["n3", "n5"]))
+        #expect(confirmation(bench, id) == HoldersReport(holding: 3, total: 5, missing: ["n3", "n5"]))
         // Nothing is asked any more.
         bench.clear()
         bench.passAnswering(.seconds(6))
@@ -72,7 +72,7 @@ struct ConfirmTests {
         }
         // After 50, 150, 350, 750, 1 550, 2 550 ms.
         #expect(rounds.count == 6)
-        #expect(confirmation(bench, id) == NodeKernel.Confirmation(holding: 2, total: 4, missing: ["n2", "n4"]))
+        #expect(confirmation(bench, id) == HoldersReport(holding: 2, total: 4, missing: ["n2", "n4"]))
     }
 
     @Test("at most 16 questions of a client are open, and each answer makes room for the next")
@@ -93,7 +93,7 @@ struct ConfirmTests {
             #expect(asked.count - answered <= 16)
         }
         #expect(Set(asked).count == 39 && asked.count == 39)
-        #expect(confirmation(bench, id) == NodeKernel.Confirmation(holding: 40, total: 40, missing: []))
+        #expect(confirmation(bench, id) == HoldersReport(holding: 40, total: 40, missing: []))
     }
 
     @Test("a write that only this node need hold is confirmed at once; one that nobody knows is refused")
@@ -213,7 +213,7 @@ struct ConfirmTests {
             let id = cluster.command(
                 .confirm(key: key, version: report.version, atLeast: 5, deadline: .seconds(2)), on: 2)
             cluster.run(.milliseconds(500))
-            #expect(confirmation(cluster[2], id) == NodeKernel.Confirmation(holding: 5, total: 5, missing: []), "\(key)")
+            #expect(confirmation(cluster[2], id) == HoldersReport(holding: 5, total: 5, missing: []), "\(key)")
         }
         // A dead node is named.
         cluster.crash(4)
@@ -222,6 +222,6 @@ struct ConfirmTests {
         let id = cluster.command(
             .confirm(key: "a", version: report.version, atLeast: 5, deadline: .milliseconds(300)), on: 2)
         cluster.run(.milliseconds(400))
-        #expect(confirmation(cluster[2], id) == NodeKernel.Confirmation(holding: 4, total: 5, missing: ["n4"]))
+        #expect(confirmation(cluster[2], id) == HoldersReport(holding: 4, total: 5, missing: ["n4"]))
     }
 }

@@ -23,6 +23,16 @@ struct WriteTests {
         return report
     }
 
+    private func failure(_ bench: inout KernelBench, _ command: Command) -> CommandFailure? {
+        let id = bench.command(command)
+        return failure(bench, id)
+    }
+
+    private func report(_ bench: inout KernelBench, _ command: Command) -> WriteReport? {
+        let id = bench.command(command)
+        return report(bench, id)
+    }
+
     private func put(_ key: String, _ value: UInt8, _ options: WriteOptions = .none) -> Command {
         .write([.put(key: key, value: [value])], options)
     }
@@ -30,7 +40,7 @@ struct WriteTests {
     @Test("a condition that does not hold is answered with the present version, and nothing is written")
     func conditions() throws {
         var bench = KernelBench.knowing(2...3)
-        let first = try #require(report(bench, bench.command(put("a", 1, WriteOptions(condition: .absent)))))
+        let first = try #require(report(&bench, put("a", 1, WriteOptions(condition: .absent))))
         let again = bench.command(put("a", 2, WriteOptions(condition: .absent)))
         #expect(failure(bench, again) == .conditionFailed(key: "a", current: first.version))
         let persists = bench.persists.count
@@ -45,10 +55,10 @@ struct WriteTests {
     func repeated() throws {
         var bench = KernelBench.knowing(2...3)
         let options = WriteOptions(reason: "why", requestID: "r1")
-        let first = try #require(report(bench, bench.command(put("a", 1, options))))
+        let first = try #require(report(&bench, put("a", 1, options)))
         bench.command(put("a", 2))
         let records = bench.persists.flatMap(\.records)
-        let second = try #require(report(bench, bench.command(put("a", 1, options))))
+        let second = try #require(report(&bench, put("a", 1, options)))
         #expect(second.version == first.version && second.key == "a")
         #expect(bench.value("a") == [2])
         #expect(bench.persists.flatMap(\.records).count == records.count)
@@ -63,7 +73,7 @@ struct WriteTests {
         #expect(remembered.map(\.id) == ["r1"])
 
         var later = KernelBench.recovered(RecoveredStore(store: bench.kernel.store, requests: remembered))
-        let third = try #require(report(later, later.command(put("a", 1, options))))
+        let third = try #require(report(&later, put("a", 1, options)))
         #expect(third.version == first.version)
         #expect(later.value("a") == [2])
     }
@@ -82,7 +92,7 @@ struct WriteTests {
     func reused(_ other: Command) {
         var bench = KernelBench.knowing(2...3)
         bench.command(put("a", 1, WriteOptions(requestID: "r1")))
-        #expect(failure(bench, bench.command(other)) == .requestIDReused("r1"))
+        #expect(failure(&bench, other) == .requestIDReused("r1"))
         #expect(bench.value("a") == [1])
     }
 
@@ -104,7 +114,7 @@ struct WriteTests {
         let options = WriteOptions(requestID: "r1")
         let missing = bench.command(.write([.remove(key: "s", element: [1])], options))
         #expect(failure(bench, missing) != nil)
-        #expect(report(bench, bench.command(put("a", 1, options))) != nil)
+        #expect(report(&bench, put("a", 1, options)) != nil)
     }
 
     @Test("only as many requests are remembered as the bound says, the oldest are forgotten")
@@ -116,10 +126,10 @@ struct WriteTests {
         }
         let store = Store(actor: ActorID(node: id(1), epoch: 1))
         var bench = KernelBench.recovered(RecoveredStore(store: store, requests: records))
-        #expect(failure(bench, bench.command(put("a", 1, WriteOptions(requestID: "r1")))) == .requestIDReused("r1"))
-        #expect(report(bench, bench.command(put("a", 1, WriteOptions(requestID: "r0")))) != nil)
+        #expect(failure(&bench, put("a", 1, WriteOptions(requestID: "r1"))) == .requestIDReused("r1"))
+        #expect(report(&bench, put("a", 1, WriteOptions(requestID: "r0"))) != nil)
         // That one has taken the place of r1.
-        #expect(report(bench, bench.command(put("a", 2, WriteOptions(requestID: "r1")))) != nil)
+        #expect(report(&bench, put("a", 2, WriteOptions(requestID: "r1"))) != nil)
     }
 
     @Test("a full disk: whoever waits is told at once, once, and the rows count when there is room again")
@@ -133,9 +143,9 @@ struct WriteTests {
         bench.handle(.storage(.full))
         for id in waiting { #expect(failure(bench, id) == .storageFull) }
         // New writes and repeated ones are refused at once, peers' rows put off; reads go on.
-        #expect(failure(bench, bench.command(put("c", 3))) == .storageFull)
-        #expect(failure(bench, bench.command(put("a", 1, options))) == .storageFull)
-        #expect(failure(bench, bench.command(put("a", 9, options))) == .requestIDReused("r1"))
+        #expect(failure(&bench, put("c", 3)) == .storageFull)
+        #expect(failure(&bench, put("a", 1, options)) == .storageFull)
+        #expect(failure(&bench, put("a", 9, options)) == .requestIDReused("r1"))
         bench.hear([.row(.register("theirs", [1], by: 2, counter: 1))], from: 2)
         #expect(bench.value("theirs") == nil && bench.kernel.statistics.rowsDeferred == 1)
         #expect(bench.value("a") == [1])
@@ -170,7 +180,7 @@ struct WriteTests {
         for id in ids + [late] { #expect(failure(bench, id) == .storageFull) }
         if let token { bench.handle(.persisted(token)) }
         for id in ids + [late] { #expect(bench.answers(to: id).count == 1) }
-        #expect(failure(bench, bench.command(put("c", 1))) == .notReady)
+        #expect(failure(&bench, put("c", 1)) == .notReady)
     }
 
     @Test("after leaving, repeated requests are still answered when the write is durable")
@@ -216,12 +226,12 @@ struct WriteTests {
             WriteOptions(user: String(repeating: "u", count: 65)),
             WriteOptions(reason: String(repeating: "r", count: 513)), WriteOptions(ttlMilliseconds: 0),
         ] {
-            guard case .invalid? = failure(bench, bench.command(put("a", 1, options))) else {
+            guard case .invalid? = failure(&bench, put("a", 1, options)) else {
                 Issue.record("\(options) were taken")
                 continue
             }
         }
-        guard case .invalid? = failure(bench, bench.command(.write([], .none))) else {
+        guard case .invalid? = failure(&bench, .write([], .none)) else {
             Issue.record("nothing was written")
             return
         }
@@ -271,39 +281,5 @@ struct WriteTests {
             throw Unexpected(what: "\(bench.answers(to: id))")
         }
         return diagnosis
-    }
-}
-
-struct Unexpected: Error { var what: String }
-
-extension KernelBench {
-    /// A kernel that knows two peers and what the disk held.
-    static func recovered(_ recovered: RecoveredStore) -> KernelBench {
-        var bench = KernelBench()
-        bench.kernel = NodeKernel(
-            configuration: bench.kernel.configuration,
-            identity: KernelIdentity(
-                id: NodeID(high: 0x1111_0001, low: 1), name: "n1", address: address(1), tags: [],
-                incarnationFence: 100, storeEpoch: 2),
-            recovered: recovered, clock: bench.clock)
-        bench.handle(.start)
-        bench.hear([alive(2), alive(3)], from: 2)
-        bench.pass(.seconds(0))
-        bench.settleGossip()
-        bench.clear()
-        return bench
-    }
-}
-
-extension Row {
-    /// An element of a set as another node would send it.
-    static func element(
-        _ key: String, _ element: [UInt8], by number: Int, counter: UInt64, wall: UInt64 = 1_700_000_000_000
-    ) -> Row {
-        let actor = ActorID(node: NodeID(high: 0x1111_0000 + UInt64(number), low: UInt64(number)), epoch: 1)
-        return Row(
-            id: RowID(key: key, part: .element(element)), versions: [Dot(actor: actor, counter: counter)],
-            stamp: HybridTimestamp(wall: WallTime(milliseconds: wall)), author: actor,
-            content: .element([ElementEntry(actor: actor, added: counter, removed: 0)]))
     }
 }
