@@ -41,7 +41,8 @@ extension Row {
             if x.generation != y.generation { return x.generation < y.generation ? b.content : a.content }
             return .counter(
                 CounterEntry(
-                    generation: x.generation, increments: max(x.increments, y.increments), decrements: max(x.decrements, y.decrements),
+                    generation: x.generation, increments: max(x.increments, y.increments),
+                    decrements: max(x.decrements, y.decrements),
                     resetIncrements: max(x.resetIncrements, y.resetIncrements),
                     resetDecrements: max(x.resetDecrements, y.resetDecrements)))
         case (.register, _), (.element, _), (.counter, _):

@@ -50,7 +50,8 @@ extension Store {
         if let type = before.visible?.type, type != after.type {
             changes += replacement(key, before: before, after: after, by: new)
         } else if new.id.part.type == after.type {
-            if let kind = kind(key, from: wasShown ? old : nil, to: new, isShown: isShown, before: before, after: after) {
+            if let kind = kind(key, from: wasShown ? old : nil, to: new, isShown: isShown, before: before, after: after)
+            {
                 changes.append(
                     Change(
                         key: new.id.key, type: after.type, kind: kind, version: new.version, old: before.content,

@@ -32,6 +32,7 @@ extension Store {
             bytes += row.estimatedBytes
             pairs += row.versions.count
             precondition(row.defect == nil, "row \(row.id) breaks \(String(describing: row.defect))")
+            precondition(order.shortHash(of: handle) == row.shortHash, "row \(row.id) is summed up with another hash")
             precondition(locate(row.id).row == handle, "row \(row.id) is not found at \(handle)")
             precondition(row.stamp <= clock.seen, "row \(row.id) has a stamp beyond the clock")
             for dot in row.versions {

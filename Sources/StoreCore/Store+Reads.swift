@@ -44,12 +44,12 @@ extension Store {
     }
 
     /// The first row behind all rows of `key`.
-    private func position(behind key: String) -> ChunkedArray<UInt32>.Position {
+    private func position(behind key: String) -> RowOrder.Position {
         order.partitionPoint { !ConfigurationKey.precedes(key, keys.key(rows[Int($0)].key)) }
     }
 
     /// The first row of the next key.
-    private func position(behindKeyOf position: ChunkedArray<UInt32>.Position) -> ChunkedArray<UInt32>.Position {
+    private func position(behindKeyOf position: RowOrder.Position) -> RowOrder.Position {
         guard let row = order.element(at: position) else { return position }
         let key = rows[Int(row)].key
         var next = position

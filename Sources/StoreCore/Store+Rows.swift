@@ -8,11 +8,13 @@ extension Store {
     mutating func install(_ new: Row, isExpired: Bool, over old: Row?, at place: Place) -> UInt32 {
         for dot in new.versions { context.insert(dot) }
         clock.observe(new.stamp)
-        root += new.stableHash
+        let hash = new.stableHash
+        root += hash
         bytes += new.estimatedBytes
         guard let handle = place.row, let key = place.key, let old else {
-            return append(new, isExpired: isExpired, key: place.key)
+            return append(new, isExpired: isExpired, key: place.key, shortHash: hash.low)
         }
+        order.update(handle, shortHash: hash.low)
         root -= old.stableHash
         bytes -= old.estimatedBytes
         for dot in old.versions where new.lastEvent(of: dot.actor) != dot.counter { actors.remove(dot, row: handle) }
@@ -27,7 +29,7 @@ extension Store {
         return key
     }
 
-    private mutating func append(_ new: Row, isExpired: Bool, key: UInt32?) -> UInt32 {
+    private mutating func append(_ new: Row, isExpired: Bool, key: UInt32?, shortHash: UInt64) -> UInt32 {
         let handle = free.popLast() ?? UInt32(rows.count)
         let type = new.id.part.type
         let live = new.isLive && !isExpired ? 1 : 0
@@ -48,7 +50,7 @@ extension Store {
             parts.insert(handle, hash: stored.partHash) { [rows] in rows[Int($0)].partHash }
         }
         if Int(handle) < rows.count { rows[Int(handle)] = stored } else { rows.append(stored) }
-        order.insert(handle, at: position)
+        order.insert(handle, shortHash: shortHash, at: position)
         for dot in new.versions { actors.insert(dot, row: handle) }
         enlist(handle)
         return keyHandle
@@ -58,7 +60,7 @@ extension Store {
     mutating func remove(_ handle: UInt32) {
         let row = row(at: handle)
         let key = rows[Int(handle)].key
-        order.remove(at: position(of: row.id.key, handle: key, part: row.id.part))
+        order.remove(handle)
         root -= row.stableHash
         bytes -= row.estimatedBytes
         for dot in row.versions { actors.remove(dot, row: handle) }

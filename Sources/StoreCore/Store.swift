@@ -38,8 +38,8 @@ package struct Store: Sendable {
     var expiry = ExpiryIndex()
     var keys = KeyIndex()
     var actors = ActorTable()
-    /// Handles of all rows in the order of their ids.
-    var order = ChunkedArray<UInt32>()
+    /// Handles of all rows in the order of their ids, with the sums of their hashes.
+    var order = RowOrder()
     /// Handles of all rows but registers, by key and part.
     var parts = HandleTable()
 
@@ -95,7 +95,7 @@ extension Store {
     }
 
     /// The first row that is not before the key and part; without part, the first row of the key or after it.
-    func position(of key: String, handle: UInt32?, part: RowID.Part?) -> ChunkedArray<UInt32>.Position {
+    func position(of key: String, handle: UInt32?, part: RowID.Part?) -> RowOrder.Position {
         order.partitionPoint { row in
             if rows[Int(row)].key == handle {
                 guard let part else { return false }
