@@ -95,11 +95,11 @@ struct ExchangePair {
     /// Streams that are not closed yet.
     var streamsOpen: Int { ends.count }
 
-    /// The frames of the next streams as the left kernel starts an exchange because of a different root.
-    mutating func synchronise(_ interval: Interval = .seconds(5)) {
+    /// The left kernel starts an exchange because of a different root; until its stream is closed, or for `interval`.
+    mutating func synchronise(_ interval: Interval = .seconds(20)) {
         left.differ(from: 2)
         right.now = left.now
-        run(interval)
+        run(interval) { $0.streamsOpen == 0 && $0.flights.isEmpty }
     }
 
     /// Lets time pass in steps of a millisecond; other peers answer pings, datagrams to them are lost.

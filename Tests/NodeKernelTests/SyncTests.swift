@@ -134,7 +134,7 @@ struct SyncTests {
     func freshFirst() {
         var bench = KernelBench.holding(store(rows(0..<50)))
         bench.command(.put(key: "a", value: [1]))
-        for number in 0..<2_000 { bench.command(.put(key: "k\(number)", value: [UInt8](repeating: 1, count: 900))) }
+        for number in 0..<600 { bench.command(.put(key: "k\(number)", value: [UInt8](repeating: 1, count: 900))) }
         let stream = bench.accept(from: 2)
         bench.hear([.storeRequest(StoreRequest(context: CausalContext()))], on: stream, from: 2)
         #expect(bench.frames(on: stream).isEmpty)
