@@ -137,7 +137,9 @@ extension NodeKernel {
             sync.way = .whole
             streams[id]?.role = .storeSync(sync)
             write([.floor(store.floor)], to: id, &turn)
-            send(OutgoingRows(.whole(nil), then: .complete), on: id, &turn)
+            var outgoing = OutgoingRows(.whole(nil), then: .complete)
+            outgoing.saysSum = true
+            send(outgoing, on: id, &turn)
             return
         }
         guard request.floorMark == store.floor.mark else { return refuseFloor(on: id, &turn) }
