@@ -71,7 +71,11 @@ let package = Package(
             [
                 "ClusterTypes", "NodeKernel", "WireProtocol", nioCore, nioPosix,
             ]),
-        module("Persistence", ["ClusterTypes"]),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        // Pure over bytes, so that a program without SQLite can check a backup.
+        module("BackupFormat", ["ClusterTypes", "StoreCore", "WireProtocol"]),
+        module("Persistence", ["ClusterTypes", "StoreCore", "BackupFormat", "CSQLite"]),
 
         // The host: systemd, configuration, the admin API.
         .systemLibrary(
@@ -99,7 +103,8 @@ let package = Package(
         .executableTarget(
             name: "gossipbench",
             dependencies: [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments,
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments, nioCore,
+                nioPosix, nioHTTP1,
             ],
             path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
@@ -112,7 +117,8 @@ let package = Package(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
             exclude: ["Scenarios"]),
         tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
-        tests("PersistenceTests", ["ClusterTypes", "Persistence"]),
+        tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
+        tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
         tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
         tests(

@@ -38,25 +38,32 @@ extension AdminClient {
         return try await call("PATCH", "/v1/tags", request)
     }
 
-    package func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
-        try await get("/v1/kv/" + key.pathEncoded)
+    /// The key as it is, or as it was.
+    package func get(
+        _ key: ConfigurationKey, at point: PastPoint? = nil
+    ) async throws(AdminFailure) -> KeyDocument {
+        try await get("/v1/kv/" + key.pathEncoded, URLQuery(point))
     }
 
     /// The bytes alone.
-    package func getRaw(_ key: ConfigurationKey) async throws(AdminFailure) -> [UInt8] {
-        var query = URLQuery()
+    package func getRaw(_ key: ConfigurationKey, at point: PastPoint? = nil) async throws(AdminFailure) -> [UInt8] {
+        var query = URLQuery(point)
         query.add("raw", "true")
         return try await succeed(AdminRequest("GET", "/v1/kv/" + key.pathEncoded, query: query)).body
     }
 
-    package func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
-        var request = AdminRequest("PUT", "/v1/kv/" + key.pathEncoded, body: value)
+    package func put(
+        _ key: ConfigurationKey, value: [UInt8], _ options: KeyWriteOptions = KeyWriteOptions()
+    ) async throws(AdminFailure) -> WriteResult {
+        var request = AdminRequest("PUT", "/v1/kv/" + key.pathEncoded, query: URLQuery(options), body: value)
         request.headers = [("content-type", "application/octet-stream")]
         return try await call(request)
     }
 
-    package func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
-        try await call(AdminRequest("DELETE", "/v1/kv/" + key.pathEncoded))
+    package func delete(
+        _ key: ConfigurationKey, _ options: KeyWriteOptions = KeyWriteOptions()
+    ) async throws(AdminFailure) -> WriteResult {
+        try await call(AdminRequest("DELETE", "/v1/kv/" + key.pathEncoded, query: URLQuery(options)))
     }
 
     package func list(_ prefix: KeyPrefix = .all) async throws(AdminFailure) -> KeyListDocument {
@@ -69,22 +76,27 @@ extension AdminClient {
         try await get("/v1/sets/" + key.pathEncoded)
     }
 
-    package func addToSet(_ key: ConfigurationKey, _ elements: [String]) async throws(AdminFailure) -> WriteResult {
-        try await call("POST", "/v1/sets/" + key.pathEncoded, SetRequest(add: elements))
+    package func addToSet(
+        _ key: ConfigurationKey, _ elements: [String], _ options: KeyWriteOptions = KeyWriteOptions()
+    ) async throws(AdminFailure) -> WriteResult {
+        try await call("POST", "/v1/sets/" + key.pathEncoded, SetRequest(add: elements), URLQuery(options))
     }
 
     package func removeFromSet(
-        _ key: ConfigurationKey, _ elements: [String]
+        _ key: ConfigurationKey, _ elements: [String], _ options: KeyWriteOptions = KeyWriteOptions()
     ) async throws(AdminFailure) -> WriteResult {
-        try await call("POST", "/v1/sets/" + key.pathEncoded, SetRequest(remove: elements))
+        try await call("POST", "/v1/sets/" + key.pathEncoded, SetRequest(remove: elements), URLQuery(options))
     }
 
     package func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument {
         try await get("/v1/counters/" + key.pathEncoded)
     }
 
-    package func addToCounter(_ key: ConfigurationKey, _ increment: Int64) async throws(AdminFailure) -> WriteResult {
-        try await call("POST", "/v1/counters/" + key.pathEncoded, CounterRequest(increment: increment))
+    package func addToCounter(
+        _ key: ConfigurationKey, _ increment: Int64, _ options: KeyWriteOptions = KeyWriteOptions()
+    ) async throws(AdminFailure) -> WriteResult {
+        try await call(
+            "POST", "/v1/counters/" + key.pathEncoded, CounterRequest(increment: increment), URLQuery(options))
     }
 
     /// The text of `/metrics`.
@@ -105,13 +117,16 @@ extension AdminClient {
 
     /// Changes below a prefix; `onEvent` gets each with its line and returns false to stop.
     package func watch(
-        _ prefix: KeyPrefix = .all, since: String? = nil, onOpen: () async throws(AdminFailure) -> Void = {},
-        onEvent: (WatchEvent, [UInt8]) async throws(AdminFailure) -> Bool
+        _ prefix: KeyPrefix = .all, since: String? = nil, heartbeat: Duration? = nil,
+        onOpen: () async throws(AdminFailure) -> Void = {}, onEvent: (WatchEvent, [UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
         var query = URLQuery()
         query.add("prefix", prefix.description.isEmpty ? nil : prefix.description)
         query.add("since", since)
-        try await lines("/v1/watch", query, onOpen, onEvent)
+        query.add("heartbeat", heartbeat.map(Self.text))
+        var client = self
+        if let heartbeat { client.silenceMax = heartbeat * 3 + .seconds(5) }
+        try await client.lines("/v1/watch", query, onOpen, onEvent)
     }
 
     private func lines<Event: Decodable>(
@@ -128,24 +143,24 @@ extension AdminClient {
 
     private func path(to member: String) -> String { "/v1/members/" + PercentEncoding.encode(member) }
 
-    private func get<Document: Decodable>(
+    func get<Document: Decodable>(
         _ path: String, _ query: URLQuery = URLQuery()
     ) async throws(AdminFailure) -> Document {
         try await call(AdminRequest("GET", path, query: query))
     }
 
-    private func call<Document: Decodable>(
-        _ method: String, _ path: String, _ body: some Encodable
+    func call<Document: Decodable>(
+        _ method: String, _ path: String, _ body: some Encodable, _ query: URLQuery = URLQuery()
     ) async throws(AdminFailure) -> Document {
         guard let bytes = try? AdminJSON.encode(body) else {
             throw AdminFailure(.badRequest, "the request cannot be written as JSON")
         }
-        var request = AdminRequest(method, path, body: bytes)
+        var request = AdminRequest(method, path, query: query, body: bytes)
         request.headers = [("content-type", "application/json")]
         return try await call(request)
     }
 
-    private func call<Document: Decodable>(_ request: AdminRequest) async throws(AdminFailure) -> Document {
+    func call<Document: Decodable>(_ request: AdminRequest) async throws(AdminFailure) -> Document {
         let response = try await succeed(request)
         guard let document = try? AdminJSON.decode(Document.self, from: response.body) else {
             throw AdminFailure(.badAnswer, "the daemon's answer cannot be read: is it of another version?")

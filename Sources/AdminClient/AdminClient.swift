@@ -14,6 +14,8 @@ package struct AdminRequest: Sendable {
     package var query = URLQuery()
     package var headers: [(name: String, value: String)] = []
     package var body: [UInt8]?
+    /// Instead of `body`: sent piece by piece, each when the daemon has taken the one before it.
+    package var upload: PullStream<[UInt8]>?
 
     package init(_ method: String, _ path: String, query: URLQuery = URLQuery(), body: [UInt8]? = nil) {
         self.method = method
@@ -43,7 +45,7 @@ package struct AdminClient: Sendable {
     /// For a whole exchange; of a stream, until its first byte.
     package var timeout: Duration
     /// The longest silence of a stream: three heartbeats and a bit.
-    package var silenceMax: Duration = .seconds(35)
+    package var silenceMax: Duration = .seconds(50)
     /// Bytes of an answer, and of one line of a stream.
     package var answerBytesMax = 256 * 1024 * 1024
     private let group: any EventLoopGroup
@@ -107,6 +109,25 @@ package struct AdminClient: Sendable {
         }
     }
 
+    /// Takes an answer piece by piece; the timeout is for the first byte and for each silence. Fails as `send` does, with
+    /// the daemon's own failure, and with `unavailable` when the answer broke off.
+    package func download(
+        _ request: AdminRequest, onPiece: ([UInt8]) async throws(AdminFailure) -> Void
+    ) async throws(AdminFailure) {
+        let silence = max(timeout, silenceMax)
+        try await exchange(request) { parts, response, deadline throws(AdminFailure) in
+            while let part = try await parts.next() {
+                guard response.isSuccess else {
+                    response.body.append(contentsOf: part.readableBytesView)
+                    continue
+                }
+                deadline.move(to: silence)
+                try await onPiece(Array(part.readableBytesView))
+            }
+            guard response.isSuccess else { throw response.failure }
+        }
+    }
+
     private func exchange<Result: Sendable>(
         _ request: AdminRequest,
         _ receive: (inout BodyParts, inout AdminResponse, Deadline) async throws(AdminFailure) -> Result
@@ -117,7 +138,10 @@ package struct AdminClient: Sendable {
         do {
             return try await channel.executeThenClose { inbound, outbound in
                 // A daemon that refuses early closes while we still write: its answer is there to be read.
-                let written: ()? = try? await outbound.write(contentsOf: parts(of: request))
+                var written: ()? = try? await outbound.write(contentsOf: parts(of: request))
+                if let upload = request.upload, written != nil {
+                    written = try await send(upload, outbound, deadline)
+                }
                 var iterator = inbound.makeAsyncIterator()
                 var head: HTTPResponseHead?
                 while head == nil || head?.status == .continue, let part = try await iterator.next() {
@@ -143,16 +167,29 @@ package struct AdminClient: Sendable {
         }
     }
 
+    /// Nil when the daemon takes no more; fails when there is no more to give.
+    private func send(
+        _ upload: PullStream<[UInt8]>, _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>,
+        _ deadline: Deadline
+    ) async throws(AdminFailure) -> ()? {
+        while let piece = try await upload.next() {
+            guard (try? await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: piece))))) != nil else { return nil }
+            deadline.move(to: timeout)
+        }
+        return try? await outbound.write(.end(nil))
+    }
+
     private func parts(of request: AdminRequest) -> [HTTPClientRequestPart] {
         var headers = HTTPHeaders([("host", "gossipd"), ("connection", "close")])
         for (name, value) in request.headers { headers.replaceOrAdd(name: name, value: value) }
         if let body = request.body { headers.replaceOrAdd(name: "content-length", value: String(body.count)) }
+        if request.upload != nil { headers.replaceOrAdd(name: "transfer-encoding", value: "chunked") }
         let head = HTTPRequestHead(
             version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: request.path + request.query.encoded,
             headers: headers)
         var parts: [HTTPClientRequestPart] = [.head(head)]
         if let body = request.body { parts.append(.body(.byteBuffer(ByteBuffer(bytes: body)))) }
-        parts.append(.end(nil))
+        if request.upload == nil { parts.append(.end(nil)) }
         return parts
     }
 

@@ -21,10 +21,14 @@ package struct AdminFailure: Error, Hashable, Sendable, CustomStringConvertible 
         case conflict
         /// A name or id prefix that fits several members.
         case ambiguous
+        /// The idempotency id was used for another request before.
+        case requestIDReused = "request_id_reused"
         /// The cursor is from before the history that is kept: read the current state, then start anew.
         case resync
+        /// The revision or time asked for is from before the history that is kept, or after the present.
+        case historyGone = "history_gone"
         /// A condition sent with the request did not hold; nothing was changed.
-        case preconditionFailed = "precondition_failed"
+        case conditionFailed = "condition_failed"
         /// Body, value or element above its bound.
         case tooLarge = "too_large"
         /// All connections or streams are taken.
@@ -35,6 +39,12 @@ package struct AdminFailure: Error, Hashable, Sendable, CustomStringConvertible 
         case unsupported
         /// The daemon cannot serve this now: no majority, leaving, starting or stopping.
         case unavailable
+        /// This host's clock is the outlier of the cluster: the daemon takes no writes until it is set right.
+        case clockOutlier = "clock_outlier"
+        /// The node was away for too long and is fetching the state of the others.
+        case resetting
+        /// The disk under the data directory is full: reads go on, writes do not.
+        case storageFull = "storage_full"
         /// The daemon or a peer did not finish in time.
         case timedOut = "timed_out"
         /// Client side only: nothing answers on the socket.
@@ -85,13 +95,18 @@ extension AdminFailure.Code {
         case .requestTimeout: (408, .failed)
         case .conflict: (409, .preconditionFailed)
         case .ambiguous: (409, .preconditionFailed)
+        case .requestIDReused: (409, .preconditionFailed)
         case .resync: (410, .preconditionFailed)
-        case .preconditionFailed: (412, .preconditionFailed)
+        case .historyGone: (410, .failed)
+        case .conditionFailed: (412, .preconditionFailed)
         case .tooLarge: (413, .usage)
         case .busy: (429, .unavailable)
         case .internalError: (500, .failed)
         case .unsupported: (501, .failed)
         case .unavailable: (503, .unavailable)
+        case .clockOutlier: (503, .unavailable)
+        case .resetting: (503, .unavailable)
+        case .storageFull: (507, .unavailable)
         case .timedOut: (504, .unavailable)
         case .unreachable: (503, .unreachable)
         case .badAnswer: (502, .failed)

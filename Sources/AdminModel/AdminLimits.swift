@@ -23,4 +23,26 @@ package enum AdminLimits {
     package static let tagBytesMax = 896
     /// A cursor, which clients treat as opaque.
     package static let cursorBytesMax = 128
+    /// The reason given with a write (`message`), UTF-8.
+    package static let messageBytesMax = 512
+    /// The user's name that goes along with a write, UTF-8; a longer one is cut.
+    package static let userBytesMax = 64
+    /// A client's idempotency id, UTF-8.
+    package static let requestIDBytesMax = 128
+    /// A version, which clients treat as opaque.
+    package static let versionBytesMax = 128
+    /// The longest time to live of a value: ten years.
+    package static let timeToLiveMax = Duration.seconds(10 * 366 * 86_400)
+    /// Writes of one transaction, and so of one import.
+    package static let transactionWritesMax = 16_384
+    /// Keys and values of one transaction together.
+    package static let transactionBytesMax = 16 * 1024 * 1024
+    /// How long one request may wait for other nodes; who wants to wait longer asks again.
+    package static let waitMax = Duration.seconds(50)
+    /// Entries of one page of history, of a difference or of queued writes.
+    package static let pageEntriesMax = 1_000
+    /// Keys and values of one page together, about; a page has one entry at least.
+    package static let pageBytesMax = 8 * 1024 * 1024
+    /// Numbers of queued writes in one request.
+    package static let queueNumbersMax = 1_024
 }

@@ -74,6 +74,9 @@ package struct WatchEvent: Codable, Hashable, Sendable {
     package var counter: Int64?
     package var version: String?
     package var author: MemberIdentity?
+    /// Who asked for the write, as its author's node knew the user.
+    package var user: String?
+    /// Why: what was given with the write, or why the stream is closed.
     package var reason: String?
     package var message: String?
 
@@ -83,7 +86,7 @@ package struct WatchEvent: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case cursor, event, time, key, type, value, element, counter, version, author, reason, message
+        case cursor, event, time, key, type, value, element, counter, version, author, user, reason, message
         case valueBase64 = "value_base64"
         case elementBase64 = "element_base64"
     }

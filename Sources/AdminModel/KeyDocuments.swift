@@ -35,10 +35,8 @@ package enum KeyContent: Hashable, Sendable {
     }
 }
 
-/// One key with its content: `kv get`, and each entry of `kv list`.
-///
-/// In JSON a register has `value`, or `value_base64` when it is not UTF-8; a set has `elements` (and
-/// `elements_base64` for those that are not UTF-8); a counter has `counter`.
+/// One key with its content: `kv get`, each entry of `kv list`, each line of `kv export`. Its content is written as
+/// `ContentDocument` does.
 package struct KeyDocument: Hashable, Sendable {
     package var key: String
     package var content: KeyContent
@@ -48,10 +46,12 @@ package struct KeyDocument: Hashable, Sendable {
     package var writtenAt: Timestamp
     /// Who wrote last; the id alone when the member is no longer known.
     package var author: MemberIdentity
+    /// When the value stops to show; nil for never. Only registers.
+    package var expiresAt: Timestamp?
 
     package init(
         key: ConfigurationKey, content: KeyContent, keyClass: KeyClass = .eventual, version: String,
-        writtenAt: Timestamp, author: MemberIdentity
+        writtenAt: Timestamp, author: MemberIdentity, expiresAt: Timestamp? = nil
     ) {
         self.key = key.description
         self.content = content
@@ -59,16 +59,16 @@ package struct KeyDocument: Hashable, Sendable {
         self.version = version
         self.writtenAt = writtenAt
         self.author = author
+        self.expiresAt = expiresAt
     }
 }
 
 extension KeyDocument: Codable {
     private enum CodingKeys: String, CodingKey {
-        case key, type, value, elements, counter, version, author
+        case key, version, author
         case keyClass = "class"
-        case valueBase64 = "value_base64"
-        case elementsBase64 = "elements_base64"
         case writtenAt = "written_at"
+        case expiresAt = "expires_at"
     }
 
     package init(from decoder: any Decoder) throws {
@@ -78,70 +78,19 @@ extension KeyDocument: Codable {
         version = try container.decode(String.self, forKey: .version)
         writtenAt = try container.decode(Timestamp.self, forKey: .writtenAt)
         author = try container.decode(MemberIdentity.self, forKey: .author)
-        switch try container.decode(KeyType.self, forKey: .type) {
-        case .register:
-            let text = try container.decodeIfPresent(String.self, forKey: .value)
-            let base64 = try container.decodeIfPresent(String.self, forKey: .valueBase64)
-            guard let bytes = ByteText.join(text: text, base64: base64) else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: .valueBase64, in: container, debugDescription: "neither value nor value_base64")
-            }
-            content = .register(bytes)
-        case .set:
-            content = .set(
-                ElementLists(
-                    elements: try container.decode([String].self, forKey: .elements),
-                    base64: try container.decodeIfPresent([String].self, forKey: .elementsBase64)
-                ).bytes)
-        case .counter:
-            content = .counter(try container.decode(Int64.self, forKey: .counter))
-        }
+        expiresAt = try container.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        content = try ContentDocument(from: decoder).content
     }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(key, forKey: .key)
-        try container.encode(content.type, forKey: .type)
         try container.encode(keyClass, forKey: .keyClass)
-        switch content {
-        case .register(let bytes):
-            let (text, base64) = ByteText.split(bytes)
-            try container.encodeIfPresent(text, forKey: .value)
-            try container.encodeIfPresent(base64, forKey: .valueBase64)
-        case .set(let elements):
-            let lists = ElementLists(elements)
-            try container.encode(lists.elements, forKey: .elements)
-            try container.encodeIfPresent(lists.base64, forKey: .elementsBase64)
-        case .counter(let value):
-            try container.encode(value, forKey: .counter)
-        }
+        try ContentDocument(content).encode(to: encoder)
         try container.encode(version, forKey: .version)
         try container.encode(writtenAt, forKey: .writtenAt)
         try container.encode(author, forKey: .author)
-    }
-}
-
-/// Set elements in JSON: the UTF-8 ones as text, the others in base64 beside them.
-private struct ElementLists {
-    var elements: [String]
-    var base64: [String]?
-
-    init(elements: [String], base64: [String]?) {
-        self.elements = elements
-        self.base64 = base64
-    }
-
-    init(_ all: [[UInt8]]) {
-        let parts = all.map(ByteText.split)
-        elements = parts.compactMap(\.text)
-        let encoded = parts.compactMap(\.base64)
-        base64 = encoded.isEmpty ? nil : encoded
-    }
-
-    var bytes: [[UInt8]] {
-        let decoded =
-            elements.map { Array($0.utf8) } + (base64 ?? []).compactMap { ByteText.join(text: nil, base64: $0) }
-        return decoded.sorted { $0.lexicographicallyPrecedes($1) }
+        try container.encodeIfPresent(expiresAt, forKey: .expiresAt)
     }
 }
 

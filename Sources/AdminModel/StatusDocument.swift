@@ -22,11 +22,47 @@ package struct StatusDocument: Codable, Hashable, Sendable {
         package var keys: Int
         /// Bytes of keys and values.
         package var bytes: Int
+        /// Counts this node's changes; never goes backwards.
+        package var revision: UInt64
+        /// Everything deleted before this time is forgotten everywhere; nil until something was collected.
+        package var floorCutoff: Timestamp?
+        /// Keys received in an exchange under way; nil when there is none.
+        package var catchUp: CatchUp?
+        package var storage: StorageState
+        /// Writes in the import queue, which wait for an operator.
+        package var queuedWrites: Int
 
-        package init(root: String, keys: Int, bytes: Int) {
+        package init(
+            root: String, keys: Int, bytes: Int, revision: UInt64 = 0, floorCutoff: Timestamp? = nil,
+            catchUp: CatchUp? = nil, storage: StorageState = .ok, queuedWrites: Int = 0
+        ) {
             self.root = root
             self.keys = keys
             self.bytes = bytes
+            self.revision = revision
+            self.floorCutoff = floorCutoff
+            self.catchUp = catchUp
+            self.storage = storage
+            self.queuedWrites = queuedWrites
+        }
+    }
+
+    package struct CatchUp: Codable, Hashable, Sendable {
+        package var received: Int
+        package var total: Int
+
+        package init(received: Int, total: Int) {
+            self.received = received
+            self.total = total
+        }
+    }
+
+    /// What the disk under the data directory does. Open for newer daemons: an unknown text decodes as `unknown`.
+    package enum StorageState: String, Codable, Hashable, Sendable {
+        case ok, full, slow, unknown
+
+        package init(from decoder: any Decoder) throws {
+            self = StorageState(rawValue: try decoder.singleValueContainer().decode(String.self)) ?? .unknown
         }
     }
 
@@ -89,5 +125,40 @@ package struct StatusDocument: Codable, Hashable, Sendable {
         try container.encode(strict, forKey: .strict)
         try container.encodeIfPresent(localHealth, forKey: .localHealth)
         try container.encode(warnings ?? [], forKey: .warnings)
+    }
+}
+
+extension StatusDocument.Store {
+    private enum CodingKeys: String, CodingKey {
+        case root, keys, bytes, revision, storage
+        case floorCutoff = "floor_cutoff"
+        case catchUp = "catch_up"
+        case queuedWrites = "queued_writes"
+    }
+
+    /// Fields that an older daemon does not send have the value of a store at rest.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        root = try container.decode(String.self, forKey: .root)
+        keys = try container.decode(Int.self, forKey: .keys)
+        bytes = try container.decode(Int.self, forKey: .bytes)
+        revision = try container.decodeIfPresent(UInt64.self, forKey: .revision) ?? 0
+        floorCutoff = try container.decodeIfPresent(Timestamp.self, forKey: .floorCutoff)
+        catchUp = try container.decodeIfPresent(StatusDocument.CatchUp.self, forKey: .catchUp)
+        storage = try container.decodeIfPresent(StatusDocument.StorageState.self, forKey: .storage) ?? .ok
+        queuedWrites = try container.decodeIfPresent(Int.self, forKey: .queuedWrites) ?? 0
+    }
+
+    /// What is not there is written as `null`, so that a field never comes and goes.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(root, forKey: .root)
+        try container.encode(keys, forKey: .keys)
+        try container.encode(bytes, forKey: .bytes)
+        try container.encode(revision, forKey: .revision)
+        try container.encode(floorCutoff, forKey: .floorCutoff)
+        try container.encode(catchUp, forKey: .catchUp)
+        try container.encode(storage, forKey: .storage)
+        try container.encode(queuedWrites, forKey: .queuedWrites)
     }
 }

@@ -20,13 +20,19 @@ package struct AdminServerSettings: Sendable {
 
     /// Bytes of a request's body.
     package var maxBodyBytes = 1024 * 1024
+    /// Bytes of the body of an import: a full transaction, in JSON.
+    package var maxImportBytes = 64 * 1024 * 1024
+    /// Bytes of a backup to restore.
+    package var maxRestoreBytes = 16 * 1024 * 1024 * 1024
+    /// Imports, exports, backups and restores at once; the next one is answered with `busy`.
+    package var maxTransfers = 4
     /// Connections at once; the next one is answered with `busy` and closed.
     package var maxConnections = 256
     /// Streams (`events`, `watch`) at once; the next one is answered with `busy`.
     package var maxStreams = 64
     /// Until a connection without a request is closed.
     package var idleDeadline: Duration = .seconds(60)
-    /// From a request's head to the end of its body.
+    /// From a request's head to the end of its body; of a streamed body, between two of its pieces.
     package var requestDeadline: Duration = .seconds(10)
     /// From the end of a request to the start of its answer.
     package var answerDeadline: Duration = .seconds(60)
@@ -36,7 +42,7 @@ package struct AdminServerSettings: Sendable {
     /// closed, if its peer does not close it first.
     package var drainDeadline: Duration = .seconds(1)
     /// Between two heartbeats of a silent stream.
-    package var heartbeatInterval: Duration = .seconds(10)
+    package var heartbeatInterval: Duration = .seconds(15)
 
     /// The groups that the package creates.
     static let packageGroups = ["gossipd", "gossipd-read"]

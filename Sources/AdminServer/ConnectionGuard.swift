@@ -26,8 +26,8 @@ final class ConnectionGuard: ChannelInboundHandler {
         case idle
         /// Reading a request's body.
         case receiving
-        /// The node works on the answer.
-        case answering
+        /// The node works on the answer, for as long as this or, with nil, as the settings say.
+        case answering(Duration?)
         /// Writing an answer or a stream: only a stalled reader ends it.
         case writing
         /// Refused: what still comes is read and dropped until the peer has closed, so that its writing does not
@@ -104,7 +104,7 @@ final class ConnectionGuard: ChannelInboundHandler {
             switch phase {
             case .idle: refusal == nil ? settings.idleDeadline : settings.drainDeadline
             case .receiving: settings.requestDeadline
-            case .answering: settings.answerDeadline
+            case .answering(let patience): patience ?? settings.answerDeadline
             case .writing: nil
             case .draining: settings.drainDeadline
             }

@@ -6,11 +6,12 @@ import Synchronization
 
 /// A bounded history of events with live subscribers; safe to use from any thread.
 ///
-/// A cursor is `<epoch>-<sequence>`: the sequence counts this process's events from 1, the epoch (for example the
-/// boot epoch in hex) keeps a cursor of an earlier process from meaning something else in this one.
+/// A cursor is `<epoch>-<sequence>`: the sequence counts events, in this process from 1 or wherever they are numbered
+/// by somebody else; the epoch (the boot epoch in hex, the id of a store) keeps a cursor from meaning something else.
 package final class EventLog<Event: Sendable>: Sendable {
     private struct Entry {
-        var event: Event
+        /// Nil for a number without an event that readers may see.
+        var event: Event?
         var cost: Int
     }
 
@@ -37,17 +38,21 @@ package final class EventLog<Event: Sendable>: Sendable {
     private let costMax: Int
     private let state = Mutex(State())
 
-    /// Keeps at most `countMax` events of `costMax` bytes together.
-    package init(epoch: String, countMax: Int = 4096, costMax: Int = 4 * 1024 * 1024) {
+    /// Keeps at most `countMax` events of `costMax` bytes together; the first one gets the sequence `next`.
+    package init(epoch: String, next: UInt64 = 1, countMax: Int = 4096, costMax: Int = 4 * 1024 * 1024) {
         precondition(countMax > 0, "an event log without room loses every event")
         self.epoch = epoch
         self.countMax = countMax
         self.costMax = costMax
+        state.withLock { $0.first = next }
     }
 
     /// Adds the event that `make` builds with its cursor, about `cost` bytes, and hands it to every subscriber.
-    package func append(cost: Int = 256, _ make: (_ cursor: String) -> Event) {
+    ///
+    /// `sequence`: for events that somebody else numbers, ever higher; numbers left out have no event.
+    package func append(sequence: UInt64? = nil, cost: Int = 256, _ make: (_ cursor: String) -> Event) {
         state.withLock { state in
+            if let sequence { skip(to: sequence, &state) }
             let event = make(cursor(state.next))
             state.entries.append(Entry(event: event, cost: cost))
             state.cost += cost
@@ -61,7 +66,7 @@ package final class EventLog<Event: Sendable>: Sendable {
 
     /// The events held that `accepts` takes, oldest first.
     package func held(where accepts: (Event) -> Bool = { _ in true }) -> [Event] {
-        state.withLock { $0.entries.map(\.event).filter(accepts) }
+        state.withLock { $0.entries.compactMap(\.event).filter(accepts) }
     }
 
     /// The events after `since`, and with `follow` the new ones as they come.
@@ -79,11 +84,11 @@ package final class EventLog<Event: Sendable>: Sendable {
             var backlog: [Event] = []
             switch place {
             case nil:
-                backlog = follow ? [] : state.entries.map(\.event).filter(accepts)
+                backlog = follow ? [] : state.entries.compactMap(\.event).filter(accepts)
             case .start:
-                backlog = state.entries.map(\.event).filter(accepts)
+                backlog = state.entries.compactMap(\.event).filter(accepts)
             case .after(let sequence) where sequence + 1 >= state.first && sequence < state.next:
-                backlog = state.entries.dropFirst(Int(sequence + 1 - state.first)).map(\.event).filter(accepts)
+                backlog = state.entries.dropFirst(Int(sequence + 1 - state.first)).compactMap(\.event).filter(accepts)
             case .after, .otherEpoch:
                 guard let resync else { return nil }
                 backlog = [resync(newest)]
@@ -115,6 +120,75 @@ package final class EventLog<Event: Sendable>: Sendable {
         for subscriber in subscribers { subscriber.subscription.finish(ending) }
     }
 
+    /// Makes room for `sequence` as the next one.
+    private func skip(to sequence: UInt64, _ state: inout State) {
+        guard sequence > state.next else { return }
+        if sequence - state.next > UInt64(countMax) {
+            state.entries = []
+            state.cost = 0
+            state.first = sequence
+        }
+        while state.next < sequence { state.entries.append(Entry(event: nil, cost: 0)) }
+    }
+
+    /// Where a cursor stands among what is held.
+    package enum Place: Hashable, Sendable {
+        /// Before the oldest event that is held.
+        case start
+        /// What comes after it is held, or still to come.
+        case held(UInt64)
+        /// What comes after it is not held any more.
+        case older(UInt64)
+        /// Of another epoch, or ahead of everything.
+        case foreign
+    }
+
+    /// Fails with `bad_request` when the text is no cursor.
+    package func place(of text: String) throws(AdminFailure) -> Place {
+        switch try parse(text) {
+        case .start: .start
+        case .otherEpoch: .foreign
+        case .after(let sequence):
+            state.withLock { state in
+                if sequence >= state.next { return .foreign }
+                return sequence + 1 >= state.first ? .held(sequence) : .older(sequence)
+            }
+        }
+    }
+
+    /// Hands a reader what is held after `sequence` and then what comes; false when something after it is held no more.
+    package func attach(
+        _ subscription: Subscription<Event>, after sequence: UInt64,
+        accepts: @escaping @Sendable (Event) -> Bool = { _ in true }
+    ) -> Bool {
+        state.withLock { state in
+            guard sequence + 1 >= state.first, sequence < state.next else { return false }
+            for entry in state.entries.dropFirst(Int(sequence + 1 - state.first)) {
+                if let event = entry.event, accepts(event) { subscription.offer(event, cost: entry.cost) }
+            }
+            state.subscribers.removeAll { $0.subscription.ending != nil }
+            state.subscribers.append(Subscriber(subscription: subscription, accepts: accepts))
+            return true
+        }
+    }
+
+    /// What came before is of no use any more: forgets it, goes on behind `sequence`, and tells every reader.
+    package func restart(after sequence: UInt64, _ make: (_ cursor: String) -> Event) {
+        state.withLock { state in
+            state.first = max(sequence + 1, state.next)
+            state.entries = []
+            state.cost = 0
+            let event = make(cursor(state.next - 1))
+            for subscriber in state.subscribers { subscriber.subscription.offer(event) }
+        }
+    }
+
+    /// The cursor of the newest event.
+    package var newestCursor: String { state.withLock { cursor($0.next - 1) } }
+
+    /// The cursor of an event with this number.
+    package func cursor(_ sequence: UInt64) -> String { "\(epoch)-\(sequence)" }
+
     /// Drops the oldest quarter at once, so that appending stays cheap on average.
     private func trim(_ state: inout State) {
         var dropped = max(1, state.entries.count / 4)
@@ -128,15 +202,13 @@ package final class EventLog<Event: Sendable>: Sendable {
         state.cost -= cost
     }
 
-    private enum Place {
+    private enum Parsed {
         case start
         case after(UInt64)
         case otherEpoch
     }
 
-    private func cursor(_ sequence: UInt64) -> String { "\(epoch)-\(sequence)" }
-
-    private func parse(_ text: String) throws(AdminFailure) -> Place {
+    private func parse(_ text: String) throws(AdminFailure) -> Parsed {
         if text == Self.start { return .start }
         guard let dash = text.lastIndex(of: "-"), let sequence = UInt64(text[text.index(after: dash)...]),
             sequence < UInt64.max

@@ -52,6 +52,102 @@ package protocol NodeHandle: Sendable {
     func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult
     func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument
 
+    /// All of `writes` or none, visible at once on every node; answered when they are durable here. The answer is for
+    /// the first step's key; `value` is set when the only step is an increment.
+    ///
+    /// Fails with `conflict` when a key has another type, `not_found` when a key to delete is not there or none of the
+    /// elements to remove is, and as `KeyWriteOptions` says. Elements to remove that are not there are left out.
+    func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult
+    /// Answers when `atLeast` nodes hold this version of the key or a newer one durably, or `timeout` is over: then
+    /// with how many do. `version` nil means the present one; `not_found` when there is none.
+    func holders(
+        _ key: ConfigurationKey, version: String?, atLeast: Int, timeout: Duration
+    ) async throws(AdminFailure) -> HoldersDocument
+
+    /// The key as it was. Fails with `not_found` when it was not live then, `history_gone` when history does not
+    /// reach that point.
+    func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument
+    /// The key's changes before revision `before` (nil: all), the newest first, at most `limit`. Empty when none is
+    /// kept.
+    func history(
+        _ key: ConfigurationKey, before: UInt64?, limit: Int
+    ) async throws(AdminFailure) -> HistoryDocument
+    /// The keys below `prefix` that differ, in byte order, after key `after`, at most `limit` and about
+    /// `AdminLimits.pageBytesMax` bytes. `to` nil means now.
+    func difference(
+        _ prefix: KeyPrefix, from: PastPoint, to: PastPoint?, after: ConfigurationKey?, limit: Int
+    ) async throws(AdminFailure) -> DiffDocument
+
+    /// The live keys below `prefix` in byte order, all as of one moment, in pages of about a megabyte at most.
+    func export(_ prefix: KeyPrefix) async throws(AdminFailure) -> PullStream<[KeyDocument]>
+    /// A consistent backup, in pieces of at most a megabyte. Writes go on meanwhile.
+    func backup() async throws(AdminFailure) -> PullStream<[UInt8]>
+    /// Takes over a backup; only an empty store does, else `conflict`. A broken backup is `bad_request`, and nothing
+    /// changed. `bytes` is read to its end unless this fails.
+    func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult
+
+    /// Compares the stores of all active members with this one, in `timeout` at most.
+    func verify(timeout: Duration) async throws(AdminFailure) -> VerifyDocument
+    func doctor() async throws(AdminFailure) -> DoctorDocument
+    /// The import queue after number `after` (nil: from the first), at most `limit` entries.
+    func queuedWrites(after: UInt64?, limit: Int) async throws(AdminFailure) -> QueueDocument
+    /// Writes `apply` anew, in one transaction with `user` and a reason that says so, and takes them and `drop` from
+    /// the queue. Fails with `not_found` when one is not queued; then nothing is done.
+    func decideQueued(
+        apply: [UInt64], drop: [UInt64], user: String
+    ) async throws(AdminFailure) -> QueueResult
+
     /// What `/metrics` shows besides the server's own samples.
     func metrics() async throws(AdminFailure) -> [MetricSample]
+}
+
+/// What a node that does not serve these yet answers. To be removed when the daemon does.
+extension NodeHandle {
+    private var notBuilt: AdminFailure { AdminFailure(.unavailable, "not built yet") }
+
+    /// The plain writes of before, one by one.
+    package func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult {
+        var plain = options
+        (plain.user, plain.message) = ("", "")
+        guard plain == KeyWriteOptions(), let first = writes.first else { throw notBuilt }
+        switch first {
+        case .put(let key, let value) where writes.count == 1: return try await put(key, value: value)
+        case .delete(let key) where writes.count == 1: return try await delete(key)
+        case .increment(let key, let amount) where writes.count == 1:
+            return try await addToCounter(key, increment: amount)
+        case .add(let key, _):
+            let added = writes.compactMap { if case .add(key, let element) = $0 { element } else { nil } }
+            guard added.count == writes.count else { throw notBuilt }
+            return try await addToSet(key, elements: added)
+        case .remove(let key, _):
+            let removed = writes.compactMap { if case .remove(key, let element) = $0 { element } else { nil } }
+            guard removed.count == writes.count else { throw notBuilt }
+            return try await removeFromSet(key, elements: removed)
+        case .put, .delete, .increment: throw notBuilt
+        }
+    }
+
+    package func holders(
+        _ key: ConfigurationKey, version: String?, atLeast: Int, timeout: Duration
+    ) async throws(AdminFailure) -> HoldersDocument { throw notBuilt }
+    package func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument {
+        throw notBuilt
+    }
+    package func history(
+        _ key: ConfigurationKey, before: UInt64?, limit: Int
+    ) async throws(AdminFailure) -> HistoryDocument { throw notBuilt }
+    package func difference(
+        _ prefix: KeyPrefix, from: PastPoint, to: PastPoint?, after: ConfigurationKey?, limit: Int
+    ) async throws(AdminFailure) -> DiffDocument { throw notBuilt }
+    package func export(_ prefix: KeyPrefix) async throws(AdminFailure) -> PullStream<[KeyDocument]> { throw notBuilt }
+    package func backup() async throws(AdminFailure) -> PullStream<[UInt8]> { throw notBuilt }
+    package func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult { throw notBuilt }
+    package func verify(timeout: Duration) async throws(AdminFailure) -> VerifyDocument { throw notBuilt }
+    package func doctor() async throws(AdminFailure) -> DoctorDocument { throw notBuilt }
+    package func queuedWrites(after: UInt64?, limit: Int) async throws(AdminFailure) -> QueueDocument {
+        throw notBuilt
+    }
+    package func decideQueued(
+        apply: [UInt64], drop: [UInt64], user: String
+    ) async throws(AdminFailure) -> QueueResult { throw notBuilt }
 }

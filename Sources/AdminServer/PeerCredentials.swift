@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns reading who is at the other end of a Unix socket, as the kernel vouches for it.
 
+import AdminModel
 import Glibc
 
 /// The user and groups of the process that connected, taken by the kernel when it did.
@@ -70,10 +71,27 @@ enum AccountNames {
         }
     }
 
+    /// The name of a user, without what would garble a table and at most `AdminLimits.userBytesMax` bytes; `uid N` when
+    /// the host knows none.
+    static func userName(_ user: UInt32) -> String {
+        var entry = passwd()
+        let name: String? = lookUp { buffer, size in
+            var found: UnsafeMutablePointer<passwd>?
+            let status = getpwuid_r(user, &entry, buffer, size, &found)
+            return (status, found?.pointee.pw_name.map { String(cString: $0) })
+        }
+        var shown = ""
+        for scalar in (name ?? "").unicodeScalars where !scalar.isUnsafeToShow {
+            guard shown.utf8.count + scalar.utf8.count <= AdminLimits.userBytesMax else { break }
+            shown.unicodeScalars.append(scalar)
+        }
+        return shown.isEmpty ? "uid \(user)" : shown
+    }
+
     /// Calls a `..._r` function with growing room; 1 MiB holds the largest group of a sane host.
-    private static func lookUp(
-        _ call: (UnsafeMutablePointer<CChar>, Int) -> (status: Int32, number: UInt32?)
-    ) -> UInt32? {
+    private static func lookUp<Found>(
+        _ call: (UnsafeMutablePointer<CChar>, Int) -> (status: Int32, found: Found?)
+    ) -> Found? {
         var size = 4096
         while size <= 1 << 20 {
             let result = withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { room in

@@ -22,41 +22,67 @@ struct RequestHandler: Sendable {
     /// Ends the connection after the answer: what is left of the request is not read.
     private struct CloseConnection: Error {}
 
+    /// An answer on its way out; `cleanUp` is called when it is written or the client has gone.
+    private struct Outgoing {
+        var head: HTTPResponse
+        var body: ResponseBody
+        var cleanUp: @Sendable () -> Void = {}
+    }
+
     func respond(to request: Request, _ writer: consuming ResponseWriter, on channel: any Channel) async throws {
-        let length = request.headers[.contentLength]
-        let hasBody = length.map { $0 != "0" } ?? (request.headers[.transferEncoding] != nil)
-        enter(hasBody ? .receiving : .answering)
+        let hasBody = Self.hasBody(request)
+        enter(hasBody ? .receiving : .answering(nil))
         var bodyRead = !hasBody
-        var response: (head: HTTPResponse, body: ResponseBody)
+        var outgoing: Outgoing
         do {
             let (route, parameter, query) = try find(request)
-            var body: [UInt8] = []
-            if hasBody {
-                try checkAnnouncedSize(request)
-                if request.headers[.expect]?.lowercased() == "100-continue" {
-                    try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-                }
-                body = try await collect(request)
-                bodyRead = true
-                enter(.answering)
+            var context = RequestContext(
+                node: node, parameter: parameter, query: query,
+                acceptsOctets: request.headers[.accept] == "application/octet-stream", body: [],
+                declaresBody: hasBody || request.headers[.contentLength] != nil)
+            context.idempotencyKey = HTTPField.Name("idempotency-key").flatMap { request.headers[$0] }
+            context.user = { [peer, state] in peer.map { state.userName($0.user) } ?? "" }
+            let source = hasBody ? try bodySource(request, route) : nil
+            if source != nil, request.headers[.expect]?.lowercased() == "100-continue" {
+                try await writer.writeInformationalHead(HTTPResponse(status: .continue))
             }
-            let answer = try await route.handler(
-                RequestContext(
-                    node: node, parameter: parameter, query: query,
-                    acceptsOctets: request.headers[.accept] == "application/octet-stream", body: body,
-                    declaresBody: hasBody || length != nil))
-            response = try self.response(answer, route, channel)
+            var place: TransferPlace?
+            switch route.body {
+            case .collected:
+                if let source { context.body = try await collect(source) }
+                bodyRead = true
+                enter(.answering(route.patience))
+            case .streamed:
+                place = try TransferPlace(state, max: settings.maxTransfers)
+                guard let source else { break }
+                let patience = route.patience
+                context.stream = PullStream { [self] () async throws(AdminFailure) in
+                    let piece = try await source.next()
+                    if piece == nil { enter(.answering(patience)) }
+                    return piece
+                }
+            }
+            defer {
+                place?.giveBack()
+                if let source { bodyRead = source.isOver }
+            }
+            outgoing = try self.outgoing(try await route.handler(context), route, channel)
             state.count { $0.requestsSucceeded += 1 }
         } catch let failure as AdminFailure {
             state.countFailure(failure.code)
             if failure.code == .denied { denied(failure) }
-            response = try self.response(failure, closing: !bodyRead)
-            if failure.code == .methodNotAllowed { response.head.headerFields[.allow] = allowedMethods(request) }
+            outgoing = try self.outgoing(failure, closing: !bodyRead)
+            if failure.code == .methodNotAllowed { outgoing.head.headerFields[.allow] = allowedMethods(request) }
         }
         enter(.writing)
-        try await writer.write(response: response.head, body: response.body)
+        defer { outgoing.cleanUp() }
+        try await writer.write(response: outgoing.head, body: outgoing.body)
         if !bodyRead { throw CloseConnection() }
         enter(.idle)
+    }
+
+    private static func hasBody(_ request: Request) -> Bool {
+        request.headers[.contentLength].map { $0 != "0" } ?? (request.headers[.transferEncoding] != nil)
     }
 
     /// What RFC 9110 section 15.5.6 wants beside a 405.
@@ -95,63 +121,94 @@ struct RequestHandler: Sendable {
         guard policy.role(of: peer) >= .read else { throw policy.denial(of: .read, for: peer) }
     }
 
-    private var tooLarge: AdminFailure {
-        AdminFailure(.tooLarge, "the body is too large: at most \(settings.maxBodyBytes) bytes are allowed")
-    }
-
-    private func checkAnnouncedSize(_ request: Request) throws(AdminFailure) {
-        if let announced = request.headers[.contentLength].flatMap(Int.init), announced > settings.maxBodyBytes {
-            throw tooLarge
+    /// The body as the route takes it; fails with `too_large` when it is announced to be.
+    private func bodySource(_ request: Request, _ route: Route) throws(AdminFailure) -> BodySource {
+        let announced = request.headers[.contentLength].flatMap(Int.init)
+        let limit: Int
+        var progressed: @Sendable () -> Void = {}
+        switch route.body {
+        case .collected: limit = settings.maxBodyBytes
+        case .streamed(let max):
+            limit = max(settings)
+            progressed = { [self] in enter(.receiving) }
         }
+        guard (announced ?? 0) <= limit else { throw BodySource.tooLarge(limit) }
+        return BodySource(
+            request.body, announced: announced, bytesMax: limit, integrity: integrity, progressed: progressed)
     }
 
     /// The whole body; fails with `too_large`, and without an answer when the body did not come to its end.
-    private func collect(_ request: Request) async throws -> [UInt8] {
+    private func collect(_ source: BodySource) async throws -> [UInt8] {
         var bytes: [UInt8] = []
-        for try await part in request.body {
-            guard bytes.count + part.readableBytes <= settings.maxBodyBytes else { throw tooLarge }
-            bytes.append(contentsOf: part.readableBytesView)
+        do throws(AdminFailure) {
+            while let piece = try await source.next() { bytes += piece }
+        } catch {
+            if error.code == .badRequest { throw CloseConnection() }
+            throw error
         }
-        let announced = request.headers[.contentLength].flatMap(Int.init)
-        guard announced == nil || announced == bytes.count, !integrity.isBroken else { throw CloseConnection() }
         return bytes
     }
 
-    private func response(
+    private func outgoing(
         _ answer: Answer, _ route: Route, _ channel: any Channel
-    ) throws(AdminFailure) -> (HTTPResponse, ResponseBody) {
+    ) throws(AdminFailure) -> Outgoing {
         switch answer {
         case .bytes(var bytes, let contentType):
             if route.pattern == "/metrics" { bytes += Array(PrometheusText.render(state.counters.samples).utf8) }
-            return response(.ok, bytes, contentType: contentType, closing: false)
-        case .events(let subscription): return try stream(subscription, channel)
-        case .watch(let subscription): return try stream(subscription, channel)
+            return outgoing(.ok, bytes, contentType: contentType, closing: false)
+        case .events(let subscription): return try stream(subscription, nil, channel)
+        case .watch(let subscription, let heartbeat): return try stream(subscription, heartbeat, channel)
+        case .keys(let pages):
+            return try transfer(PullWriter<[KeyDocument]>.lines(pages), contentType: "application/x-ndjson")
+        case .octets(let pieces):
+            return try transfer(PullWriter<[UInt8]>.octets(pieces), contentType: "application/octet-stream")
         }
     }
 
     private func stream(
-        _ subscription: Subscription<some StreamLine>, _ channel: any Channel
-    ) throws(AdminFailure) -> (HTTPResponse, ResponseBody) {
-        let stream = try StreamWriter(subscription, settings: settings, state: state, channel: channel)
-        var head = HTTPResponse(status: .ok)
-        head.headerFields[.contentType] = "application/x-ndjson"
-        return (head, ResponseBody { writer in try await stream.write(to: &writer) })
+        _ subscription: Subscription<some StreamLine>, _ heartbeat: Duration?, _ channel: any Channel
+    ) throws(AdminFailure) -> Outgoing {
+        let stream = try StreamWriter(
+            subscription, heartbeat: heartbeat, settings: settings, state: state, channel: channel)
+        return outgoing(contentType: "application/x-ndjson", ResponseBody { try await stream.write(to: &$0) })
     }
 
-    private func response(_ failure: AdminFailure, closing: Bool) throws -> (HTTPResponse, ResponseBody) {
+    private func transfer<Piece>(_ writer: PullWriter<Piece>, contentType: String) throws(AdminFailure) -> Outgoing {
+        let place: TransferPlace
+        do throws(AdminFailure) {
+            place = try TransferPlace(state, max: settings.maxTransfers)
+        } catch {
+            writer.stream.close()
+            throw error
+        }
+        var result = outgoing(contentType: contentType, ResponseBody { try await writer.write(to: &$0) })
+        result.cleanUp = {
+            writer.stream.close()
+            place.giveBack()
+        }
+        return result
+    }
+
+    private func outgoing(contentType: String, _ body: ResponseBody) -> Outgoing {
+        var head = HTTPResponse(status: .ok)
+        head.headerFields[.contentType] = contentType
+        return Outgoing(head: head, body: body)
+    }
+
+    private func outgoing(_ failure: AdminFailure, closing: Bool) throws -> Outgoing {
         let body = try AdminJSON.encode(ErrorDocument(failure))
         let status = HTTPResponse.Status(code: failure.code.httpStatus)
-        return response(status, body, contentType: "application/json", closing: closing)
+        return outgoing(status, body, contentType: "application/json", closing: closing)
     }
 
-    private func response(
+    private func outgoing(
         _ status: HTTPResponse.Status, _ bytes: [UInt8], contentType: String, closing: Bool
-    ) -> (HTTPResponse, ResponseBody) {
+    ) -> Outgoing {
         var head = HTTPResponse(status: status)
         head.headerFields[.contentType] = contentType
         head.headerFields[.contentLength] = String(bytes.count)
         if closing { head.headerFields[.connection] = "close" }
-        return (head, ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+        return Outgoing(head: head, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 
     /// Moves the guard's deadline to another phase of the request.

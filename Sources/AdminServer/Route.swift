@@ -19,18 +19,33 @@ package struct Route: Sendable {
     package var role: Role
     /// Query names that the endpoint understands; any other is an error.
     package var query: [String]
+    /// How its body is taken.
+    var body = BodyMode.collected
+    /// From the end of a request to the start of its answer; nil for the settings' deadline. Of those whose answer
+    /// takes long by nature.
+    var patience: Duration?
     var handler: @Sendable (RequestContext) async throws(AdminFailure) -> Answer
 
     init(
-        _ method: Method, _ pattern: String, _ role: Role, query: [String] = [],
+        _ method: Method, _ pattern: String, _ role: Role, query: [String] = [], body: BodyMode = .collected,
+        patience: Duration? = nil,
         handler: @escaping @Sendable (RequestContext) async throws(AdminFailure) -> Answer
     ) {
         self.method = method
         self.pattern = pattern
         self.role = role
         self.query = query
+        self.body = body
+        self.patience = patience
         self.handler = handler
     }
+}
+
+enum BodyMode: Sendable {
+    /// Whole, at most `AdminServerSettings.maxBodyBytes`.
+    case collected
+    /// Piece by piece as the handler reads it, at most as many bytes as the settings say.
+    case streamed(max: @Sendable (AdminServerSettings) -> Int)
 }
 
 /// What a handler gets; everything in it is validated but the body's content.
@@ -43,6 +58,12 @@ struct RequestContext: Sendable {
     var body: [UInt8]
     /// Whether the request says that it has a body, be it an empty one.
     var declaresBody: Bool
+    /// Of routes whose body is streamed.
+    var stream = PullStream<[UInt8]> { () async throws(AdminFailure) in nil }
+    /// The header `Idempotency-Key`.
+    var idempotencyKey: String?
+    /// The name of the caller's user.
+    var user: @Sendable () -> String = { "" }
 
     /// `{key}`
     func key() throws(AdminFailure) -> ConfigurationKey { try ConfigurationKey(pathEncoded: parameter) }
@@ -90,7 +111,11 @@ struct RequestContext: Sendable {
 enum Answer: Sendable {
     case bytes([UInt8], contentType: String)
     case events(Subscription<ClusterEvent>)
-    case watch(Subscription<WatchEvent>)
+    /// With the time between two heartbeats; nil for the settings'.
+    case watch(Subscription<WatchEvent>, heartbeat: Duration?)
+    /// One key a line.
+    case keys(PullStream<[KeyDocument]>)
+    case octets(PullStream<[UInt8]>)
 
     static func json(_ document: some Encodable) throws(AdminFailure) -> Answer {
         do {

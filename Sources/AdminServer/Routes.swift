@@ -5,7 +5,7 @@ import AdminModel
 
 extension RouteTable {
     /// Every endpoint but `/metrics`' own counters, which the server adds.
-    package static let all = RouteTable(routes: cluster + streams + keys + collections)
+    package static let all = RouteTable(routes: cluster + streams + keys + collections + past + transfers + care)
 
     private static let cluster: [Route] = [
         Route(.get, "/v1/status", .read) { request async throws(AdminFailure) in
@@ -50,8 +50,11 @@ extension RouteTable {
         Route(.get, "/v1/events", .read, query: ["since", "follow"]) { request async throws(AdminFailure) in
             .events(try await request.node.events(since: try request.cursor(), follow: try request.flag("follow")))
         },
-        Route(.get, "/v1/watch", .read, query: ["prefix", "since"]) { request async throws(AdminFailure) in
-            .watch(try await request.node.watch(try request.prefix(), since: try request.cursor()))
+        Route(.get, "/v1/watch", .read, query: ["prefix", "since", "heartbeat"]) { request async throws(AdminFailure) in
+            let text = try request.value("heartbeat")
+            let heartbeat = try request.duration("heartbeat", default: .seconds(15), max: .seconds(300))
+            let subscription = try await request.node.watch(try request.prefix(), since: try request.cursor())
+            return .watch(subscription, heartbeat: text == nil ? nil : max(heartbeat, .seconds(1)))
         },
     ]
 
@@ -59,13 +62,19 @@ extension RouteTable {
         Route(.get, "/v1/kv", .read, query: ["prefix"]) { request async throws(AdminFailure) in
             try .json(try await request.node.list(try request.prefix()))
         },
-        Route(.get, "/v1/kv/{key}", .read, query: ["raw"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/kv/{key}", .read, query: ["raw", "revision", "at"]) { request async throws(AdminFailure) in
             let raw = try request.flag("raw") || request.acceptsOctets
-            let document = try await request.node.get(try request.key())
+            let key = try request.key()
+            let document: KeyDocument
+            if let point = try request.pastPoint() {
+                document = try await request.node.past(key, at: point)
+            } else {
+                document = try await request.node.get(key)
+            }
             guard raw else { return try .json(document) }
             return .bytes(document.content.rawBytes, contentType: "application/octet-stream")
         },
-        Route(.put, "/v1/kv/{key}", .admin) { request async throws(AdminFailure) in
+        Route(.put, "/v1/kv/{key}", .admin, query: Route.writeQuery + ["ttl"]) { request async throws(AdminFailure) in
             let key = try request.key()
             // An empty value must be meant: `content-length: 0`, not a forgotten body.
             guard request.declaresBody else {
@@ -76,10 +85,10 @@ extension RouteTable {
                     .tooLarge,
                     "the value has \(request.body.count) bytes: at most \(AdminLimits.valueBytesMax) are allowed")
             }
-            return try .json(try await request.node.put(key, value: request.body))
+            return try .json(try await request.write([.put(key, request.body)]))
         },
-        Route(.delete, "/v1/kv/{key}", .admin) { request async throws(AdminFailure) in
-            try .json(try await request.node.delete(try request.key()))
+        Route(.delete, "/v1/kv/{key}", .admin, query: Route.writeQuery) { request async throws(AdminFailure) in
+            try .json(try await request.write([.delete(try request.key())]))
         },
     ]
 
@@ -87,22 +96,22 @@ extension RouteTable {
         Route(.get, "/v1/sets/{key}", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.listSet(try request.key()))
         },
-        Route(.post, "/v1/sets/{key}", .admin) { request async throws(AdminFailure) in
+        Route(.post, "/v1/sets/{key}", .admin, query: Route.writeQuery) { request async throws(AdminFailure) in
             let key = try request.key()
-            switch try request.decode(SetRequest.self).change() {
-            case .add(let elements):
-                return try .json(try await request.node.addToSet(key, elements: elements))
-            case .remove(let elements):
-                return try .json(try await request.node.removeFromSet(key, elements: elements))
-            }
+            let writes: [KeyWrite] =
+                switch try request.decode(SetRequest.self).change() {
+                case .add(let elements): elements.map { .add(key, element: $0) }
+                case .remove(let elements): elements.map { .remove(key, element: $0) }
+                }
+            return try .json(try await request.write(writes))
         },
         Route(.get, "/v1/counters/{key}", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.counter(try request.key()))
         },
-        Route(.post, "/v1/counters/{key}", .admin) { request async throws(AdminFailure) in
+        Route(.post, "/v1/counters/{key}", .admin, query: Route.writeQuery) { request async throws(AdminFailure) in
             let key = try request.key()
             let increment = try request.decode(CounterRequest.self).increment
-            return try .json(try await request.node.addToCounter(key, increment: increment))
+            return try .json(try await request.write([.increment(key, by: increment)]))
         },
     ]
 }

@@ -38,6 +38,9 @@ final class ServerState: Sendable {
         var draining: [ObjectIdentifier: any Channel] = [:]
         var streams: [UInt64: @Sendable (StreamEnding) -> Void] = [:]
         var nextStream: UInt64 = 0
+        var transfers = 0
+        /// Names of users that asked for something, by number.
+        var userNames: [UInt32: String] = [:]
         var stopping = false
     }
 
@@ -104,6 +107,33 @@ final class ServerState: Sendable {
 
     func closeStream(_ id: UInt64) {
         state.withLock { _ = $0.streams.removeValue(forKey: id) }
+    }
+
+    /// Takes a place for a long body or answer; false when there is none.
+    func openTransfer(max: Int) -> Bool {
+        state.withLock { state in
+            guard state.transfers < max, !state.stopping else { return false }
+            state.transfers += 1
+            return true
+        }
+    }
+
+    func closeTransfer() {
+        state.withLock { $0.transfers -= 1 }
+    }
+
+    /// The users whose names are remembered at once.
+    private static let userNamesMax = 1_024
+
+    /// A user's name, looked up once: a directory service may be slow.
+    func userName(_ user: UInt32) -> String {
+        if let known = state.withLock({ $0.userNames[user] }) { return known }
+        let name = AccountNames.userName(user)
+        state.withLock { state in
+            if state.userNames.count >= Self.userNamesMax { state.userNames = [:] }
+            state.userNames[user] = name
+        }
+        return name
     }
 
     /// From now on nothing new is opened; returns what is open.

@@ -45,14 +45,15 @@ extension WatchEvent: StreamLine {
 /// Writes one subscription to one connection until either ends.
 struct StreamWriter<Line: StreamLine>: Sendable {
     private let subscription: Subscription<Line>
-    private let settings: AdminServerSettings
+    private let heartbeat: Duration
     private let state: ServerState
     private let channel: any Channel
     private let id: UInt64
 
     /// Takes one of the places for streams; fails with `busy` when there is none.
     init(
-        _ subscription: Subscription<Line>, settings: AdminServerSettings, state: ServerState, channel: any Channel
+        _ subscription: Subscription<Line>, heartbeat: Duration? = nil, settings: AdminServerSettings,
+        state: ServerState, channel: any Channel
     ) throws(AdminFailure) {
         guard let id = state.openStream(max: settings.maxStreams, { subscription.finish(.cut($0)) }) else {
             subscription.finish(.cancelled)
@@ -60,7 +61,7 @@ struct StreamWriter<Line: StreamLine>: Sendable {
                 .busy, "\(settings.maxStreams) streams are open already: close one, or raise the limit")
         }
         self.subscription = subscription
-        self.settings = settings
+        self.heartbeat = heartbeat ?? settings.heartbeatInterval
         self.state = state
         self.channel = channel
         self.id = id
@@ -72,7 +73,7 @@ struct StreamWriter<Line: StreamLine>: Sendable {
     }
 
     func write(to body: inout any ResponseBodyWriter) async throws {
-        let interval = TimeAmount(settings.heartbeatInterval)
+        let interval = TimeAmount(heartbeat)
         let subscription = subscription
         let ticking = channel.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             subscription.tick()

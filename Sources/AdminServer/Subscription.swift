@@ -22,6 +22,9 @@ package final class Subscription<Event: Sendable>: Sendable {
         var cost = 0
         var ending: Ending?
         var reader: CheckedContinuation<Delivery?, Never>?
+        /// The page of the past that is being read.
+        var past: ArraySlice<Event> = []
+        var isPastOver = false
 
         mutating func takeFirst() -> Event? {
             guard head < waiting.count else { return nil }
@@ -50,17 +53,24 @@ package final class Subscription<Event: Sendable>: Sendable {
     package let startCursor: String
     private let countMax: Int
     private let costMax: Int
+    private let catchUp: PullStream<[Event]>?
     private let state: Mutex<State>
 
+    /// `catchUp` is read first, page by page, each when the reader has taken the one before it; what is offered
+    /// meanwhile waits. Its owner attaches the subscription to what is new, without a gap, when it gives the last page.
+    /// When it fails, the subscription ends as `cut(.shutdown)`.
+    ///
     /// `backlog` is delivered first and does not count against the bounds; its owner bounds it.
     package init(
-        startCursor: String, backlog: [Event] = [], countMax: Int = 1024, costMax: Int = 4 * 1024 * 1024
+        startCursor: String, backlog: [Event] = [], catchUp: PullStream<[Event]>? = nil, countMax: Int = 1024,
+        costMax: Int = 4 * 1024 * 1024
     ) {
         precondition(countMax > 0 && costMax > 0, "a subscription without room delivers nothing")
         self.startCursor = startCursor
         self.countMax = countMax + backlog.count
         self.costMax = costMax
-        state = Mutex(State(waiting: backlog.map { ($0, 0) }))
+        self.catchUp = catchUp
+        state = Mutex(State(waiting: backlog.map { ($0, 0) }, isPastOver: catchUp == nil))
     }
 
     /// Queues an event of about `cost` bytes; false when the subscription is over.
@@ -109,12 +119,52 @@ package final class Subscription<Event: Sendable>: Sendable {
         reader?.resume(returning: nil)
     }
 
+    /// Events that wait for the reader.
+    package var waitingCount: Int { state.withLock { $0.waiting.count - $0.head } }
+
     /// Why it ended; nil while it lives.
     package var ending: Ending? { state.withLock { $0.ending } }
 
     /// The next event, waiting for it; nil once the subscription has ended and nothing waits any more, or when the
     /// reading task is cancelled. One reader only.
     package func next() async -> Delivery? {
+        if let event = await nextOfPast() { return .event(event) }
+        return await nextOfPresent()
+    }
+
+    /// Nil when all that was there before is read, or the subscription is over.
+    private func nextOfPast() async -> Event? {
+        while let catchUp {
+            let (event, isOver) = state.withLock { state -> (Event?, Bool) in
+                guard !state.isPastOver else { return (nil, true) }
+                guard state.ending == nil else {
+                    state.isPastOver = true
+                    state.past = []
+                    return (nil, false)
+                }
+                return (state.past.popFirst(), false)
+            }
+            if event != nil || isOver { return event }
+            var page: [Event]?
+            do throws(AdminFailure) {
+                if ending == nil { page = try await catchUp.next() }
+            } catch {
+                finish(.cut(.shutdown))
+            }
+            let isEnd = page == nil
+            state.withLock { state in
+                state.past = (page ?? [])[...]
+                state.isPastOver = isEnd
+            }
+            if isEnd {
+                catchUp.close()
+                return nil
+            }
+        }
+        return nil
+    }
+
+    private func nextOfPresent() async -> Delivery? {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let (answer, wait) = state.withLock { state -> (Delivery?, Bool) in

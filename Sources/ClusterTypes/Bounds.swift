@@ -10,7 +10,7 @@ package enum Bounds {
     /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
     /// Names and values of all tags of one member together: an alive update fits into the smallest datagram, beside a
-    /// ping and a digest (1 224 of 1 232 bytes).
+    /// ping and a digest with a floor (1 232 of 1 232 bytes).
     package static let tagBytesMax = 896
     /// A configuration key, UTF-8.
     package static let keyBytesMax = 512

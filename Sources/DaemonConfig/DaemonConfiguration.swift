@@ -102,6 +102,13 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package struct Store: Equatable, Sendable {
         package var clockSkewMax = Interval.zero
         package var syncIntervalMin = Interval.zero
+        package var historyAgeMax = Interval.zero
+        package var historyPerKeyMax = 0
+        package var watchHistory = 0
+        package var collectionGrace = Interval.zero
+        package var collectionInterval = Interval.zero
+        /// Bytes in a second.
+        package var repairBandwidth = 0
     }
 
     package struct Limits: Equatable, Sendable {

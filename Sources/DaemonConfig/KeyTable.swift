@@ -128,6 +128,31 @@ enum KeyTable {
             default: .value(.milliseconds(250)),
             "The shortest time between two repairs that this node starts.",
             source: "bounds repair traffic to one exchange per node and interval"),
+        KeySpecification(
+            "store.history_max_age", \.store.historyAgeMax, .duration(.seconds(1)...(.seconds(10 * 366 * 86_400))),
+            default: .value(.seconds(90 * 86_400)),
+            "Changes older than this leave the history of their key, except the newest that watches may resume from."),
+        KeySpecification(
+            "store.history_max_per_key", \.store.historyPerKeyMax, .integer(1...100_000), default: .value(100),
+            "Changes kept in the history of one key, except the newest that watches may resume from."),
+        KeySpecification(
+            "store.watch_history", \.store.watchHistory, .integer(100...10_000_000), default: .value(100_000),
+            "Changes of all keys together that a watch can resume from; one that was away for more is told to resync."),
+        KeySpecification(
+            "store.collection_grace", \.store.collectionGrace, .duration(.seconds(1)...(.seconds(366 * 86_400))),
+            default: .value(.seconds(86_400)),
+            "What was deleted is forgotten when it is older than this and every member holds the deletion. A node that"
+                + " left, and stays away for longer, fetches the store anew when it comes back.",
+            source: "Docs/decisions/0007-collection-and-folding.md"),
+        KeySpecification(
+            "store.collection_interval", \.store.collectionInterval, .duration(.milliseconds(100)...(.seconds(86_400))),
+            default: .value(.seconds(60)),
+            "Between two attempts to collect what was deleted."),
+        KeySpecification(
+            "store.repair_bandwidth", \.store.repairBandwidth, .size((64 << 10)...(16 << 30)),
+            default: .value(64 << 20),
+            "Bytes of configuration that this node sends in a second to repair differences, all peers together; new"
+                + " changes are not held back by it."),
     ]
 
     private static let limits: [KeySpecification] = [

@@ -18,6 +18,14 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
     /// A system call failed. After a failed `fsync`, `rename` or `write` either the old or the new file is in place,
     /// whole; which of them survives a power cut is not known, so the process must not go on as if it had been saved.
     case system(operation: String, path: String, errno: CInt)
+    /// There is no room on the disk (or no quota left) for `file`. The call had no effect and may be repeated.
+    case diskFull(file: String)
+    /// The store's database contradicts itself. The next opening moves it aside.
+    case corrupt(file: String, reason: String)
+    /// The store's database was written by a later version of this program. It is left as it is.
+    case newerSchema(file: String, version: Int, supported: Int)
+    /// SQLite failed otherwise; `code` is its extended result code. What is on disk is not known.
+    case database(operation: String, file: String, code: CInt, message: String)
     /// More batches wait than the queue may hold.
     case queueFull(limit: Int)
     /// The queue has been stopped; it takes nothing more.
@@ -44,6 +52,16 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
             "the identity in \(file) has no boot epoch left: move the file away to start as a new node"
         case .system(let operation, let path, let code):
             "\(operation) failed for \(path): \(Self.text(of: code))\(Self.advice(for: code))"
+        case .diskFull(let file):
+            "no room on the disk for \(file): make room on that disk"
+        case .corrupt(let file, let reason):
+            "the database \(file) is damaged (\(reason)): start the daemon again, it moves the file aside and fetches"
+                + " the configuration from a peer"
+        case .newerSchema(let file, let version, let supported):
+            "the database \(file) has schema \(version), and this version knows schemas up to \(supported): install"
+                + " the newer version again, or move the file away to fetch the configuration from a peer"
+        case .database(let operation, let file, let code, let message):
+            "\(operation) failed for the database \(file): \(message) (SQLite code \(code))"
         case .queueFull(let limit):
             "storage does not keep up: \(limit) batches are waiting; check the disk under the data directory"
         case .stopped:

@@ -75,6 +75,31 @@ struct ActorTable: Sendable {
         return index.element(at: index.partitionPoint { Self.precedes($0, event) }) == event
     }
 
+    /// Calls `body` with each row that names the actor.
+    func forEachRow(of actor: ActorID, _ body: (UInt32) -> Void) {
+        if let number = numbers[actor] { events[Int(number)].forEach { body($0.row) } }
+    }
+
+    /// The actor's last event that some row names.
+    func lastEvent(of actor: ActorID) -> Event? {
+        guard let number = numbers[actor] else { return nil }
+        let index = events[Int(number)]
+        var low: UInt64 = 0
+        var high = Dot.counterMax
+        var last: Event?
+        // The highest counter from which on there is an event.
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if let event = index.element(at: index.partitionPoint { $0.counter < middle }) {
+                last = event
+                low = event.counter
+            } else {
+                high = middle - 1
+            }
+        }
+        return last
+    }
+
     func event(of number: UInt32, at position: ChunkedArray<Event>.Position) -> Event? {
         events[Int(number)].element(at: position)
     }

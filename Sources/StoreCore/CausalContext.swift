@@ -132,6 +132,14 @@ package struct CausalContext: Hashable, Sendable {
         Self.insert(run, into: &actors[at].runs)
     }
 
+    /// Forgets all dots of an actor: its events are of no more interest to anybody.
+    mutating func remove(_ actor: ActorID) {
+        if let index = index(of: actor) { actors.remove(at: index) }
+    }
+
+    /// True when the actor's dots are 1...counter and no other.
+    func holdsExactly(_ dot: Dot) -> Bool { runs(of: dot.actor) == [Run(first: 1, last: dot.counter)] }
+
     /// Inserts every dot of `other`.
     package mutating func formUnion(_ other: CausalContext) {
         for part in other.actors {

@@ -26,6 +26,28 @@ struct HandleTable: Sendable {
         count += 1
     }
 
+    /// Takes out a handle that is in the table. What lies behind it moves up, so that nothing is left in its place.
+    mutating func remove(_ handle: UInt32, hash: UInt32, hashOf: (UInt32) -> UInt32) {
+        let mask = slots.count - 1
+        var hole = Int(hash) & mask
+        while slots[hole] != handle {
+            precondition(slots[hole] != Self.empty, "handle \(handle) is not in the table")
+            hole = (hole + 1) & mask
+        }
+        count -= 1
+        var at = (hole + 1) & mask
+        while slots[at] != Self.empty {
+            // A handle may move up to the hole when its own place is not behind it.
+            let home = Int(hashOf(slots[at])) & mask
+            if (at - home) & mask >= (at - hole) & mask {
+                slots[hole] = slots[at]
+                hole = at
+            }
+            at = (at + 1) & mask
+        }
+        slots[hole] = Self.empty
+    }
+
     private mutating func grow(_ hashOf: (UInt32) -> UInt32) {
         let old = slots
         slots = Array(repeating: Self.empty, count: old.count * 2)

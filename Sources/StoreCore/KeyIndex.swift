@@ -11,9 +11,11 @@ struct TypeSummary: Hashable, Sendable {
     /// The newest event among the rows, tombstones included.
     var version: Version
 
-    /// The visible type of a key is the one that comes last here: by newest event, then by type.
+    /// The visible type of a key is the one that comes last here: what is live before what is not, then by newest event,
+    /// then by type. So nothing that is dead decides what shows, and it may be collected.
     static func isShadowed(_ a: TypeSummary, by b: TypeSummary) -> Bool {
-        a.version != b.version ? a.version < b.version : a.type < b.type
+        if (a.live > 0) != (b.live > 0) { return b.live > 0 }
+        return a.version != b.version ? a.version < b.version : a.type < b.type
     }
 }
 
@@ -41,7 +43,12 @@ struct KeyIndex: Sendable {
     /// Keys whose visible type has live content.
     private(set) var liveCount = 0
 
-    var count: Int { records.count }
+    /// Places of records that are gone; they are used again.
+    private var free: [UInt32] = []
+
+    var count: Int { records.count - free.count }
+    /// Places that take memory.
+    var capacity: Int { records.count }
 
     func key(_ handle: UInt32) -> String { records[Int(handle)].key }
     /// True when the key comes before `key`.
@@ -58,15 +65,26 @@ struct KeyIndex: Sendable {
 
     /// Makes a record for a key that has none.
     mutating func insert(_ key: String, first summary: TypeSummary, author: UInt32) -> UInt32 {
-        let handle = UInt32(records.count)
+        let handle = free.popLast() ?? UInt32(records.count)
         let hash = ConfigurationKey.tableHash(key)
         table.insert(handle, hash: hash) { [records] in records[Int($0)].hash }
-        records.append(
-            Record(
-                key: key, hash: hash, live: summary.live, author: author, type: summary.type, hasAside: false,
-                stamp: summary.version.stamp, register: Self.none))
+        let record = Record(
+            key: key, hash: hash, live: summary.live, author: author, type: summary.type, hasAside: false,
+            stamp: summary.version.stamp, register: Self.none)
+        if Int(handle) < records.count { records[Int(handle)] = record } else { records.append(record) }
         if summary.live > 0 { liveCount += 1 }
         return handle
+    }
+
+    /// Forgets a key that has no rows any more.
+    mutating func remove(_ handle: UInt32) {
+        let at = Int(handle)
+        table.remove(handle, hash: records[at].hash) { [records] in records[Int($0)].hash }
+        if records[at].live > 0 { liveCount -= 1 }
+        aside[handle] = nil
+        records[at] = Record(
+            key: "", hash: 0, live: 0, author: 0, type: .register, hasAside: false, stamp: .zero, register: Self.none)
+        free.append(handle)
     }
 
     mutating func setRegister(_ row: UInt32, of handle: UInt32) { records[Int(handle)].register = row }
@@ -108,10 +126,17 @@ struct KeyIndex: Sendable {
         } else {
             summaries.append(TypeSummary(type: type, live: UInt32(liveChange), version: version))
         }
+        replace(handle, by: summaries, actors: &actors)
+    }
+
+    /// Sums the key up anew; `summaries` holds each type that has rows once, and is not empty.
+    mutating func replace(_ handle: UInt32, by summaries: [TypeSummary], actors: inout ActorTable) {
+        let at = Int(handle)
+        var summaries = summaries
         guard let top = summaries.max(by: TypeSummary.isShadowed) else { return }
         summaries.removeAll { $0.type == top.type }
-        if !summaries.isEmpty { aside[handle] = summaries.sorted { $0.type < $1.type } }
-        liveCount += (top.live > 0 ? 1 : 0) - (visible.live > 0 ? 1 : 0)
+        aside[handle] = summaries.isEmpty ? nil : summaries.sorted { $0.type < $1.type }
+        liveCount += (top.live > 0 ? 1 : 0) - (records[at].live > 0 ? 1 : 0)
         let author = actors.number(of: top.version.author)
         records[at].type = top.type
         records[at].live = top.live

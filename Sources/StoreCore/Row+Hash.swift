@@ -38,13 +38,22 @@ extension Row {
             hasher.absorb(entry.decrements)
             hasher.absorb(entry.resetIncrements)
             hasher.absorb(entry.resetDecrements)
+            // What is absent adds nothing: the tags keep the two apart.
+            if entry.generation > 0 {
+                hasher.absorb(UInt8(1))
+                hasher.absorb(entry.generation)
+            }
+        }
+        if details != .none {
+            hasher.absorb(UInt8(2))
+            hasher.absorb(details)
         }
         return hasher.finalize()
     }
 }
 
 extension StableHasher {
-    fileprivate mutating func absorb(_ actor: ActorID) {
+    mutating func absorb(_ actor: ActorID) {
         absorb(actor.node)
         absorb(actor.epoch)
     }

@@ -10,11 +10,17 @@ extension Row {
         let newer = a.version < b.version ? b : a
         return Row(
             id: a.id, versions: joinedVersions(a.versions, b.versions), stamp: newer.stamp, author: newer.author,
-            content: joinedContent(a, b))
+            content: joinedContent(a, b), details: joinedDetails(a, b))
+    }
+
+    /// Those of the newest event.
+    static func joinedDetails(_ a: Row, _ b: Row) -> EventDetails {
+        if a.version != b.version { return a.version < b.version ? b.details : a.details }
+        return EventDetails.precedes(a.details, b.details) ? b.details : a.details
     }
 
     /// Per actor the higher counter; both lists sorted by actor.
-    private static func joinedVersions(_ a: [Dot], _ b: [Dot]) -> [Dot] {
+    static func joinedVersions(_ a: [Dot], _ b: [Dot]) -> [Dot] {
         if a == b { return a }
         return merged(a, b, by: \.actor) { $0.counter < $1.counter ? $1 : $0 }
     }
@@ -32,9 +38,11 @@ extension Row {
                         actor: $0.actor, added: max($0.added, $1.added), removed: max($0.removed, $1.removed))
                 })
         case (.counter(let x), .counter(let y)):
+            if x.generation != y.generation { return x.generation < y.generation ? b.content : a.content }
             return .counter(
                 CounterEntry(
-                    increments: max(x.increments, y.increments), decrements: max(x.decrements, y.decrements),
+                    generation: x.generation, increments: max(x.increments, y.increments),
+                    decrements: max(x.decrements, y.decrements),
                     resetIncrements: max(x.resetIncrements, y.resetIncrements),
                     resetDecrements: max(x.resetDecrements, y.resetDecrements)))
         case (.register, _), (.element, _), (.counter, _):

@@ -10,18 +10,19 @@ package enum RowDefect: Hashable, Sendable {
     case elementTooLarge(bytes: Int)
     /// The content's case is not that of the id's part.
     case contentMismatch
-    case noVersions
     case unsortedVersions
     case tooManyActors
     /// A dot's counter is 0 or beyond `Dot.counterMax`.
     case counterOutOfRange
-    /// The author made none of the events that the row holds.
-    case unknownAuthor
+    /// A dot of `ActorID.folded`, which makes no events.
+    case foldedVersion
     case unsortedEntries
     /// An element's entry was removed before it was added, or its add is not among the row's events.
     case impossibleEntry
     /// More of a counter was reset than was ever counted, or its owner made no event.
     case impossibleCounter
+    /// A text is too long, something else than a value expires, or the transaction does not name the author's event.
+    case impossibleDetails
 }
 
 extension Row {
@@ -31,21 +32,20 @@ extension Row {
         if case .element(let bytes) = id.part, bytes.count > Bounds.elementBytesMax {
             return .elementTooLarge(bytes: bytes.count)
         }
-        return versionsDefect ?? contentDefect
+        return versionsDefect ?? contentDefect ?? (hasSoundDetails ? nil : .impossibleDetails)
     }
 
     private var versionsDefect: RowDefect? {
-        if versions.isEmpty { return .noVersions }
+        // Versions name no actors that are folded: there may be none, and the author need not be among them.
         if versions.count > Bounds.rowActorsMax { return .tooManyActors }
         var previous: ActorID?
-        var knowsAuthor = false
         for dot in versions {
             if let previous, !(previous < dot.actor) { return .unsortedVersions }
             guard dot.counter > 0, dot.counter <= Dot.counterMax else { return .counterOutOfRange }
-            if dot.actor == author { knowsAuthor = true }
+            if dot.actor == .folded { return .foldedVersion }
             previous = dot.actor
         }
-        return knowsAuthor ? nil : .unknownAuthor
+        return nil
     }
 
     private var contentDefect: RowDefect? {
@@ -58,7 +58,7 @@ extension Row {
         case (.counter(let owner), .counter(let entry)):
             let isPossible =
                 entry.resetIncrements <= entry.increments && entry.resetDecrements <= entry.decrements
-                && lastEvent(of: owner) > 0
+                && (owner == .folded || entry.generation <= lastEvent(of: owner) && lastEvent(of: owner) > 0)
             return isPossible ? nil : .impossibleCounter
         case (.register, _), (.element, _), (.counter, _):
             return .contentMismatch
@@ -66,14 +66,12 @@ extension Row {
     }
 
     private func entriesDefect(_ entries: [ElementEntry]) -> RowDefect? {
-        // Each actor of an entry is among the versions, so their bound holds for the entries too.
         if entries.isEmpty || entries.count > Bounds.rowActorsMax { return .impossibleEntry }
         var previous: ActorID?
         for entry in entries {
             if let previous, !(previous < entry.actor) { return .unsortedEntries }
-            guard entry.added > 0, entry.removed <= entry.added, entry.added <= lastEvent(of: entry.actor) else {
-                return .impossibleEntry
-            }
+            guard entry.added > 0, entry.removed <= entry.added else { return .impossibleEntry }
+            if entry.actor != .folded, entry.added > lastEvent(of: entry.actor) { return .impossibleEntry }
             previous = entry.actor
         }
         return nil

@@ -64,7 +64,8 @@ package struct RowID: Hashable, Comparable, Sendable {
 /// idempotent), so order, loss and repetition of deltas cannot change where two nodes end.
 package struct Row: Hashable, Sendable {
     package var id: RowID
-    /// Per actor the last event on this row that is folded into it, sorted by actor, each actor once.
+    /// Per actor the last event on this row that it reflects, sorted by actor, each actor once. Folded actors are not
+    /// named any more, so there may be none.
     package var versions: [Dot]
     /// The newest event on this row by (stamp, author): it names who wrote last and when.
     package var stamp: HybridTimestamp
@@ -104,9 +105,9 @@ package struct Row: Hashable, Sendable {
             switch content {
             case .register(let value): value?.count ?? 0
             case .element(let entries): entries.count * 40
-            case .counter: 32
+            case .counter: 40
             }
-        return 64 + id.key.utf8.count + part + held + versions.count * 40
+        return 64 + id.key.utf8.count + part + held + versions.count * 40 + details.estimatedBytes
     }
 }
 
@@ -130,6 +131,7 @@ package enum RowContent: Hashable, Sendable {
 }
 
 /// One actor's adds of a set element. The add is live while `added > removed`. Both only grow; merge takes the maximum.
+/// For `ActorID.folded` they are numbers: of the folded actors that had added, and of those whose add was removed.
 package struct ElementEntry: Hashable, Sendable {
     package var actor: ActorID
     /// Counter of the actor's last add, from 1.

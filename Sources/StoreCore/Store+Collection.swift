@@ -21,29 +21,95 @@ package struct FloorChange: Hashable, Sendable {
 
 extension Store {
     /// Rows that are dead: without live content, or expired.
-    package var deadCount: Int { 0 }
+    package var deadCount: Int { dead.count + expiredCount }
 
     /// The rows that may be forgotten at `cutoff`: dead by then and written by then. Two nodes with the same hash hold
     /// the same dead rows. With `folds` the hash also says what is left of those actors' adds and counts: where it is
-    /// equal on all nodes, folding them loses no remove that is still under way. Costs the number of dead rows.
+    /// equal on all nodes, no remove of a part of them is still under way, and sums of them join as the parts would.
+    /// Costs the number of dead and expiring rows, and with `folds` that of the actors' rows.
     package func deadRows(at cutoff: HybridTimestamp, folds: [Dot] = []) -> (hash: Hash128, count: Int) {
-        (.zero, 0)
+        let handles = deadHandles(at: cutoff)
+        var hash = Hash128.zero
+        for handle in handles { hash += row(at: handle).stableHash }
+        for dot in folds { hash += remainder(of: dot.actor) }
+        return (hash, handles.count)
     }
 
-    /// Joins `other` into the floor, drops what is dead at its cutoff and folds the actors that it names anew.
-    /// Call `expire(through:)` first.
-    package mutating func raise(to other: CollectionFloor) -> FloorChange {
-        floor = floor.joined(with: other)
-        return FloorChange()
-    }
-
-    /// Actors to fold, each with its last event: all of nodes that are gone, and of others those that were replaced by
-    /// a newer one (which one that is, is a guess; `holdsExactly` is the veto). Never our own, none with a gap.
-    package func foldCandidates(isGone: (NodeID) -> Bool, limit: Int) -> [Dot] { [] }
+    /// Moves the clock past `stamp`: a persisted fence, or the cutoff of a promise, so that later writes are beyond it.
+    package mutating func noteClock(_ stamp: HybridTimestamp) { clock.observe(stamp) }
 
     /// True when we have seen the events 1...counter of the dot's actor and no other, and the actor is not our own.
-    package func holdsExactly(_ dot: Dot) -> Bool { false }
+    package func holdsExactly(_ dot: Dot) -> Bool {
+        dot.actor != actor && dot.counter > 0 && context.holdsExactly(dot)
+    }
 
-    /// Moves the clock past `stamp`: a persisted fence, or the cutoff of a promise.
-    package mutating func noteClock(_ stamp: HybridTimestamp) { clock.observe(stamp) }
+    /// Actors to fold, each with its last event: all of nodes that are gone, then of others those that a newer one has
+    /// replaced. Which one that is, is a guess; the node itself knows (`holdsExactly`). Never our own, none with a gap,
+    /// no more than the floor can name.
+    package func foldCandidates(isGone: (NodeID) -> Bool, limit: Int) -> [Dot] {
+        var gone: [Dot] = []
+        var replaced: [Dot] = []
+        var parts = context.actors[...]
+        while let node = parts.first?.actor.node {
+            let siblings = parts.prefix { $0.actor.node == node }
+            parts = parts.dropFirst(siblings.count)
+            let isNodeGone = isGone(node)
+            let newest = isNodeGone ? nil : newestActor(of: node, among: siblings.map(\.actor))
+            for sibling in siblings where sibling.actor != actor && sibling.actor != newest {
+                guard sibling.runs.count == 1, sibling.runs[0].first == 1 else { continue }
+                let dot = Dot(actor: sibling.actor, counter: sibling.runs[0].last)
+                if isNodeGone { gone.append(dot) } else { replaced.append(dot) }
+            }
+        }
+        let room = max(0, CollectionFloor.foldedMax - floor.folded.count)
+        return Array((gone + replaced).prefix(min(max(limit, 0), room)))
+    }
+
+    /// The actor under which a living node probably writes: our own, or the one whose last event is on the newest row.
+    private func newestActor(of node: NodeID, among siblings: [ActorID]) -> ActorID? {
+        if node == actor.node { return actor }
+        var newest: (stamp: HybridTimestamp, actor: ActorID)?
+        for sibling in siblings {
+            let stamp = actors.lastEvent(of: sibling).map { rows[Int($0.row)].stamp } ?? .zero
+            if newest.map({ ($0.stamp, $0.actor) <= (stamp, sibling) }) ?? true { newest = (stamp, sibling) }
+        }
+        return newest?.actor
+    }
+
+    /// What is left of an actor's adds and counts, hashed.
+    private func remainder(of actor: ActorID) -> Hash128 {
+        var sum = Hash128.zero
+        actors.forEachRow(of: actor) { handle in
+            let stored = rows[Int(handle)]
+            var hasher = StableHasher()
+            hasher.absorb(actor)
+            hasher.absorb(counted: keys.key(stored.key).utf8)
+            switch stored.content {
+            case .element(let bytes, let entries):
+                guard let entry = entries.first(where: { $0.actor == actor }) else { return }
+                hasher.absorb(counted: bytes)
+                hasher.absorb(entry.added)
+                hasher.absorb(entry.removed)
+            case .counter(let owner, let entry):
+                if owner != actor { return }
+                hasher.absorb(entry.generation)
+                hasher.absorb(entry.increments)
+                hasher.absorb(entry.decrements)
+                hasher.absorb(entry.resetIncrements)
+                hasher.absorb(entry.resetDecrements)
+            case .tombstone, .value: return
+            }
+            sum += hasher.finalize()
+        }
+        return sum
+    }
+
+    /// Sorted.
+    func deadHandles(at cutoff: HybridTimestamp) -> [UInt32] {
+        var handles = dead.filter { rows[Int($0)].stamp <= cutoff }.sorted()
+        for due in expiry.due(after: 0, through: cutoff.milliseconds) where rows[Int(due.row)].stamp <= cutoff {
+            handles.append(due.row)
+        }
+        return handles.sorted()
+    }
 }

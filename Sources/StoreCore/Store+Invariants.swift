@@ -6,11 +6,12 @@ import ClusterTypes
 extension Store {
     /// Checks that cost the same however many rows there are: after every step.
     package func checkInvariantsQuickly() {
-        precondition(order.count == rows.count, "\(rows.count) rows, \(order.count) in order")
-        precondition(keys.count <= rows.count, "\(keys.count) keys, \(rows.count) rows")
+        precondition(order.count == rowCount, "\(rowCount) rows, \(order.count) in order")
+        precondition(keys.count <= rowCount, "\(keys.count) keys, \(rowCount) rows")
+        precondition(deadCount <= rowCount, "\(deadCount) of \(rowCount) rows are dead")
         precondition(keys.liveCount <= keys.count, "\(keys.liveCount) of \(keys.count) keys are live")
-        precondition(rows.count <= configuration.rowsMax, "\(rows.count) rows exceed the bound")
-        precondition(!rows.isEmpty || (root == .zero && bytes == 0), "no rows, but root \(root) and \(bytes) bytes")
+        precondition(rowCount <= configuration.rowsMax, "\(rowCount) rows exceed the bound")
+        precondition(rowCount > 0 || (root == .zero && bytes == 0), "no rows, but root \(root) and \(bytes) bytes")
     }
 
     /// Recomputes everything that is kept incrementally and compares. Linear in the rows.
@@ -19,11 +20,13 @@ extension Store {
         context.checkInvariants()
         actors.checkInvariants()
         order.checkInvariants()
+        expiry.checkInvariants()
+        checkPlaces()
         var root = Hash128.zero
         var bytes = 0
         var pairs = 0
-        for handle in rows.indices {
-            let handle = UInt32(handle)
+        let vacant = Set(free)
+        for handle in rows.indices.map(UInt32.init) where !vacant.contains(handle) {
             let row = row(at: handle)
             root += row.stableHash
             bytes += row.estimatedBytes
@@ -33,6 +36,7 @@ extension Store {
             precondition(locate(row.id).row == handle, "row \(row.id) is not found at \(handle)")
             precondition(row.stamp <= clock.seen, "row \(row.id) has a stamp beyond the clock")
             for dot in row.versions {
+                precondition(!floor.names(dot.actor), "row \(row.id) names the folded \(dot.actor)")
                 precondition(context.contains(dot), "row \(row.id) names \(dot), the context lacks it")
                 precondition(actors.contains(dot, row: handle), "\(dot) of row \(row.id) is not indexed")
             }
@@ -40,7 +44,38 @@ extension Store {
         precondition(root == self.root, "the rows sum up to \(root), kept is \(self.root)")
         precondition(bytes == self.bytes, "the rows take \(bytes) bytes, kept is \(self.bytes)")
         precondition(pairs == actors.eventCount, "\(pairs) pairs of row and actor, \(actors.eventCount) indexed")
+        precondition(!floor.names(actor), "we write under the folded \(actor)")
+        for entry in floor.folded {
+            precondition(context.highest(of: entry.actor) == 0, "the context holds events of the folded \(entry.actor)")
+        }
         checkKeys()
+    }
+
+    /// The indexes of vacant places, of dead rows, and of those that expire.
+    private func checkPlaces() {
+        let vacant = Set(free)
+        precondition(vacant.count == free.count, "a place is vacant twice")
+        var expiring = 0
+        var expired = 0
+        var dead = 0
+        for (index, row) in rows.enumerated() {
+            let handle = UInt32(index)
+            precondition(vacant.contains(handle) == (row.key == .max), "place \(handle) is vacant, or should be")
+            if vacant.contains(handle) { continue }
+            if !row.content.isLive {
+                dead += 1
+                precondition(self.dead.contains(handle), "the dead row at \(handle) is not indexed")
+            }
+            if row.isExpired { expired += 1 }
+            let due = ExpiryIndex.Due(at: row.details.expiresAt, row: handle)
+            guard due.at > 0 else { continue }
+            expiring += 1
+            precondition(expiry.contains(due), "\(due) is not indexed")
+            precondition(row.isExpired || due.at > expiredThrough, "\(due) shows after \(expiredThrough)")
+        }
+        precondition(dead == self.dead.count, "\(dead) rows are dead, \(self.dead.count) indexed")
+        precondition(expiring == expiry.count, "\(expiring) rows expire, \(expiry.count) indexed")
+        precondition(expired == expiredCount, "\(expired) rows are expired, kept is \(expiredCount)")
     }
 
     /// The order of the rows, and every key's summary against its rows.
@@ -74,7 +109,7 @@ extension Store {
             }
             let last = summaries.count - 1
             summaries[last].version = max(summaries[last].version, row.version)
-            if row.isLive { summaries[last].live += 1 }
+            if rows[Int(handle)].isShown { summaries[last].live += 1 }
         }
         finishKey()
         precondition(keyCount == keys.count, "\(keyCount) keys have rows, \(keys.count) have records")

@@ -13,15 +13,20 @@ extension Store {
         self.init(actor: actor, configuration: configuration)
         self.floor = floor
         self.context = context
+        self.expiredThrough = expiredThrough
+        for entry in floor.folded { self.context.remove(entry.actor) }
+        clock.observe(floor.cutoff)
+        if floor.names(actor) { renewActor(to: actor) }
     }
 
     /// Takes over a row as it is, without the judgement of `merge`. False, and nothing changed, when the row breaks a
-    /// rule, is there already, or is one too many. Any order works, that of ids is the fast one.
+    /// rule, is there already, or is one too many. Any order works, that of ids is the fast one. A value that was
+    /// expired already does not show.
     package mutating func load(_ row: Row) -> Bool {
-        guard row.defect == nil, rows.count < configuration.rowsMax else { return false }
+        guard row.defect == nil, rowCount < configuration.rowsMax, !namesFolded(row) else { return false }
         let place = locate(row.id)
         guard place.row == nil else { return false }
-        _ = install(row, over: nil, at: place)
+        _ = install(row, isExpired: isExpired(row, at: WallTime(milliseconds: 0)), over: nil, at: place)
         return true
     }
 

@@ -85,7 +85,7 @@ extension Store {
             case .tombstone, .value: return true
             case .counter: return false
             case .element(let bytes, _):
-                if rows[Int(row)].content.isLive { elements.append(bytes) }
+                if rows[Int(row)].isShown { elements.append(bytes) }
                 return true
             }
         }

@@ -108,6 +108,7 @@ extension Store {
         let own = peer.highest(of: actor)
         if own >= nextCounter { return .foreignUseOfOwnActor(Dot(actor: actor, counter: own)) }
         context.formUnion(peer)
+        for entry in floor.folded { context.remove(entry.actor) }
         return .adopted
     }
 }

@@ -24,8 +24,18 @@ package struct Store: Sendable {
     /// row more.
     package internal(set) var bytes = 0
 
-    /// By handle.
+    /// Values that expire up to this time (milliseconds since 1970) do not show any more.
+    package internal(set) var expiredThrough: UInt64 = 0
+
+    /// By handle; vacant places are those in `free`.
     var rows: [StoredRow] = []
+    /// Handles to use again.
+    var free: [UInt32] = []
+    /// Handles of the rows without live content. Its order never leaves the store.
+    var dead: Set<UInt32> = []
+    /// Rows whose value does not show because it is expired.
+    var expiredCount = 0
+    var expiry = ExpiryIndex()
     var keys = KeyIndex()
     var actors = ActorTable()
     /// Handles of all rows in the order of their ids, with the sums of their hashes.
@@ -39,7 +49,7 @@ package struct Store: Sendable {
     }
 
     /// Rows in the store, tombstones included.
-    package var rowCount: Int { rows.count }
+    package var rowCount: Int { rows.count - free.count }
 
     /// Keys whose visible type has live content.
     package var liveKeyCount: Int { keys.liveCount }
@@ -47,11 +57,11 @@ package struct Store: Sendable {
     /// The counter that the next local event gets. It continues from the context, so that no dot is made twice.
     package var nextCounter: UInt64 { context.highest(of: actor) + 1 }
 
-    /// Writes from now on under `actor`, or under its next epoch of which no event is known: a peer may have claimed
-    /// events of any epoch. Afterwards `actor` names the one taken.
+    /// Writes from now on under `actor`, or under its next epoch of which no event is known and that was not folded: a
+    /// peer may have claimed events of any epoch. Afterwards `actor` names the one taken.
     package mutating func renewActor(to actor: ActorID) {
         var actor = actor
-        while context.highest(of: actor) > 0 { actor.epoch &+= 1 }
+        while context.highest(of: actor) > 0 || floor.names(actor) || actor == .folded { actor.epoch &+= 1 }
         self.actor = actor
     }
 
@@ -101,53 +111,5 @@ extension Store {
         while let row = order.element(at: position), rows[Int(row)].key == key, body(row) {
             position = order.position(after: position)
         }
-    }
-
-    /// Puts a row in the place of `old` (nil: of none) and brings everything else in step. Returns the key's handle.
-    mutating func install(_ new: Row, over old: Row?, at place: Place) -> UInt32 {
-        for dot in new.versions { context.insert(dot) }
-        clock.observe(new.stamp)
-        let hash = new.stableHash
-        root += hash
-        bytes += new.estimatedBytes
-        guard let handle = place.row, let key = place.key, let old else {
-            return append(new, key: place.key, shortHash: hash.low)
-        }
-        order.update(handle, shortHash: hash.low)
-        root -= old.stableHash
-        bytes -= old.estimatedBytes
-        for dot in old.versions where new.lastEvent(of: dot.actor) != dot.counter { actors.remove(dot, row: handle) }
-        for dot in new.versions where old.lastEvent(of: dot.actor) != dot.counter { actors.insert(dot, row: handle) }
-        rows[Int(handle)] = StoredRow(new, key: key, actors: &actors)
-        keys.update(
-            key, type: new.id.part.type, version: new.version,
-            liveChange: (new.isLive ? 1 : 0) - (old.isLive ? 1 : 0), actors: &actors)
-        return key
-    }
-
-    private mutating func append(_ new: Row, key: UInt32?, shortHash: UInt64) -> UInt32 {
-        let handle = UInt32(rows.count)
-        let type = new.id.part.type
-        let live = new.isLive ? 1 : 0
-        let position = position(of: new.id.key, handle: key, part: new.id.part)
-        let keyHandle: UInt32
-        if let key {
-            keys.update(key, type: type, version: new.version, liveChange: live, actors: &actors)
-            keyHandle = key
-        } else {
-            keyHandle = keys.insert(
-                new.id.key, first: TypeSummary(type: type, live: UInt32(live), version: new.version),
-                author: actors.number(of: new.author))
-        }
-        let stored = StoredRow(new, key: keyHandle, actors: &actors)
-        if type == .register {
-            keys.setRegister(handle, of: keyHandle)
-        } else {
-            parts.insert(handle, hash: stored.partHash) { [rows] in rows[Int($0)].partHash }
-        }
-        rows.append(stored)
-        order.insert(handle, shortHash: shortHash, at: position)
-        for dot in new.versions { actors.insert(dot, row: handle) }
-        return keyHandle
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the form in which a row is kept in memory: 48 bytes plus its value, where `Row` takes three times that.
+// Owns the form in which a row is kept in memory: 56 bytes plus its value, where `Row` takes three times that.
 
 import ClusterTypes
 
@@ -30,6 +30,21 @@ struct StoredRow: Sendable {
         }
     }
 
+    /// What few rows have.
+    final class Extra: Sendable {
+        let details: EventDetails
+        /// The value's time is over: it does not show.
+        let isExpired: Bool
+
+        init(details: EventDetails, isExpired: Bool) {
+            self.details = details
+            self.isExpired = isExpired
+        }
+    }
+
+    /// `firstActor` of a row without versions.
+    private static let noActor = UInt32.max
+
     /// Handle of the key in the key index.
     var key: UInt32
     /// Hash of the part, for the table of parts.
@@ -41,16 +56,18 @@ struct StoredRow: Sendable {
     var stamp: HybridTimestamp
     var moreVersions: [Dot]
     var content: Content
+    var extra: Extra?
 
     /// The row must be valid.
-    init(_ row: Row, key: UInt32, actors: inout ActorTable) {
+    init(_ row: Row, isExpired: Bool, key: UInt32, actors: inout ActorTable) {
         self.key = key
         partHash = Self.hash(of: row.id.part, key: key)
         author = actors.number(of: row.author)
-        firstActor = actors.number(of: row.versions[0].actor)
-        firstCounter = row.versions[0].counter
+        firstActor = row.versions.first.map { actors.number(of: $0.actor) } ?? Self.noActor
+        firstCounter = row.versions.first?.counter ?? 0
         stamp = row.stamp
         moreVersions = row.versions.count > 1 ? Array(row.versions[1...]) : []
+        extra = row.details == .none ? nil : Extra(details: row.details, isExpired: isExpired)
         switch (row.id.part, row.content) {
         case (.element(let bytes), .element(let entries)): content = .element(bytes, entries)
         case (.counter(let owner), .counter(let entry)): content = .counter(owner, entry)
@@ -61,7 +78,8 @@ struct StoredRow: Sendable {
 
     /// The row as it travels.
     func row(key: String, actors: ActorTable) -> Row {
-        var versions = [Dot(actor: actors[firstActor], counter: firstCounter)]
+        var versions: [Dot] = []
+        if firstActor != Self.noActor { versions.append(Dot(actor: actors[firstActor], counter: firstCounter)) }
         versions.append(contentsOf: moreVersions)
         let content: RowContent =
             switch content {
@@ -72,8 +90,28 @@ struct StoredRow: Sendable {
             }
         return Row(
             id: RowID(key: key, part: self.content.part), versions: versions, stamp: stamp, author: actors[author],
-            content: content)
+            content: content, details: details)
     }
+
+    /// The place of a row that is gone, until another takes it.
+    static let vacant = StoredRow()
+
+    private init() {
+        key = .max
+        partHash = 0
+        author = 0
+        firstActor = Self.noActor
+        firstCounter = 0
+        stamp = .zero
+        moreVersions = []
+        content = .tombstone
+    }
+
+    var details: EventDetails { extra?.details ?? .none }
+    var isExpired: Bool { extra?.isExpired ?? false }
+
+    /// True when the row adds to what its key shows.
+    var isShown: Bool { content.isLive && !isExpired }
 
     /// Differs between processes: fit for tables, not for results.
     static func hash(of part: RowID.Part, key: UInt32) -> UInt32 {

@@ -27,6 +27,15 @@ package enum EventKind: String, CaseIterable, Sendable {
     case syncCompleted = "sync_completed"
     case typeConflict = "type_conflict"
     case quarantine
+    case storeReset = "store_reset"
+    case collected
+    case clockOutlier = "clock_outlier"
+    case clockRecovered = "clock_recovered"
+    case storageFull = "storage_full"
+    case storageRecovered = "storage_recovered"
+    case storageSlow = "storage_slow"
+    case catchUp = "catch_up"
+    case storeSetAside = "store_set_aside"
     case packetRejected = "packet_rejected"
     case accessDenied = "access_denied"
     // The daemon.
@@ -86,6 +95,15 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .syncCompleted: Self.syncCompletedDescription
         case .typeConflict: Self.typeConflictDescription
         case .quarantine: Self.quarantineDescription
+        case .storeReset: Self.storeResetDescription
+        case .collected: Self.collectedDescription
+        case .clockOutlier: Self.clockOutlierDescription
+        case .clockRecovered: Self.clockRecoveredDescription
+        case .storageFull: Self.storageFullDescription
+        case .storageRecovered: Self.storageRecoveredDescription
+        case .storageSlow: Self.storageSlowDescription
+        case .catchUp: Self.catchUpDescription
+        case .storeSetAside: Self.storeSetAsideDescription
         case .packetRejected: Self.packetRejectedDescription
         case .accessDenied: Self.accessDeniedDescription
         case .started: Self.startedDescription

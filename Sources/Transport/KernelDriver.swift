@@ -35,6 +35,9 @@ package final class KernelDriver: Sendable {
                 kernel: kernel, address: address, configuration: configuration, host: host, loop: loop,
                 counters: counters, progress: progress)
         }
+        host.watchStorage { condition in
+            loop.execute { core.value?.feed(.storage(condition)) }
+        }
     }
 
     /// Registers the sockets and hands the kernel its first input. To be called once.

@@ -9,6 +9,9 @@ package protocol KernelHost: Sendable {
     /// Make the records durable, in order and atomically, then call `completed` once, from any thread. If storage
     /// fails, do not call it: the node must not go on.
     func persist(_ records: [DurableRecord], completed: @escaping @Sendable () -> Void)
+    /// Called once, before anything else: from now on say through `changed`, from any thread, when the disk's condition
+    /// changes.
+    func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void)
     /// Something happened; `clock` is when.
     func report(_ event: KernelEvent, clock: Clock)
     /// The node has left the cluster: nothing more will be sent.

@@ -12,7 +12,8 @@ package enum DecodeFailure: UInt8, Error, Hashable, Sendable, CaseIterable {
     case magic = 1
     /// Another major version.
     case version = 2
-    /// It is larger than `Bounds.frameBytesMax`, or a message's length is written in a longer form than needed.
+    /// It is larger than `Bounds.frameBytesMax`, or a message's length is written in a longer form than needed; bytes on
+    /// disk go on behind their last field.
     case length = 3
     /// More than `Bounds.messagesPerPacketMax` messages.
     case tooManyMessages = 4
@@ -50,7 +51,7 @@ package enum EncodeFailure: Error, Hashable, Sendable {
     case limit
     /// More than `Bounds.messagesPerPacketMax` messages.
     case tooManyMessages
-    /// A row's content is of another type than its id says.
+    /// A row's content is of another type than its id says; ranges are more or longer than a message may have.
     case contentMismatch
 }
 

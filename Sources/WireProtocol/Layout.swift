@@ -30,6 +30,39 @@ package enum WireLayout {
     static let contentDeleted: UInt8 = 0
     static let contentPresent: UInt8 = 1
     static let tableFlagLast: UInt8 = 1
+
+    /// A row's first byte: the key type below, in the upper half which details follow.
+    static let rowTypeMask: UInt8 = 0x0f
+    static let rowFlagUser: UInt8 = 0x10
+    static let rowFlagReason: UInt8 = 0x20
+    static let rowFlagExpiry: UInt8 = 0x40
+    static let rowFlagTransaction: UInt8 = 0x80
+    /// A time of expiry that no honest node reaches: stamps end at 2^48.
+    static let expiryMax: UInt64 = 1 << 49
+
+    /// An ack's wall clock: 48 bits, as in a stamp.
+    static let ackWallMax: UInt64 = 1 << 48 - 1
+    static let requestFlagReset: UInt8 = 1
+    static let answerFlagAgrees: UInt8 = 1
+    static let answerFlagFolds: UInt8 = 2
+
+    /// A range's first byte: the content's code below, then the code of its end.
+    static let rangeSettled: UInt8 = 0
+    static let rangeSum: UInt8 = 1
+    static let rangeRows: UInt8 = 2
+    static let rangeWanted: UInt8 = 3
+    static let rangeEndShift: UInt8 = 2
+    /// The range reaches to the last row; other ends have the code of their key type.
+    static let rangeEndNone: UInt8 = 0
+    /// Ranges in one message.
+    package static let rangesMax = 65_536
+    /// Keys and elements of all ends of one message together, written out: shared prefixes must not let a small
+    /// message take much memory. Room for `rangesMax` of the longest keys.
+    package static let rangeEndBytesMax = 32 * 1024 * 1024
+    /// Dots of one `ConfirmRequest`.
+    package static let confirmDotsMax = 64
+    /// Actors of one `CollectRequest`.
+    package static let collectFoldsMax = 32
 }
 
 /// The kind of a message: its first byte. Numbers are never reused.
@@ -48,6 +81,7 @@ enum MessageKind: UInt8, CaseIterable {
     case collectRequest = 12
     case collectAnswer = 13
     case floor = 14
+    case digestWithFloor = 15
     case memberTable = 16
     case storeRequest = 17
     case storeComplete = 18

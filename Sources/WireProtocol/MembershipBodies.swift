@@ -12,6 +12,14 @@ extension ByteSink {
         put(ping.target)
     }
 
+    @inline(__always)
+    mutating func put(_ ack: Ack) {
+        put(ack.sequence)
+        let wall = min(ack.wall, WireLayout.ackWallMax)
+        put(UInt16(truncatingIfNeeded: wall >> 32))
+        put(UInt32(truncatingIfNeeded: wall))
+    }
+
     mutating func put(_ request: IndirectPing) {
         put(request.sequence)
         put(request.target)
@@ -73,6 +81,13 @@ extension ByteReader {
     mutating func ping() throws(DecodeFailure) -> Ping {
         let sequence = try uint32()
         return Ping(sequence: sequence, target: try nodeID())
+    }
+
+    @inline(__always)
+    mutating func ack() throws(DecodeFailure) -> Ack {
+        let sequence = try uint32()
+        let high = try uint16()
+        return Ack(sequence: sequence, wall: UInt64(high) << 32 | UInt64(try uint32()))
     }
 
     mutating func indirectPing() throws(DecodeFailure) -> IndirectPing? {

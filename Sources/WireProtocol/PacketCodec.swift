@@ -121,7 +121,7 @@ extension ByteSink {
         let mark = openFrame()
         switch message {
         case .ping(let ping): put(ping)
-        case .ack(let ack): put(ack.sequence)
+        case .ack(let ack): put(ack)
         case .indirectPing(let request): put(request)
         case .nack(let nack): put(nack.sequence)
         case .update(let update): put(update)
@@ -129,11 +129,17 @@ extension ByteSink {
         case .row(let row): put(row)
         case .announcement(let dots): put(dots)
         case .memberTable(let part): put(part)
-        case .storeRequest(let request): put(request.context)
+        case .floorMark(let mark): put(mark)
+        case .confirmRequest(let request): put(request)
+        case .confirmed(let id): put(id)
+        case .collectRequest(let request): put(request)
+        case .collectAnswer(let answer): put(answer)
+        case .floor(let floor): put(floor)
+        case .storeRequest(let request): put(request)
         case .storeComplete(let context): put(context)
         case .storeBatchEnd, .storeContinue: break
-        case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges:
-            refuse()
+        case .rowRequest(let dots): put(dots)
+        case .ranges(let message): put(message)
         }
         closeFrame(mark)
     }
@@ -147,19 +153,27 @@ extension ByteReader {
     ) throws(DecodeFailure) -> Message? {
         switch kind {
         case .ping: .ping(try ping())
-        case .ack: .ack(Ack(sequence: try uint32()))
+        case .ack: .ack(try ack())
         case .indirectPing: try indirectPing().map { .indirectPing($0) }
         case .nack: .nack(Nack(sequence: try uint32()))
         case .update: try update().map { .update($0) }
         case .digest: .digest(try digest())
+        case .digestWithFloor: .digest(try digestWithFloor())
         case .row: try row().map { .row($0) }
         case .announcement: .announcement(try dots())
         case .memberTable: try memberTable(&skipped).map { .memberTable($0) }
-        case .storeRequest: .storeRequest(StoreRequest(context: try context()))
+        case .floorMark: .floorMark(try uint64())
+        case .confirmRequest: .confirmRequest(try confirmRequest())
+        case .confirmed: .confirmed(try uint32())
+        case .collectRequest: .collectRequest(try collectRequest())
+        case .collectAnswer: .collectAnswer(try collectAnswer())
+        case .floor: .floor(try floor())
+        case .storeRequest: .storeRequest(try storeRequest())
         case .storeComplete: .storeComplete(try context())
         case .storeBatchEnd: .storeBatchEnd
         case .storeContinue: .storeContinue
-        case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges: nil
+        case .rowRequest: .rowRequest(try dots())
+        case .ranges: try ranges().map { .ranges($0) }
         }
     }
 }
@@ -172,7 +186,7 @@ extension MessageKind {
         case .indirectPing: .indirectPing
         case .nack: .nack
         case .update: .update
-        case .digest: .digest
+        case .digest(let digest): digest.floor == 0 ? .digest : .digestWithFloor
         case .row: .row
         case .announcement: .announcement
         case .floorMark: .floorMark

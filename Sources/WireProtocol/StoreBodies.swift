@@ -11,15 +11,17 @@ extension ByteSink {
         put(digest.members)
         put(digest.store.high)
         put(digest.store.low)
+        if digest.floor != 0 { put(digest.floor) }
     }
 
     mutating func put(_ row: Row) {
-        put(row.id.part.type.rawValue)
+        put(row.id.part.type.rawValue | row.details.flags)
         put(counted: row.id.key)
         put(count: row.versions.count)
         for dot in row.versions { put(dot) }
         put(row.stamp.rawValue)
         put(row.author, among: row.versions)
+        put(row.details)
         switch (row.id.part, row.content) {
         case (.register, .register(nil)):
             put(WireLayout.contentDeleted)
@@ -36,6 +38,7 @@ extension ByteSink {
             }
         case (.counter(let owner), .counter(let entry)):
             put(owner, among: row.versions)
+            put(varint: entry.generation)
             put(varint: entry.increments)
             put(varint: entry.decrements)
             put(varint: entry.resetIncrements)
@@ -45,13 +48,26 @@ extension ByteSink {
         }
     }
 
-    /// An actor that the row's versions name is written as its place among them, from 1; 0 is followed by the actor.
+    /// An actor that the row's versions name is written as its place among them, from 1, the folded one as the place
+    /// behind them; 0 is followed by the actor.
     private mutating func put(_ actor: ActorID, among versions: [Dot]) {
         if let index = versions.index(of: actor) {
             put(count: index + 1)
+        } else if actor == .folded {
+            put(count: versions.count + 1)
         } else {
             put(UInt8(0))
             put(actor)
+        }
+    }
+
+    private mutating func put(_ details: EventDetails) {
+        if !details.user.isEmpty { put(counted: details.user) }
+        if !details.reason.isEmpty { put(counted: details.reason) }
+        if details.expiresAt != 0 { put(varint: details.expiresAt) }
+        if let transaction = details.transaction {
+            put(varint: transaction.first)
+            put(varint: UInt64(transaction.count))
         }
     }
 
@@ -60,8 +76,8 @@ extension ByteSink {
         for dot in dots { put(dot) }
     }
 
-    mutating func put(_ context: CausalContext) {
-        let entries = context.entries(cloudMax: WireLayout.contextCloudMax)
+    mutating func put(_ context: CausalContext, cloudMax: Int = WireLayout.contextCloudMax) {
+        let entries = context.entries(cloudMax: cloudMax)
         put(count: entries.count)
         for entry in entries {
             put(entry.actor)
@@ -89,6 +105,18 @@ extension [Dot] {
     }
 }
 
+extension EventDetails {
+    /// Which details follow in a row.
+    fileprivate var flags: UInt8 {
+        var flags: UInt8 = 0
+        if !user.isEmpty { flags |= WireLayout.rowFlagUser }
+        if !reason.isEmpty { flags |= WireLayout.rowFlagReason }
+        if expiresAt != 0 { flags |= WireLayout.rowFlagExpiry }
+        if transaction != nil { flags |= WireLayout.rowFlagTransaction }
+        return flags
+    }
+}
+
 // Each returns nil when it meets a value that this version does not know.
 extension ByteReader {
     @inline(__always)
@@ -98,12 +126,23 @@ extension ByteReader {
         return Digest(members: members, store: Hash128(high: high, low: try uint64()))
     }
 
+    @inline(__always)
+    mutating func digestWithFloor() throws(DecodeFailure) -> Digest {
+        var digest = try digest()
+        digest.floor = try uint64()
+        // Nothing collected has one form only.
+        guard digest.floor != 0 else { throw .value }
+        return digest
+    }
+
     mutating func row() throws(DecodeFailure) -> Row? {
-        guard let type = KeyType(rawValue: try uint8()) else { return nil }
+        let head = try uint8()
+        guard let type = KeyType(rawValue: head & WireLayout.rowTypeMask) else { return nil }
         let key = try text(min: 1, max: Bounds.keyBytesMax)
         let versions = try versions()
         let stamp = HybridTimestamp(rawValue: try uint64())
         let author = try actor(among: versions)
+        let details = head > WireLayout.rowTypeMask ? try details(flags: head) : .none
         let part: RowID.Part
         let content: RowContent
         switch type {
@@ -119,16 +158,38 @@ extension ByteReader {
             content = .element(try elementEntries(versions))
         case .counter:
             part = .counter(try actor(among: versions))
+            let generation = try eventNumber(from: 0)
             let increments = try varint()
             let decrements = try varint()
             let resetIncrements = try varint()
             content = .counter(
                 CounterEntry(
-                    increments: increments, decrements: decrements, resetIncrements: resetIncrements,
-                    resetDecrements: try varint()))
+                    generation: generation, increments: increments, decrements: decrements,
+                    resetIncrements: resetIncrements, resetDecrements: try varint()))
         }
         return Row(
-            id: RowID(key: key, part: part), versions: versions, stamp: stamp, author: author, content: content)
+            id: RowID(key: key, part: part), versions: versions, stamp: stamp, author: author, content: content,
+            details: details)
+    }
+
+    /// What a flag announces is there: nothing empty, no 0.
+    private mutating func details(flags: UInt8) throws(DecodeFailure) -> EventDetails {
+        var details = EventDetails.none
+        if flags & WireLayout.rowFlagUser != 0 { details.user = try text(min: 1, max: Bounds.userBytesMax) }
+        if flags & WireLayout.rowFlagReason != 0 { details.reason = try text(min: 1, max: Bounds.reasonBytesMax) }
+        if flags & WireLayout.rowFlagExpiry != 0 {
+            details.expiresAt = try varint()
+            guard details.expiresAt > 0 else { throw .value }
+            guard details.expiresAt <= WireLayout.expiryMax else { throw .bounds }
+        }
+        if flags & WireLayout.rowFlagTransaction != 0 {
+            let first = try eventNumber(from: 1)
+            let claimed = try varint()
+            guard claimed > 0 else { throw .value }
+            guard let count = UInt32(exactly: claimed), first + claimed - 1 <= Dot.counterMax else { throw .bounds }
+            details.transaction = EventDetails.Transaction(first: first, count: count)
+        }
+        return details
     }
 
     private mutating func versions() throws(DecodeFailure) -> [Dot] {
@@ -146,8 +207,8 @@ extension ByteReader {
     private mutating func actor(among versions: [Dot]) throws(DecodeFailure) -> ActorID {
         let place = try varint()
         if place == 0 { return try actor() }
-        guard place <= UInt64(versions.count) else { throw .value }
-        return versions[Int(place) - 1].actor
+        guard place <= UInt64(versions.count) + 1 else { throw .value }
+        return place <= versions.count ? versions[Int(place) - 1].actor : .folded
     }
 
     private mutating func elementEntries(_ versions: [Dot]) throws(DecodeFailure) -> [ElementEntry] {
@@ -163,8 +224,8 @@ extension ByteReader {
         return entries
     }
 
-    mutating func dots() throws(DecodeFailure) -> [Dot] {
-        let count = try count(elementBytesMin: WireLayout.actorBytes + 1)
+    mutating func dots(max: Int = .max) throws(DecodeFailure) -> [Dot] {
+        let count = try count(max: UInt64(max), elementBytesMin: WireLayout.actorBytes + 1)
         var dots: [Dot] = []
         dots.reserveCapacity(count)
         for _ in 0..<count { dots.append(try dot()) }

@@ -96,7 +96,8 @@ struct Daemon: Sendable {
 
         let signals = DaemonSignals()
         let hub = EventHub(
-            epoch: identity.bootEpoch, selfID: identity.id, name: configuration.name, address: advertised,
+            epoch: identity.bootEpoch, storeID: Hex.string(identity.bootEpoch), revision: 0, selfID: identity.id,
+            name: configuration.name, address: advertised,
             logger: logger)
         let host = try DaemonHost(directory: directory, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
@@ -167,7 +168,9 @@ extension StartFailure {
             case .locked: .temporary
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
             case .notADirectory: .badConfiguration
-            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .queueFull, .stopped: .storageError
+            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt, .newerSchema, .database,
+                .queueFull, .stopped:
+                .storageError
             }
         self.init(status: status, message: failure.description)
     }

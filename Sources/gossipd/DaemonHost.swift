@@ -77,6 +77,8 @@ final class DaemonHost: KernelHost {
         }
     }
 
+    func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void) {}
+
     func report(_ event: KernelEvent, clock: Clock) {
         hub.handle(event, clock: clock)
         signals.somethingHappened()

@@ -19,16 +19,20 @@ final class EventHub: Sendable {
     private let narrator: Mutex<EventNarrator>
     private let logger: Logger
 
-    /// `epoch` keeps the cursors of an earlier process from meaning something else in this one.
-    init(epoch: UInt32, selfID: NodeID, name: String, address: Address, logger: Logger) {
+    /// `epoch` keeps the cursors of an earlier process from meaning something else in this one. Watches are numbered by
+    /// the store's revisions, so their cursors outlive the process.
+    init(
+        epoch: UInt32, storeID: String, revision: UInt64, selfID: NodeID, name: String, address: Address, logger: Logger
+    ) {
         events = EventLog(epoch: Hex.string(epoch))
-        watches = EventLog(epoch: Hex.string(epoch))
+        watches = EventLog(epoch: storeID, next: revision + 1)
         narrator = Mutex(EventNarrator(selfID: selfID, name: name, address: address))
         self.logger = logger
     }
 
     func handle(_ event: KernelEvent, clock: Clock) {
-        if case .keyChanged(let record) = event { publish(record.change) }
+        if case .keyChanged(let record) = event { publish(record) }
+        if case .storeReset = event { watches.restart(after: 0, WatchEvent.resync) }
         guard let told = tell(event) else { return }
         if case .synchronised(let summary) = event, summary.rowsReceived + summary.rowsSent < 100 {
             // A handful of rows is everyday repair: for those who look closely.
@@ -66,24 +70,6 @@ final class EventHub: Sendable {
             return Narration(
                 kind: .joinFailed, message: "cannot join through \(seed): \(reason.sentence)\(times)",
                 reason: reason.word)
-        case .typeConflict(let key, let kept, let aside):
-            return Narration(
-                kind: .typeConflict,
-                message: "key \(key) was created as a \(kept.word) and as a \(aside.word) at once: the \(kept.word) "
-                    + "is kept, the \(aside.word) is set aside",
-                reason: "concurrent_creation")
-        case .quarantined(let key, let author, let ahead):
-            return Narration(
-                kind: .quarantine,
-                message: "a change of \(key) by \(identity(author.node).name) is \(ahead) in the future and was not "
-                    + "applied: check that host's clock",
-                member: identity(author.node), reason: "clock_ahead")
-        case .synchronised(let summary):
-            return Narration(
-                kind: .syncCompleted,
-                message: "synchronised with \(identity(summary.peer).name) in \(summary.took): "
-                    + "\(summary.rowsReceived) rows received, \(summary.rowsSent) sent",
-                member: identity(summary.peer))
         case .awarenessChanged(let from, let to):
             return Narration(
                 kind: .awarenessChanged,
@@ -108,8 +94,9 @@ final class EventHub: Sendable {
                 reason: reason.word)
         case .leaving:
             return Narration(kind: .leaving, message: "leaving the cluster")
-        case .keyChanged, .storeReset, .collected, .clockOutlier, .clockRecovered, .storage, .catchUp:
-            return nil
+        case .keyChanged, .typeConflict, .quarantined, .synchronised, .catchUp, .storeReset, .collected, .clockOutlier,
+            .clockRecovered, .storage:
+            return narrator.withLock { $0.tellStore(event) }
         }
     }
 
@@ -124,35 +111,45 @@ final class EventHub: Sendable {
         return metadata
     }
 
-    private func publish(_ change: Change) {
-        guard let key = try? ConfigurationKey(change.key) else { return }
-        let time = Timestamp(change.stamp.wall)
-        let version = change.version.description
-        let author = identity(change.author.node)
+    private func publish(_ record: ChangeRecord) {
         let held =
-            switch change.kind {
+            switch record.change.kind {
             case .put(let value): value.count
             case .add(let element), .remove(let element): element.count
             case .delete, .increment, .typeConflict: 0
             }
-        let cost = 256 + change.key.utf8.count + held
-        watches.append(cost: cost) { cursor in
-            switch change.kind {
-            case .put(let value):
-                .put(cursor: cursor, time: time, key: key, value: value, version: version, author: author)
-            case .delete, .typeConflict:
-                .delete(
-                    cursor: cursor, time: time, key: key, type: change.type.document, version: version,
-                    author: author)
-            case .add(let element):
-                .element(
-                    element, added: true, cursor: cursor, time: time, key: key, version: version, author: author)
-            case .remove(let element):
-                .element(
-                    element, added: false, cursor: cursor, time: time, key: key, version: version, author: author)
-            case .increment(let value, _):
-                .increment(cursor: cursor, time: time, key: key, value: value, version: version, author: author)
-            }
+        let author = identity(record.change.author.node)
+        guard WatchEvent(record, author: author, cursor: "") != nil else { return }
+        watches.append(sequence: record.revision, cost: 256 + record.change.key.utf8.count + held) { cursor in
+            WatchEvent(record, author: author, cursor: cursor) ?? WatchEvent.resync(cursor: cursor)
         }
+    }
+}
+
+extension WatchEvent {
+    /// Nil for what no watcher sees.
+    init?(_ record: ChangeRecord, author: MemberIdentity, cursor: String) {
+        let change = record.change
+        guard let key = try? ConfigurationKey(change.key) else { return nil }
+        let time = Timestamp(change.stamp.wall)
+        let version = change.version.description
+        switch change.kind {
+        case .put(let value):
+            self = .put(cursor: cursor, time: time, key: key, value: value, version: version, author: author)
+        case .delete:
+            self = .delete(
+                cursor: cursor, time: time, key: key, type: change.type.document, version: version, author: author)
+        case .add(let element):
+            self = .element(
+                element, added: true, cursor: cursor, time: time, key: key, version: version, author: author)
+        case .remove(let element):
+            self = .element(
+                element, added: false, cursor: cursor, time: time, key: key, version: version, author: author)
+        case .increment(let value, _):
+            self = .increment(cursor: cursor, time: time, key: key, value: value, version: version, author: author)
+        case .typeConflict:
+            return nil
+        }
+        if !change.details.reason.isEmpty { message = change.details.reason }
     }
 }

@@ -42,6 +42,9 @@ extension KernelConfiguration {
         streamsMax = configuration.limits.streamsMax
         streamIdleTimeout = configuration.limits.streamIdleTimeout
         syncIntervalMin = configuration.store.syncIntervalMin
+        collectionGrace = configuration.store.collectionGrace
+        collectionInterval = configuration.store.collectionInterval
+        repairBytesPerSecond = configuration.store.repairBandwidth
     }
 }
 

@@ -123,7 +123,7 @@ import Testing
             #expect(code.exitStatus != .done)
         }
         #expect(AdminFailure.Code.notFound.exitStatus.rawValue == 3)
-        #expect(AdminFailure.Code.preconditionFailed.exitStatus.rawValue == 4)
+        #expect(AdminFailure.Code.conditionFailed.exitStatus.rawValue == 4)
         #expect(AdminFailure.Code.timedOut.exitStatus.rawValue == 5)
         #expect(AdminFailure.Code.badRequest.exitStatus.rawValue == 64)
         #expect(AdminFailure.Code.unreachable.exitStatus.rawValue == 69)

@@ -5,10 +5,16 @@ import ArgumentParser
 import Simulator
 
 @main
-struct GossipBench: ParsableCommand {
+struct GossipBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "gossipbench",
-        abstract: "Measure the hot paths of gossipd.",
+        commandName: "gossipbench", abstract: "Measure gossipd.",
+        subcommands: [HotPaths.self, LoadCommand.self], defaultSubcommand: HotPaths.self)
+}
+
+struct HotPaths: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Measure the hot paths in this process.",
         discussion: """
             Each figure is the median of several rounds after a warm-up; the spread is the distance from the lowest to
             the highest round. Times are CPU time of one thread. Docs/performance.md explains the figures.

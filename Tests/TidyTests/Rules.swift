@@ -37,7 +37,8 @@ enum Rules {
             "ClusterTypes": [], "SWIMCore": ["ClusterTypes"], "StoreCore": ["ClusterTypes"],
             "NodeKernel": ["ClusterTypes", "SWIMCore", "StoreCore"],
             "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"],
-            "AdminModel": [], "Persistence": ["ClusterTypes"],
+            "AdminModel": [], "BackupFormat": ["ClusterTypes", "StoreCore", "WireProtocol"],
+            "Persistence": ["ClusterTypes", "StoreCore", "BackupFormat", "CSQLite"],
         ]
         var broken: [String] = []
         for (module, allowed) in inner.sorted(by: { $0.key < $1.key }) {

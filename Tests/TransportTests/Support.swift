@@ -118,6 +118,7 @@ final class TestHost: KernelHost {
         var persisted: [DurableRecord] = []
         var held: [@Sendable () -> Void] = []
         var isHolding = false
+        var changed: (@Sendable (StorageCondition) -> Void)?
     }
     private let state = Mutex(State())
 
@@ -129,6 +130,13 @@ final class TestHost: KernelHost {
         }
         if !isHeld { completed() }
     }
+
+    func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void) {
+        state.withLock { $0.changed = changed }
+    }
+
+    /// Tells the driver of the disk, as the daemon does.
+    func tell(_ condition: StorageCondition) { state.withLock { $0.changed }?(condition) }
 
     func report(_ event: KernelEvent, clock: Clock) { state.withLock { $0.events.append(event) } }
 

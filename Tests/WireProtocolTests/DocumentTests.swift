@@ -3,6 +3,7 @@
 
 import ClusterTypes
 import FoundationEssentials
+import StoreCore
 import Testing
 import WireProtocol
 
@@ -44,6 +45,13 @@ struct DocumentTests {
             "key:text,1to\(Bounds.keyBytesMax)bytes",
             "thevalue:bytes,atmost\(Bounds.valueBytesMax)|",
             "element:bytes,atmost\(Bounds.elementBytesMax).",
+            "whoaskedforit:text,1to\(Bounds.userBytesMax)bytes",
+            "thereason:text,1to\(Bounds.reasonBytesMax)bytes",
+            "numberofdots:varint,atmost\(WireLayout.confirmDotsMax)|",
+            "actorstofold:varint,atmost\(WireLayout.collectFoldsMax)|",
+            "foldedactors:varint,atmost\(CollectionFloor.foldedMax)|",
+            "numberofranges:varint,atmost\(WireLayout.rangesMax)|",
+            "takeatmost\(WireLayout.rangeEndBytesMax)byteswrittenout",
             "numberofversions:varint,atmost\(Bounds.rowActorsMax)|",
             "numberofrows:varint,atmost\(Bounds.membersMax)|",
             "islargerthan\(Bounds.frameBytesMax)bytes",

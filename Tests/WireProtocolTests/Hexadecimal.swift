@@ -29,6 +29,16 @@ enum Raw {
         [kind, UInt8(body.count >> 8), UInt8(body.count & 255)] + body
     }
 
+    /// A message with the long form of its length.
+    static func longPacket(_ kind: UInt8, _ body: String) -> [UInt8] {
+        let body = hex(body)
+        return header() + [kind, 0xff, 0xff] + (0..<4).map { UInt8(body.count >> (24 - 8 * $0) & 255) } + body
+    }
+
+    static func varint(_ value: Int) -> String {
+        value < 0x80 ? Hex.string(UInt8(value)) : Hex.string(UInt8(value & 0x7f | 0x80)) + varint(value >> 7)
+    }
+
     static func packet(_ kind: UInt8, _ body: String) -> [UInt8] { header() + message(kind, hex(body)) }
 }
 

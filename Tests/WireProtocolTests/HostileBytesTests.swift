@@ -64,7 +64,7 @@ struct HostileBytesTests {
             // The same behind a header, so that they reach the bodies.
             var messages: [UInt8] = []
             for _ in 0..<4 {
-                let kind = UInt8(1 + generator.rng.index(below: 20))
+                let kind = UInt8(1 + generator.rng.index(below: 22))
                 messages += Raw.message(kind, generator.bytes(max: 120))
             }
             _ = outcome(Raw.header() + messages)
@@ -167,7 +167,7 @@ struct HostileBytesTests {
         Refusal("event number 0", .value, 7, "01 01 6b 01 \(actorB) 00 0000000000000000 01 00"),
         Refusal(
             "an event beyond 2^62", .bounds, 7, "01 01 6b 01 \(actorB) 818080808080808040 0000000000000000 01 00"),
-        Refusal("an author beyond the versions", .value, 7, "\(rowStart) 02 00"),
+        Refusal("an author beyond the versions and the folded one", .value, 7, "\(rowStart) 03 00"),
         Refusal("an author of no node", .value, 7, "\(rowStart) 00 \(String(repeating: "00", count: 20)) 00"),
         Refusal("a value beyond its bound", .bounds, 7, "\(rowStart) 01 01 818020"),
         Refusal("a value that is not there", .truncated, 7, "\(rowStart) 01 01 808020"),
@@ -186,7 +186,78 @@ struct HostileBytesTests {
         Refusal("2^40 cloud events in no bytes", .truncated, 18, "01 \(actorB) 05 808080808020"),
     ]
 
-    @Test("What no honest node sends is refused by name", arguments: packets + membership + store)
+    /// A row with the details whose flags are `head`, up to them.
+    static func detailed(_ head: String) -> String { "\(head) 01 6b 01 \(actorB) 05 0000000000000000 01" }
+
+    static let details: [Refusal] = [
+        Refusal("a user that is announced and empty", .bounds, 7, "\(detailed("11")) 00 00"),
+        Refusal("a long user", .bounds, 7, "\(detailed("11")) 41 \(String(repeating: "61", count: 65)) 00"),
+        Refusal("a user that is not UTF-8", .utf8, 7, "\(detailed("11")) 01 ff 00"),
+        Refusal("a reason that is announced and empty", .bounds, 7, "\(detailed("21")) 00 00"),
+        Refusal("a long reason", .bounds, 7, "\(detailed("21")) 8104 \(String(repeating: "61", count: 513)) 00"),
+        Refusal("an expiry that is announced and 0", .value, 7, "\(detailed("41")) 00 00"),
+        Refusal("an expiry beyond 2^49", .bounds, 7, "\(detailed("41")) 81808080808080 01 00"),
+        Refusal("a transaction from event 0", .value, 7, "\(detailed("81")) 00 01 00"),
+        Refusal("a transaction of no events", .value, 7, "\(detailed("81")) 01 00 00"),
+        Refusal("a transaction of 2^32 events", .bounds, 7, "\(detailed("81")) 01 8080808010 00"),
+        Refusal("a transaction beyond 2^62", .bounds, 7, "\(detailed("81")) 808080808080808040 02 00"),
+        Refusal("a generation beyond 2^62", .bounds, 7, "\(detailed("03")) 01 818080808080808040 00 00 00 00"),
+        Refusal("no floor in the digest that has one", .value, 15, String(repeating: "00", count: 32)),
+    ]
+
+    static let agreement: [Refusal] = [
+        Refusal("65 events to confirm", .bounds, 10, "00000001 41"),
+        Refusal("2 events to confirm in no bytes", .truncated, 10, "00000001 02 \(actorB) 05"),
+        Refusal(
+            "33 actors to fold", .bounds, 12, "0000000000000000 00 \(String(repeating: "00", count: 16)) 21"),
+        Refusal("4 097 folded actors", .bounds, 14, "0000000000000000 8120"),
+        Refusal("4 096 folded actors in no bytes", .truncated, 14, "0000000000000000 8020"),
+        Refusal(
+            "a folded actor twice", .value, 14,
+            "0000000000000000 02 \(actorB) 0000000000000001 \(actorB) 0000000000000001"),
+        Refusal("the unknown node folded", .value, 14, "0000000000000000 01 \(String(repeating: "00", count: 28))"),
+        Refusal("2^56 requested events in no bytes", .truncated, 21, "808080808080808001"),
+    ]
+
+    static let ranges: [Refusal] = [
+        Refusal("65 537 ranges", .bounds, 22, "818004"),
+        Refusal("2 ranges in one byte", .truncated, 22, "02 00"),
+        Refusal("a range behind the last row", .value, 22, "02 00 00"),
+        Refusal("an end twice", .value, 22, "02 04 00 01 6b 04 01 00"),
+        Refusal("an end before the former", .value, 22, "02 04 00 01 6b 04 00 01 6a"),
+        Refusal("an end without a key", .bounds, 22, "01 04 00 00"),
+        Refusal("a key that is not UTF-8", .utf8, 22, "01 04 00 01 ff"),
+        Refusal("more shared than the former end has", .value, 22, "02 04 00 01 6b 04 02 01 61"),
+        Refusal(
+            "a key beyond its bound by what it shares", .bounds, 22,
+            "02 04 00 8004 \(String(repeating: "6b", count: 512)) 04 8004 01 61"),
+        Refusal(
+            "an element beyond its bound by what it shares", .bounds, 22,
+            "02 08 00 01 6b 00 8020 \(String(repeating: "65", count: 4096)) 08 01 00 8020 01 61"),
+        Refusal(
+            "the unknown node in an epoch as an end", .value, 22,
+            "01 0c 00 01 6b \(String(repeating: "00", count: 16)) 00000001"),
+        Refusal("hashes out of order", .value, 22, "01 02 02 0000000000000002 0000000000000001"),
+        Refusal("2^40 hashes in no bytes", .truncated, 22, "01 02 808080808020"),
+        Refusal("2^40 wanted hashes in no bytes", .truncated, 22, "01 03 808080808020"),
+    ]
+
+    @Test("Ends that share much cannot make a small message large in memory")
+    func expandedEnds() {
+        let element = String(repeating: "00", count: 4094)
+        let last = WireLayout.rangeEndBytesMax / 4_097
+        var body = "08 00 01 6b 00 8020 \(element) 0000"
+        for number in 1...last {
+            body += "08 01 00 fe1f 02 \(Hex.string(UInt8(number >> 8)))\(Hex.string(UInt8(number & 255)))"
+        }
+        // 4 096 bytes and a key of one byte each: with one range fewer than `last` the message is allowed.
+        #expect(failure(Raw.longPacket(22, "\(Raw.varint(last)) " + body)) == nil)
+        #expect(failure(Raw.longPacket(22, "\(Raw.varint(last + 1)) " + body)) == .bounds)
+    }
+
+    @Test(
+        "What no honest node sends is refused by name",
+        arguments: packets + membership + store + details + agreement + ranges)
     func refusals(_ refusal: Refusal) {
         #expect(failure(refusal.bytes) == refusal.reason)
     }
@@ -207,7 +278,7 @@ struct HostileBytesTests {
             failure(
                 Raw.packet(
                     7,
-                    "03 01 6b 01 \(Self.actorB) 05 0000000000000000 01 01 \(String(repeating: "ffffffffffffffffff01", count: 4))"
+                    "03 01 6b 01 \(Self.actorB) 05 0000000000000000 01 01 808080808080808040 \(String(repeating: "ffffffffffffffffff01", count: 4))"
                 )) == nil)
     }
 }

@@ -21,9 +21,9 @@ struct MessageGenerator {
     }
 
     mutating func message() -> Message {
-        switch rng.index(below: 13) {
+        switch rng.index(below: 21) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
-        case 1: .ack(Ack(sequence: uint32()))
+        case 1: .ack(Ack(sequence: uint32(), wall: number(0...(1 << 48 - 1))))
         case 2:
             .indirectPing(
                 IndirectPing(
@@ -31,14 +31,72 @@ struct MessageGenerator {
                     deadlineMilliseconds: uint32()))
         case 3: .nack(Nack(sequence: uint32()))
         case 4: .update(update())
-        case 5: .digest(Digest(members: rng.next(), store: Hash128(high: rng.next(), low: rng.next())))
+        case 5: .digest(Digest(members: rng.next(), store: hash(), floor: rng.chance(0.5) ? 0 : rng.next()))
         case 6: .row(row())
         case 7: .announcement((0..<rng.index(below: 40)).map { _ in dot() })
         case 8: .memberTable(table())
-        case 9: .storeRequest(StoreRequest(context: context()))
+        case 9:
+            .storeRequest(StoreRequest(context: context(), floorMark: number(0...UInt64.max), isReset: rng.chance(0.5)))
         case 10: .storeComplete(context())
         case 11: .storeBatchEnd
-        case _: .storeContinue
+        case 12: .storeContinue
+        case 13: .floorMark(rng.next())
+        case 14: .confirmRequest(ConfirmRequest(id: uint32(), dots: (0..<rng.index(below: 65)).map { _ in dot() }))
+        case 15: .confirmed(uint32())
+        case 16:
+            .collectRequest(
+                CollectRequest(
+                    cutoff: HybridTimestamp(rawValue: rng.next()), floorMark: number(0...UInt64.max), deadHash: hash(),
+                    folds: (0..<rng.index(below: 33)).map { _ in dot() }))
+        case 17:
+            .collectAnswer(
+                CollectAnswer(
+                    cutoff: HybridTimestamp(rawValue: rng.next()), agrees: rng.chance(0.5),
+                    agreesToFolds: rng.chance(0.5)))
+        case 18: .floor(floor())
+        case 19: .rowRequest((0..<rng.index(below: 40)).map { _ in dot() })
+        case _: .ranges(ranges())
+        }
+    }
+
+    mutating func hash() -> Hash128 {
+        let high = rng.next()
+        return Hash128(high: high, low: rng.next())
+    }
+
+    mutating func floor() -> CollectionFloor {
+        CollectionFloor(
+            cutoff: HybridTimestamp(rawValue: rng.next()),
+            folded: (0..<rng.index(below: 30)).map { _ in actor() }.sorted().map {
+                CollectionFloor.Folded(actor: $0, cutoff: HybridTimestamp(rawValue: rng.next()))
+            })
+    }
+
+    /// Ends that share much with the ones before and little, the last one open or not.
+    mutating func ranges() -> RangeMessage {
+        let stem = text(min: 0, max: 12)
+        var ends: [RowID?] = Set((0..<rng.index(below: 20)).map { _ in rangeEnd(stem) }).sorted()
+        if rng.chance(0.8) { ends.append(nil) }
+        return RangeMessage(
+            ranges: ends.map { end in
+                let hashes = (0..<rng.index(below: 12)).map { _ in rng.next() }
+                let content: RangeMessage.Content =
+                    switch rng.index(below: 4) {
+                    case 0: .settled
+                    case 1: .sum(rows: number(0...UInt64.max), hash: number(0...UInt64.max))
+                    case 2: .rows(hashes.sorted())
+                    case _: .wanted(hashes)
+                    }
+                return RangeMessage.Range(end: end, content: content)
+            })
+    }
+
+    private mutating func rangeEnd(_ stem: String) -> RowID {
+        let key = rng.chance(0.7) ? stem + text(min: 1, max: 4) : text(min: 1, max: Bounds.keyBytesMax)
+        switch rng.index(below: 3) {
+        case 0: return RowID(key: key, part: .register)
+        case 1: return RowID(key: rng.chance(0.5) ? stem + "s" : key, part: .element(bytes(max: 20)))
+        case _: return RowID(key: key, part: .counter(rng.chance(0.2) ? .folded : actor()))
         }
     }
 
@@ -116,7 +174,8 @@ struct MessageGenerator {
     mutating func dot() -> Dot { Dot(actor: actor(), counter: number(1...Dot.counterMax)) }
 
     mutating func row() -> Row {
-        let versions = (0..<1 + rng.index(below: 5)).map { _ in dot() }.sorted()
+        // Rows whose actors are all folded have no versions.
+        let versions = (0..<rng.index(below: 6)).map { _ in dot() }.sorted()
         let key = text(min: 1, max: rng.chance(0.1) ? Bounds.keyBytesMax : 24)
         let part: RowID.Part
         let content: RowContent
@@ -126,21 +185,34 @@ struct MessageGenerator {
             content = .register(rng.chance(0.3) ? nil : bytes(max: rng.chance(0.02) ? 80_000 : 200))
         case 1:
             part = .element(bytes(max: rng.chance(0.1) ? Bounds.elementBytesMax : 30))
-            let strangers = (0..<rng.index(below: 3)).map { _ in actor() }
+            let strangers = (0..<rng.index(below: 3)).map { $0 == 0 ? .folded : actor() }
             content = .element(
                 (versions.map(\.actor) + strangers).sorted().map {
                     ElementEntry(actor: $0, added: number(0...Dot.counterMax), removed: number(0...Dot.counterMax))
                 })
         case _:
-            part = .counter(rng.chance(0.5) ? versions[0].actor : actor())
+            part = .counter(rng.chance(0.5) ? versions.first?.actor ?? .folded : actor())
             content = .counter(
                 CounterEntry(
-                    increments: number(0...UInt64.max), decrements: number(0...UInt64.max),
+                    generation: number(0...Dot.counterMax), increments: number(0...UInt64.max),
+                    decrements: number(0...UInt64.max),
                     resetIncrements: number(0...UInt64.max), resetDecrements: number(0...UInt64.max)))
         }
         return Row(
             id: RowID(key: key, part: part), versions: versions, stamp: HybridTimestamp(rawValue: rng.next()),
-            author: rng.chance(0.8) ? versions[rng.index(below: versions.count)].actor : actor(), content: content)
+            author: rng.chance(0.8) && !versions.isEmpty ? versions[rng.index(below: versions.count)].actor : actor(),
+            content: content, details: rng.chance(0.5) ? .none : details())
+    }
+
+    mutating func details() -> EventDetails {
+        var details = EventDetails.none
+        if rng.chance(0.5) { details.user = text(min: 0, max: Bounds.userBytesMax) }
+        if rng.chance(0.5) { details.reason = text(min: 0, max: Bounds.reasonBytesMax) }
+        if rng.chance(0.5) { details.expiresAt = number(0...(1 << 49)) }
+        if rng.chance(0.5) {
+            details.transaction = EventDetails.Transaction(first: number(1...(1 << 60)), count: max(1, uint32()))
+        }
+        return details
     }
 
     mutating func context() -> CausalContext {

@@ -42,7 +42,13 @@ struct RoundTripTests {
         let largest = Row(
             id: RowID(key: "k", part: .counter(Golden.actorA)), versions: [], stamp: .zero, author: Golden.actorA,
             content: .counter(
-                CounterEntry(increments: .max, decrements: .max, resetIncrements: .max, resetDecrements: .max)))
+                CounterEntry(
+                    generation: Dot.counterMax, increments: .max, decrements: .max, resetIncrements: .max,
+                    resetDecrements: .max)),
+            details: EventDetails(
+                user: String(repeating: "u", count: Bounds.userBytesMax),
+                reason: String(repeating: "r", count: Bounds.reasonBytesMax), expiresAt: 1 << 49,
+                transaction: EventDetails.Transaction(first: Dot.counterMax, count: .max)))
         #expect(PacketCodec.size(of: .row(largest)) <= largest.estimatedBytes)
     }
 
@@ -101,11 +107,13 @@ struct RoundTripTests {
         }
     }
 
-    @Test("The largest alive update fits the smallest datagram, beside a ping and a digest")
-    func largestAlive() throws {
+    @Test(
+        "The largest alive update fits the smallest datagram, beside a ping and a digest", arguments: [0, UInt64.max])
+    func largestAlive(floor: UInt64) throws {
+        let digest = Message.digest(Digest(members: 1, store: Hash128(high: 2, low: 3), floor: floor))
         let packet = Packet(
             cluster: Raw.cluster, sender: Raw.sender,
-            messages: [Golden.membership[0].message, Golden.store[0].message, .update(Self.largestAliveUpdate)])
+            messages: [Golden.membership[0].message, digest, .update(Self.largestAliveUpdate)])
         let bytes = try PacketCodec.encode(packet, limit: Bounds.datagramBytesMin)
         #expect(try PacketCodec.decode(bytes).packet == packet)
     }
@@ -135,10 +143,34 @@ struct RoundTripTests {
         let row = Row(
             id: RowID(key: String(repeating: "k", count: Bounds.keyBytesMax), part: .register), versions: versions,
             stamp: Golden.stamp, author: Golden.actorA,
-            content: .register(Array(repeating: 1, count: Bounds.valueBytesMax)))
+            content: .register(Array(repeating: 1, count: Bounds.valueBytesMax)),
+            details: EventDetails(reason: String(repeating: "r", count: Bounds.reasonBytesMax)))
         let packet = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [.row(row)])
         let bytes = try PacketCodec.encode(packet, limit: Bounds.frameBytesMax)
         #expect(try PacketCodec.decode(bytes).packet == packet)
+    }
+
+    @Test("The details of a row cost nothing while there are none, and a wall clock beyond 48 bits is held at the last")
+    func smallest() throws {
+        var row = MessageGenerator.rowOf(valueBytes: 2)
+        let plain = PacketCodec.size(of: .row(row))
+        row.details.user = "a"
+        #expect(PacketCodec.size(of: .row(row)) == plain + 2)
+        let packet = Packet(
+            cluster: Raw.cluster, sender: Raw.sender, messages: [.ack(Ack(sequence: 1, wall: .max))])
+        let bytes = try PacketCodec.encode(packet, limit: 100)
+        #expect(try PacketCodec.decode(bytes).packet.messages == [.ack(Ack(sequence: 1, wall: 1 << 48 - 1))])
+    }
+
+    @Test("More ranges than a message may have are not written")
+    func manyRanges() {
+        let ranges = Array(
+            repeating: RangeMessage.Range(end: nil, content: .settled), count: WireLayout.rangesMax + 1)
+        #expect(throws: EncodeFailure.contentMismatch) {
+            try PacketCodec.encode(
+                Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [.ranges(RangeMessage(ranges: ranges))]),
+                limit: Bounds.frameBytesMax)
+        }
     }
 
     @Test("Of a dot cloud too large for a frame the lowest dots are sent")

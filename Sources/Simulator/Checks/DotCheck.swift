@@ -26,6 +26,16 @@ package struct DotCheck: Sendable {
     private struct RowState: Hashable {
         var id: RowID
         var versions: [Dot]
+
+        /// nil: what folded actors did is in the row under another name, and no versions tell how much of it.
+        init?(_ row: Row) {
+            guard row.versions.contains(where: { $0.actor == row.author }), row.id.part != .counter(.folded) else {
+                return nil
+            }
+            if case .element(let entries) = row.content, entries.contains(where: { $0.actor == .folded }) { return nil }
+            id = row.id
+            versions = row.versions
+        }
     }
 
     private var rows: [Dot: RowID] = [:]
@@ -76,6 +86,11 @@ package struct DotCheck: Sendable {
     /// The process of this node is gone, and its memory with it.
     package mutating func ended(node: Int) { durable[node] = [:] }
 
+    /// A new process of the node found these rows on its disk.
+    package mutating func recovered(_ rows: some Collection<Row>, node: Int) {
+        for row in rows { durable[node][row.id] = row.versions }
+    }
+
     private mutating func observe(_ row: Row, at process: Process) {
         rowsSeen += 1
         for dot in row.versions {
@@ -88,7 +103,7 @@ package struct DotCheck: Sendable {
                 violations.add("\(dot) was used twice: for '\(other.key)' and for '\(row.id.key)'")
             }
         }
-        let state = RowState(id: row.id, versions: row.versions)
+        guard let state = RowState(row) else { return }
         let fingerprint = Self.fingerprint(row)
         if let known = states[state] {
             if known != fingerprint {
@@ -118,6 +133,11 @@ package struct DotCheck: Sendable {
         hasher.absorb(row.stamp.rawValue)
         hasher.absorb(row.author.node)
         hasher.absorb(row.author.epoch)
+        hasher.absorb(counted: row.details.user.utf8)
+        hasher.absorb(counted: row.details.reason.utf8)
+        hasher.absorb(row.details.expiresAt)
+        hasher.absorb(row.details.transaction?.first ?? 0)
+        hasher.absorb(UInt64(row.details.transaction?.count ?? 0))
         switch row.content {
         case .register(nil): hasher.absorb(UInt8(0))
         case .register(let value?):
@@ -133,7 +153,7 @@ package struct DotCheck: Sendable {
             }
         case .counter(let entry):
             hasher.absorb(UInt8(3))
-            for number in [entry.increments, entry.decrements, entry.resetIncrements, entry.resetDecrements] {
+            for number in [entry.generation, entry.increments, entry.decrements, entry.resetIncrements, entry.resetDecrements] {
                 hasher.absorb(number)
             }
         }

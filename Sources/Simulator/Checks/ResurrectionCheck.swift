@@ -10,14 +10,20 @@ import StoreCore
 /// An add is live while `added > removed`; once a process has seen it removed, `removed` never falls below, so it is
 /// live again only with a higher `added`, and that is a new dot, which `DotCheck` ties to a new write. A register
 /// shows the value of its newest (stamp, author); once that is a delete, only a later write can replace it. So each
-/// process that saw a delete keeps it for as long as it runs; and since converged nodes hold equal rows, nodes that
-/// started later show it neither, as long as one process that saw the delete has kept running. When all of them lost
-/// their memory the delete itself is lost, which this version allows, and the check stays silent.
+/// process that saw a delete keeps it, and a later process of the node finds on its disk what the former was told to be
+/// durable; since converged nodes hold equal rows, no node shows it in the end. What was collected may be written anew,
+/// and only with a later version. A reset takes over what a peer has, and a disk that the scenario replaced is another
+/// disk: there nothing is compared.
 package struct ResurrectionCheck: Sendable {
-    /// Rows as the running process of each node last made them durable.
+    /// Rows as each node was last asked to keep them.
     private var held: [[RowID: Row]]
     /// The newest delete of a register that each node's watchers were told of.
     private var deletes: [[String: Version]]
+
+    /// The version with which each node's rows were collected.
+    private var buried: [[RowID: Version]]
+    /// Actors that any floor names: what they did has moved to others' names.
+    private var folded: Set<ActorID> = []
 
     package private(set) var statesSeen = 0
     package private(set) var violations = Violations()
@@ -25,15 +31,34 @@ package struct ResurrectionCheck: Sendable {
     package init(nodes: Int) {
         held = Array(repeating: [:], count: nodes)
         deletes = Array(repeating: [:], count: nodes)
+        buried = Array(repeating: [:], count: nodes)
     }
 
     /// The running process of `node` asked its disk to keep `row`.
     package mutating func persisting(_ row: Row, node: Int) {
         statesSeen += 1
-        if let before = held[node][row.id], let loss = Self.loss(from: before, to: row) {
+        if let before = held[node][row.id], let loss = RowLoss.between(before, row, folded: folded) {
             violations.add("n\(node + 1) went back in '\(row.id.key)': \(loss)")
         }
+        if let death = buried[node][row.id], row.isLive, row.version <= death {
+            violations.add("n\(node + 1) holds '\(row.id.key)' again as of \(row.version), although it was collected at \(death)")
+        }
         held[node][row.id] = row
+    }
+
+    /// The running process of `node` asked its disk to drop the row.
+    package mutating func removed(_ id: RowID, node: Int) {
+        guard let row = held[node].removeValue(forKey: id) else { return }
+        buried[node][id] = row.version
+    }
+
+    /// A process keeps `floor`.
+    package mutating func raised(to floor: CollectionFloor) { for entry in floor.folded { folded.insert(entry.actor) } }
+
+    /// The process of `node` takes over a peer's store.
+    package mutating func reset(node: Int) {
+        held[node] = [:]
+        deletes[node] = [:]
     }
 
     /// The running process of `node` told its watchers of `change`.
@@ -73,10 +98,22 @@ package struct ResurrectionCheck: Sendable {
         }
     }
 
-    /// The process of this node is gone, and its memory with it.
-    package mutating func ended(node: Int) {
+    /// A new process of `node` found `rows` on its disk: what was not confirmed to the former may be among them or not.
+    package mutating func recovered(_ rows: [RowID: Row], node: Int) {
+        held[node] = rows
+        for (key, version) in deletes[node].sorted(by: { $0.key < $1.key }) {
+            let row = rows[RowID(key: key, part: .register)]
+            if let row, row.isLive, row.version <= version {
+                violations.add("n\(node + 1) shows '\(key)' after its restart, although it had told that it is deleted")
+            }
+        }
+    }
+
+    /// The node has another disk.
+    package mutating func forgotten(by node: Int) {
         held[node] = [:]
         deletes[node] = [:]
+        buried[node] = [:]
     }
 
     /// Keys that any process held, sorted.
@@ -84,34 +121,5 @@ package struct ResurrectionCheck: Sendable {
         var keys = Set<String>()
         for rows in held { for id in rows.keys { keys.insert(id.key) } }
         return keys.sorted()
-    }
-
-    /// What `after` has lost against `before`; nil when it only grew.
-    private static func loss(from before: Row, to after: Row) -> String? {
-        for dot in before.versions
-        where !after.versions.contains(where: { $0.actor == dot.actor && $0.counter >= dot.counter }) {
-            return "the event \(dot) is missing"
-        }
-        let old = Version(stamp: before.stamp, author: before.author)
-        let new = Version(stamp: after.stamp, author: after.author)
-        if new < old { return "version \(new) follows \(old)" }
-        switch (before.content, after.content) {
-        case (.register(let a), .register(let b)):
-            return old == new && a != b ? "one version \(new) has two contents" : nil
-        case (.element(let a), .element(let b)):
-            for entry in a
-            where !b.contains(where: {
-                $0.actor == entry.actor && $0.added >= entry.added && $0.removed >= entry.removed
-            }) {
-                return "an add or a remove by \(entry.actor) is missing"
-            }
-            return nil
-        case (.counter(let a), .counter(let b)):
-            let grew =
-                b.increments >= a.increments && b.decrements >= a.decrements
-                && b.resetIncrements >= a.resetIncrements && b.resetDecrements >= a.resetDecrements
-            return grew ? nil : "a counter's total fell"
-        case (.register, _), (.element, _), (.counter, _): return "its type changed"
-        }
     }
 }

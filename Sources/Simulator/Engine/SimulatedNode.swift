@@ -3,7 +3,7 @@
 
 import ClusterTypes
 import NodeKernel
-import SWIMCore
+import StoreCore
 import WireProtocol
 
 /// A host that runs at most one process of the daemon.
@@ -23,7 +23,10 @@ package struct SimulatedNode {
     static let wallOrigin: UInt64 = 1_704_067_200_000
 
     let index: Int
-    let id: NodeID
+    /// Kept on the disk: another disk may bring another one.
+    private(set) var id: NodeID
+    /// Who this host was before its disk was lost.
+    private(set) var formerIDs: Set<NodeID> = []
     let name: String
     let address: Address
 
@@ -83,6 +86,12 @@ package struct SimulatedNode {
         return Clock(now: now + monotonicOrigin, wall: WallTime(milliseconds: UInt64(max(0, wall))))
     }
 
+    /// The wall clock is right and keeps time.
+    mutating func correctClock() {
+        wallOffsetMilliseconds = 0
+        drift = 0
+    }
+
     mutating func jumpClock(milliseconds: Int64) { wallOffsetMilliseconds += Double(milliseconds) }
 
     /// From `now` on the wall clock runs `drift` fast; it does not jump.
@@ -91,29 +100,45 @@ package struct SimulatedNode {
         self.drift = drift
     }
 
-    /// A new process on what the disk holds. The boot epoch is durable before the process may use it.
-    mutating func boot(_ configuration: KernelConfiguration, at now: Instant) {
+    /// A new process on what the disk holds, under an epoch that no copy of the disk can bring again. Returns the rows
+    /// that could not be loaded.
+    mutating func boot(_ configuration: KernelConfiguration, at now: Instant) -> [RowID] {
         process += 1
-        disk.bootEpoch += 1
         startedAt = now
         var configuration = configuration
-        configuration.rememberedPeers = disk.peers
+        configuration.rememberedPeers = disk.content.peers
         let clock = clock(at: now)
         let identity = KernelIdentity(
-            id: id, name: name, address: address, tags: [], incarnationFence: disk.incarnationFence,
-            storeEpoch: disk.bootEpoch)
-        kernel = NodeKernel(configuration: configuration, identity: identity, clock: clock)
+            id: id, name: name, address: address, tags: [], incarnationFence: disk.content.incarnationFence,
+            storeEpoch: UInt32(truncatingIfNeeded: rng.next()))
+        let found = disk.content.recovered(configuration.store)
+        kernel = NodeKernel(
+            configuration: configuration, identity: identity, recovered: found.store, clock: clock)
         nextAcceptedStream = 1
+        return found.refused
     }
 
-    /// The process is gone with all that it held in memory.
-    mutating func endProcess() {
+    /// The identity went with the disk: the next process mints another.
+    mutating func renewID() {
+        formerIDs.insert(id)
+        id = NodeID(using: &rng)
+    }
+
+    /// The disk is a copy of another node's, identity and all.
+    mutating func takeID(of other: NodeID) {
+        formerIDs.insert(id)
+        id = other
+    }
+
+    /// The process is gone with all that it held in memory. Returns how many batches the disk kept all the same.
+    mutating func endProcess() -> Int {
         kernel = nil
         stalledUntil = nil
         waiting = []
         waitingBytes = 0
         streams = [:]
         mutedUntil = .origin
+        return disk.crash()
     }
 
     mutating func acceptStream(serial: UInt64) -> StreamID {
@@ -138,41 +163,6 @@ package struct SimulatedNode {
         copy.handle(.command(id, command), clock: clock(at: now), using: &randomness, into: &actions)
         for case .reply(id, let reply) in actions { return reply }
         return nil
-    }
-}
-
-/// What a node's disk holds and how long it takes.
-package struct SimulatedDisk {
-    /// From the request until it is durable. Default 200 us, and up to `jitter` more.
-    var latency = Interval.microseconds(200)
-    /// Default 100 us.
-    var jitter = Interval.microseconds(100)
-    private var rng: SeededGenerator
-    /// Requests are served in order.
-    private var busyUntil = Instant.origin
-
-    var incarnationFence: UInt64 = 0
-    var peers: [RememberedPeer] = []
-    var bootEpoch: UInt32 = 0
-
-    init(rng: SeededGenerator) { self.rng = rng }
-
-    /// When a request made now is durable.
-    mutating func completion(at now: Instant) -> Instant {
-        let done = now + latency + jitter * rng.fraction()
-        busyUntil = max(busyUntil, done)
-        return busyUntil
-    }
-
-    /// The request is durable: it survives the process. Rows do not yet: this version keeps the store in memory.
-    mutating func apply(_ records: [DurableRecord]) {
-        for record in records {
-            switch record {
-            case .incarnationFence(let fence): incarnationFence = max(incarnationFence, fence)
-            case .peers(let peers): self.peers = peers
-            case .store: break
-            }
-        }
     }
 }
 

@@ -62,6 +62,10 @@ extension Simulation {
             return keyFinding(key) { Self.contains(Array(text.utf8), in: $0) }
         case .noElement(let key, let text):
             return keyFinding(key) { !Self.contains(Array(text.utf8), in: $0) }
+        case .actors(let most): return boundFinding(most, "actors") { $0.store.context.entries.count }
+        case .rows(let most): return boundFinding(most, "rows") { $0.store.rowCount }
+        case .versions(let most): return versionsFinding(most)
+        case .queued(let selector, let count): return try queueFinding(selector, count, line: line)
         }
     }
 
@@ -152,8 +156,11 @@ extension Simulation {
     /// A row of an agreed table that does not tell the truth.
     private func falsehood(in rows: [TableRow]) -> String? {
         for row in rows {
-            guard let node = SimulatedNode.index(of: row.info.address, count: nodes.count), nodes[node].id == row.id
-            else { return "the tables name \(row.id.short), whom nobody knows" }
+            guard let node = SimulatedNode.index(of: row.info.address, count: nodes.count) else {
+                return "the tables name \(row.id.short) at an address that nobody has"
+            }
+            if nodes[node].formerIDs.contains(row.id), !row.state.isActive { continue }
+            guard nodes[node].id == row.id else { return "the tables name \(row.id.short), whom nobody knows" }
             if row.state.isActive != nodes[node].isRunning {
                 return
                     "the tables hold n\(node + 1) for \(row.state), and it \(nodes[node].isRunning ? "runs" : "is gone")"
@@ -165,6 +172,32 @@ extension Simulation {
     private func keyFinding(_ key: String, _ isExpected: (KeyView?) -> Bool) -> String? {
         for node in views.runningNodes where !isExpected(read(key, at: node)) {
             return "n\(node + 1) reads \(Self.describe(read(key, at: node)))"
+        }
+        return nil
+    }
+
+    private func boundFinding(_ most: Int, _ what: String, _ count: (NodeKernel) -> Int) -> String? {
+        for node in views.runningNodes {
+            guard let kernel = nodes[node].kernel, count(kernel) > most else { continue }
+            return "n\(node + 1) has \(count(kernel)) \(what)"
+        }
+        return nil
+    }
+
+    private func versionsFinding(_ most: Int) -> String? {
+        for node in views.runningNodes {
+            let worst = nodes[node].disk.content.rows.values.max { $0.versions.count < $1.versions.count }
+            guard let worst, worst.versions.count > most else { continue }
+            return "n\(node + 1) has a row that names \(worst.versions.count) actors"
+        }
+        return nil
+    }
+
+    private func queueFinding(_ selector: NodeSelector, _ count: Int, line: Int) throws(ScenarioFailure) -> String? {
+        var generator = rng
+        for node in try draw(selector, using: &generator, line: line) {
+            let found = nodes[node].disk.content.queued.count
+            if found != count { return "n\(node + 1) has \(found) writes in its import queue" }
         }
         return nil
     }
@@ -205,6 +238,10 @@ extension Scenario.Condition {
         case .missing(let key): "no key \(key)"
         case .element(let key, let element): "element \(element) in \(key)"
         case .noElement(let key, let element): "no element \(element) in \(key)"
+        case .actors(let most): "at most \(most) actors"
+        case .rows(let most): "at most \(most) rows"
+        case .versions(let most): "at most \(most) actors in a row"
+        case .queued(_, let count): "\(count) queued writes"
         }
     }
 }

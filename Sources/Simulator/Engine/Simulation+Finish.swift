@@ -20,6 +20,9 @@ extension Simulation {
             nodes[node].kernel?.checkInvariantsThoroughly()
             figures.invariantChecks += 1
             for key in keys { resurrection.shown(read(key, at: node), node: node) }
+            if let store = nodes[node].kernel?.store {
+                acked.finish(node: node, store: store) { [self] in read($0, at: node) }
+            }
         }
         replies.finish(at: now)
         return report()
@@ -51,7 +54,10 @@ extension Simulation {
             failures.append(
                 "line \(expectation.expectation.line), '\(expectation.expectation.text)': \(expectation.finding)")
         }
-        for violations in [violations, dots.violations, resurrection.violations, replies.violations] {
+        for violations in [
+            violations, dots.violations, resurrection.violations, replies.violations, acked.violations,
+            revisions.violations, transactions.violations,
+        ] {
             failures += violations.first
             let more = violations.count - violations.first.count
             if more > 0 { failures.append("and \(more) more of this kind") }
@@ -66,7 +72,8 @@ extension Simulation {
             roots: roots.map { SimulationReport.Root(root: $0.key, nodes: $0.value) }
                 .sorted { $0.nodes != $1.nodes ? $0.nodes > $1.nodes : $0.root < $1.root },
             keys: keys, dots: dots.dotsSeen, rowsChecked: dots.rowsSeen, statesChecked: resurrection.statesSeen,
-            commands: replies.issued, replies: replies.answered,
+            commands: replies.issued, replies: replies.answered, acknowledged: acked.count,
+            transactionLooks: transactions.looks,
             expectationsMet: expectations.reduce(0) { $1.metAt == nil ? $0 : $0 + 1 },
             expectations: expectations.count, failures: failures, eventsHandled: eventsHandled)
     }

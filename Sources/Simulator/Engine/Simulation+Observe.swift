@@ -13,6 +13,7 @@ extension Simulation {
         case .member(let event): observe(event, at: node)
         case .keyChanged(let record):
             let change = record.change
+            revisions.told(record.revision, durable: nodes[node].disk.content.revision, node: node)
             resurrection.told(change, node: node)
             figures.changed(
                 key: change.key, version: change.version, node: node,
@@ -25,15 +26,26 @@ extension Simulation {
         case .quarantined(let key, let author, let ahead):
             tell("n\(node + 1) quarantined '\(key)' by \(author): \(Figure.seconds(ahead)) ahead")
         case .identityInUse(let address):
-            violations.add("n\(node + 1) says that another process uses its id at \(address)")
-        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .storeReset, .collected,
-            .clockOutlier, .clockRecovered, .storage, .catchUp:
-            break
+            // A scenario may clone a node, identity and all.
+            if nodes.count(where: { $0.id == nodes[node].id }) == 1 {
+                violations.add("n\(node + 1) says that another process uses its id at \(address)")
+            }
+        case .storeReset(let peer, let rows, let queued):
+            tell("n\(node + 1) takes over the store of \(name(of: peer)): \(rows) rows, \(queued) writes queued")
+        case .collected(let rows, let folded, _):
+            tell("n\(node + 1) collects \(rows) rows and folds \(folded) actors")
+        case .clockOutlier(let offset): tell("n\(node + 1) finds its clock off by \(offset) ms")
+        case .clockRecovered: tell("n\(node + 1) finds its clock right again")
+        case .storage(let condition): tell("n\(node + 1) finds its disk \(condition)")
+        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .catchUp: break
         }
     }
 
     private mutating func observe(_ event: MemberEvent, at node: Int) {
-        guard let subject = SimulatedNode.index(of: event.info.address, count: nodes.count) else { return }
+        // Of a host whose disk was lost, its former identity is nobody's view.
+        guard let subject = SimulatedNode.index(of: event.info.address, count: nodes.count),
+            !nodes[subject].formerIDs.contains(event.id)
+        else { return }
         switch event.kind {
         case .joined, .alive:
             views.set(.alive, of: subject, by: node)
@@ -55,8 +67,13 @@ extension Simulation {
         case .refuted: figures.refutations += 1
         case .udpBlocked: break
         case .nameConflict(let other):
+            if nodes[subject].formerIDs.contains(other) { break }
             violations.add("n\(node + 1) says that n\(subject + 1) and \(other.short) have the same name")
         }
+    }
+
+    private func name(of id: NodeID) -> String {
+        nodes.first { $0.id == id }.map(\.name) ?? id.short
     }
 
     private mutating func noteDeparture(of subject: Int, by node: Int) {

@@ -11,11 +11,12 @@ extension Simulation {
     mutating func start(_ node: Int) {
         guard !nodes[node].isRunning else { return }
         nodes[node].isHostUp = true
-        nodes[node].boot(baseConfiguration, at: now)
+        let refused = nodes[node].boot(baseConfiguration, at: now)
         if nodes[node].process > 1 { nodes[node].changedAt = now }
         views.start(node)
         figures.started(node, isFirst: nodes[node].process == 1, at: now)
         if nodes[node].process > 1 { tell("n\(node + 1) starts again") }
+        watchRecovery(of: node, refused: refused)
         deliver(.start, to: node, process: nodes[node].process)
         noteFormation()
     }
@@ -25,12 +26,12 @@ extension Simulation {
         nodes[node].isHostUp = isHostUp
         guard nodes[node].isRunning else { return }
         breakStreams(of: node, isHostUp: isHostUp)
-        nodes[node].endProcess()
+        let kept = nodes[node].endProcess()
+        if kept > 0 { tell("n\(node + 1)'s disk kept \(kept) batches that it had not confirmed") }
         nodes[node].changedAt = now
         views.end(node)
         replies.ended(node: node)
         dots.ended(node: node)
-        resurrection.ended(node: node)
         noteFormation()
     }
 
@@ -68,6 +69,7 @@ extension Simulation {
         }
         guard admit(input, at: node) else { return }
         if trace != nil { traceInput(input, node: node) }
+        if case .command(let id, _) = input { commandInStep = id }
         var actions: [Action] = []
         swap(&actions, &actionBuffer)
         nodes[node].step(input, at: now, into: &actions)
@@ -80,6 +82,7 @@ extension Simulation {
         for action in actions { perform(action, node: node, process: process) }
         actions.removeAll(keepingCapacity: true)
         swap(&actions, &actionBuffer)
+        commandInStep = nil
     }
 
     /// Inputs about streams that the process has closed meanwhile do not reach it.
@@ -117,25 +120,6 @@ extension Simulation {
         }
     }
 
-    private mutating func persist(_ token: PersistToken, _ records: [DurableRecord], node: Int) {
-        let process = DotCheck.Process(node: node, number: nodes[node].process)
-        for case .store(.row(let row)) in records {
-            dots.persisting(row, id: nodes[node].id, process: process)
-            resurrection.persisting(row, node: node)
-        }
-        let done = nodes[node].disk.completion(at: now)
-        queue.push(.persisted(node: node, process: process.number, token, records), at: done)
-    }
-
-    mutating func diskFinished(_ token: PersistToken, _ records: [DurableRecord], node: Int, process: Int32) {
-        guard nodes[node].process == process, nodes[node].isRunning else { return }
-        nodes[node].disk.apply(records)
-        for case .store(.row(let row)) in records {
-            dots.persisted(row, process: DotCheck.Process(node: node, number: process))
-        }
-        deliver(.persisted(token), to: node, process: process)
-    }
-
     /// Names resolve after a millisecond, always.
     private mutating func resolveSeed(_ seed: String, node: Int) {
         var addresses: [Address] = []
@@ -154,12 +138,14 @@ extension Simulation {
     mutating func command(_ command: Command, name: String, node: Int, patience: Interval = ReplyCheck.patience) {
         guard nodes[node].isRunning else { return }
         let id = replies.issue(name, node: node, at: now, patience: patience)
+        if case .write(let writes, _) = command { acked.issued(id, writes) }
         if let until = nodes[node].stalledUntil { replies.delayed(node: node, by: until - now) }
         deliver(.command(id, command), to: node, process: nodes[node].process)
     }
 
     private mutating func answered(_ id: CommandID, _ reply: Reply, node: Int) {
         guard let asked = replies.answer(id, node: node) else { return }
+        acked.answered(id, reply, node: node)
         if trace != nil { traceReply(reply, asked: asked.name, node: node) }
         if case .failure(let failure) = reply {
             figures.commandsRefused += 1

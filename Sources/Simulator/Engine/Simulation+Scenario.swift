@@ -4,6 +4,7 @@
 import ClusterTypes
 import NodeKernel
 import SWIMCore
+import StoreCore
 
 extension Simulation {
     mutating func perform(step index: Int, repetition: Int) throws(ScenarioFailure) {
@@ -49,6 +50,10 @@ extension Simulation {
                 nodes[node].disk.latency = latency
                 nodes[node].disk.jitter = jitter
             }
+        case .fault(let fault, let selector):
+            for node in try resolve(selector, line: line) { try perform(fault, node: node, line: line) }
+        case .clockRight(let selector):
+            for node in try resolve(selector, line: line) { nodes[node].correctClock() }
         case .clockJump(let selector, milliseconds: let milliseconds):
             for node in try resolve(selector, line: line) { nodes[node].jumpClock(milliseconds: milliseconds) }
         case .clockDrift(let selector, let drift):
@@ -102,13 +107,13 @@ extension Simulation {
             for node in try resolve(selector, line: line) { stall(node, for: duration) }
         case .mute(let selector, let duration):
             for node in try resolve(selector, line: line) { nodes[node].mutedUntil = now + duration }
-        case .cut, .mend, .partition, .isolate, .heal, .link, .allLinks, .disk, .clockJump, .clockDrift, .write,
-            .measure, .note:
+        case .cut, .mend, .partition, .isolate, .heal, .link, .allLinks, .disk, .fault, .clockJump, .clockRight,
+            .clockDrift, .write, .measure, .note:
             break
         }
     }
 
-    private mutating func end(_ node: Int, cause: String, isHostUp: Bool) {
+    mutating func end(_ node: Int, cause: String, isHostUp: Bool) {
         if nodes[node].isRunning {
             figures.ended(node, cause: cause, running: views.runningCount - 1, at: now)
         }
@@ -138,7 +143,7 @@ extension Simulation {
             figures.healed(at: now)
             queue.push(.pollHealing(since: now), at: now)
         case .start, .kill, .hostDown, .bounce, .leave, .forget, .tag, .stall, .mute, .link, .allLinks, .disk,
-            .clockJump, .clockDrift, .write, .measure, .note:
+            .fault, .clockJump, .clockRight, .clockDrift, .write, .measure, .note:
             break
         }
     }
@@ -147,7 +152,7 @@ extension Simulation {
         guard nodes[node].isRunning else { return }
         func expand(_ text: String) -> String { Self.expand(text, node: node, repetition: repetition) }
         switch write {
-        case .put(key: let pattern, let value):
+        case .put(key: let pattern, let value, ttl: let ttl):
             let key = expand(pattern)
             let bytes: [UInt8] =
                 switch value {
@@ -155,7 +160,13 @@ extension Simulation {
                 case .size(let size): filler(size)
                 }
             figures.submit(key: key, node: node, at: now)
-            command(.put(key: key, value: bytes), name: "put \(key)", node: node)
+            let options = WriteOptions(ttlMilliseconds: ttl.map { UInt64($0.milliseconds) })
+            command(.write([.put(key: key, value: bytes)], options), name: "put \(key)", node: node)
+        case .transaction(key: let pattern, let count, let text):
+            let key = expand(pattern)
+            let value = Array(expand(text).utf8)
+            let writes = (1...count).map { StoreWrite.put(key: "\(key)/\($0)", value: value) }
+            command(.write(writes, .none), name: "import \(key)", node: node)
         case .delete(key: let pattern):
             let key = expand(pattern)
             figures.submit(key: key, node: node, at: now)

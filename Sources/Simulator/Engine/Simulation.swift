@@ -15,7 +15,9 @@ package struct Simulation {
     enum Event {
         case input(node: Int, process: Int32, Input)
         case datagram(from: Int, to: Int, [UInt8])
-        case persisted(node: Int, process: Int32, PersistToken, [DurableRecord])
+        case commit(node: Int, process: Int32)
+        case diskLook(node: Int, process: Int32)
+        case diskRoom(node: Int)
         case stream(StreamEvent, serial: UInt64)
         case resume(node: Int, process: Int32)
         case start(node: Int)
@@ -57,6 +59,11 @@ package struct Simulation {
     var dots: DotCheck
     var resurrection: ResurrectionCheck
     var replies = ReplyCheck()
+    var acked: AckedWriteCheck
+    var revisions: RevisionCheck
+    var transactions = TransactionCheck()
+    /// The command of the step that a kernel is making.
+    var commandInStep: CommandID?
     var falseFailures = FalseFailures()
     var figures: FigureBook
     var expectations: [ExpectationState]
@@ -88,6 +95,9 @@ package struct Simulation {
             cluster: ClusterID(name: "simulation"), sizes: PacketCodec.sizes)
         configuration.swim = SWIMConfiguration(profile: scenario.profile)
         configuration.seeds = (1...min(count, scenario.seeds)).map { "n\($0):7946" }
+        configuration.collectionGrace = scenario.grace ?? configuration.collectionGrace
+        configuration.collectionInterval = scenario.collectionInterval ?? configuration.collectionInterval
+        configuration.swim.failedRetention = scenario.failedRetention ?? configuration.swim.failedRetention
         baseConfiguration = configuration
 
         var root = SeededGenerator(seed: seed)
@@ -96,6 +106,8 @@ package struct Simulation {
         views = MembershipViews(nodes: count)
         dots = DotCheck(nodes: count)
         resurrection = ResurrectionCheck(nodes: count)
+        acked = AckedWriteCheck(nodes: count)
+        revisions = RevisionCheck(nodes: count)
         figures = FigureBook(nodes: count)
         expectations = scenario.expectations.map { ExpectationState($0) }
         for index in 0..<count { nodes.append(SimulatedNode(index: index, rng: root.split())) }
@@ -145,8 +157,9 @@ package struct Simulation {
         switch event {
         case .input(let node, let process, let input): deliver(input, to: node, process: process)
         case .datagram(let from, let to, let bytes): receive(bytes, from: from, to: to)
-        case .persisted(let node, let process, let token, let records):
-            diskFinished(token, records, node: node, process: process)
+        case .commit(let node, let process): commit(node, process: process)
+        case .diskLook(let node, let process): diskLook(node, process: process)
+        case .diskRoom(let node): nodes[node].disk.isFull = false
         case .stream(let event, let serial): handle(event, serial: serial)
         case .resume(let node, let process): resume(node, process: process)
         case .start(let node): start(node)

@@ -52,6 +52,7 @@ extension SimulationReport {
                 .object([
                     ("dots", .integer(dots)), ("rows", .integer(rowsChecked)), ("row_states", .integer(statesChecked)),
                     ("commands", .integer(commands)), ("replies", .integer(replies)),
+                    ("acknowledged_writes", .integer(acknowledged)), ("transaction_looks", .integer(transactionLooks)),
                     ("invariants", .integer(figures.invariantChecks)),
                     ("expectations", .integer(expectations)), ("expectations_met", .integer(expectationsMet)),
                 ])

@@ -28,6 +28,9 @@ package struct SimulationReport: Sendable {
     package var statesChecked: Int
     package var commands: Int
     package var replies: Int
+    /// Writes that were acknowledged, and looks at whether a transaction was seen half.
+    package var acknowledged: Int
+    package var transactionLooks: Int
     package var expectationsMet: Int
     package var expectations: Int
     /// Expectations not met and checks violated; empty when all was well.
@@ -153,7 +156,7 @@ extension SimulationReport {
             (
                 "checks",
                 "\(dots) dots, \(rowsChecked) rows, \(statesChecked) row states, \(replies) of \(commands) "
-                    + "commands answered, \(figures.commandsRefused) refused, \(figures.invariantChecks) invariant checks"
+                    + "commands answered, \(figures.commandsRefused) refused, \(acknowledged) writes acknowledged, \(transactionLooks) looks at transactions, \(figures.invariantChecks) invariant checks"
             ))
         lines.append(("events", Figure.grouped(eventsHandled)))
         return lines

@@ -16,6 +16,11 @@ package struct Scenario: Sendable {
     /// How long the simulation runs. Default 60 s.
     package var duration = Interval.seconds(60)
     package var profile = SWIMConfiguration.Profile.lan
+    /// In place of the kernel's defaults: how old what is dead must be, how often the collector tries, and when a failed
+    /// member is dropped.
+    package var grace: Interval?
+    package var collectionInterval: Interval?
+    package var failedRetention: Interval?
     /// Nodes that do not start by themselves.
     package var held: [NodeSelector] = []
     package var steps: [Step] = []
@@ -63,8 +68,10 @@ package struct Scenario: Sendable {
         case link(LinkChange, from: NodeSelector, to: NodeSelector)
         case allLinks(LinkChange)
         case disk(latency: Interval, jitter: Interval, NodeSelector)
+        case fault(DiskFault, NodeSelector)
         /// The wall clock jumps.
         case clockJump(NodeSelector, milliseconds: Int64)
+        case clockRight(NodeSelector)
         /// The wall clock runs fast (positive) or slow, in millionths.
         case clockDrift(NodeSelector, Double)
         case write(NodeSelector, Write)
@@ -73,9 +80,29 @@ package struct Scenario: Sendable {
         case note(String)
     }
 
+    /// What can happen to a disk and what is on it. Those that replace the disk need a node that does not run.
+    package enum DiskFault: Hashable, Sendable {
+        case crash(CrashMode)
+        /// No room for a while.
+        case full(Interval)
+        /// Nothing completes for a while.
+        case stall(Interval)
+        /// The next commit fails: the process ends with 74 and is started again so much later.
+        case error(down: Interval)
+        case save
+        /// The disk is what was saved.
+        case restore
+        /// The disk is empty; the next process mints another identity.
+        case wipe
+        /// The disk is a copy of that of another node (counted from 0), with its identity or with one of its own.
+        case clone(of: Int, isSameID: Bool)
+    }
+
     /// A client's write. `{n}` in texts becomes the number of the repetition, `{node}` the node's name.
     package enum Write: Hashable, Sendable {
-        case put(key: String, Value)
+        case put(key: String, Value, ttl: Interval?)
+        /// So many registers `KEY/1`, `KEY/2`... in one transaction.
+        case transaction(key: String, count: Int, String)
         case delete(key: String)
         case add(key: String, String)
         case remove(key: String, String)
@@ -118,6 +145,12 @@ package struct Scenario: Sendable {
         case missing(key: String)
         case element(key: String, String)
         case noElement(key: String, String)
+        /// No running node's context, store or row has more.
+        case actors(most: Int)
+        case rows(most: Int)
+        case versions(most: Int)
+        /// Exactly so many writes wait in the import queue of these.
+        case queued(NodeSelector, Int)
     }
 }
 

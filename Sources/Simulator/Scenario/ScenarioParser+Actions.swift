@@ -8,7 +8,7 @@ extension ScenarioLine {
     private static let verbs = [
         "start", "kill", "down", "bounce", "leave", "forget", "tag", "stall", "mute", "cut", "mend", "partition",
         "isolate", "heal", "loss", "delay", "duplicate", "reorder", "corrupt", "disk", "clock", "drift", "put",
-        "delete", "add", "remove", "increment", "measure", "note",
+        "delete", "add", "remove", "increment", "import", "crash", "measure", "note",
     ]
 
     mutating func action() throws(LineFailure) -> Scenario.Action {
@@ -16,6 +16,7 @@ extension ScenarioLine {
         if let process = try processAction(verb) { return process }
         if let network = try networkAction(verb) { return network }
         if let write = try writeAction(verb) { return write }
+        if let fault = try diskAction(verb) { return fault }
         switch verb {
         case "disk":
             let latency = try duration()
@@ -23,6 +24,7 @@ extension ScenarioLine {
             return .disk(latency: latency, jitter: jitter, isAtEnd ? .all : try selector())
         case "clock":
             let nodes = try selector()
+            if accept("right") { return .clockRight(nodes) }
             return .clockJump(nodes, milliseconds: try jump())
         case "drift":
             let nodes = try selector()
@@ -121,13 +123,16 @@ extension ScenarioLine {
     }
 
     private mutating func writeAction(_ verb: String) throws(LineFailure) -> Scenario.Action? {
-        guard ["put", "delete", "add", "remove", "increment"].contains(verb) else { return nil }
+        guard ["put", "delete", "add", "remove", "increment", "import"].contains(verb) else { return nil }
         let nodes = try selector()
         let key = try word("a key")
         switch verb {
         case "put":
-            if accept("size") { return .write(nodes, .put(key: key, .size(try size()))) }
-            return .write(nodes, .put(key: key, .text(try text("the value"))))
+            let value: Scenario.Value = accept("size") ? .size(try size()) : .text(try text("the value"))
+            return .write(nodes, .put(key: key, value, ttl: accept("ttl") ? try duration() : nil))
+        case "import":
+            let count = try integer("a number of keys", in: 1...Bounds.transactionWritesMax)
+            return .write(nodes, .transaction(key: key, count: count, try text("the values")))
         case "delete": return .write(nodes, .delete(key: key))
         case "add": return .write(nodes, .add(key: key, try text("the element")))
         case "remove": return .write(nodes, .remove(key: key, try text("the element")))
@@ -137,10 +142,49 @@ extension ScenarioLine {
         }
     }
 
-    /// `+30s` or `-2s`, in milliseconds.
+    /// Faults of disks: `disk` and a word, or `crash`.
+    private mutating func diskAction(_ verb: String) throws(LineFailure) -> Scenario.Action? {
+        if verb == "crash" {
+            let word = try word("what a crash leaves")
+            guard let mode = CrashMode(rawValue: word) else {
+                throw LineFailure(reason: "'\(word)' is nothing that a crash leaves; write lost, torn or half")
+            }
+            return .fault(.crash(mode), isAtEnd ? .all : try selector())
+        }
+        guard verb == "disk", let word = peekWord(), Self.duration(word) == nil else { return nil }
+        _ = accept(word)
+        if word == "clone" {
+            guard case .numbers(let ranges) = try selector(), let source = ranges.first?.lowerBound else {
+                throw LineFailure(reason: "a clone has one source: disk clone n1 -> n5")
+            }
+            try require("->")
+            let target = try selector()
+            return .fault(.clone(of: source - 1, isSameID: accept("same-id")), target)
+        }
+        let nodes = try selector()
+        switch word {
+        case "full":
+            try require("for")
+            return .fault(.full(try duration()), nodes)
+        case "stall":
+            try require("for")
+            return .fault(.stall(try duration()), nodes)
+        case "error":
+            try require("for")
+            return .fault(.error(down: try duration()), nodes)
+        case "save": return .fault(.save, nodes)
+        case "restore": return .fault(.restore, nodes)
+        case "wipe": return .fault(.wipe, nodes)
+        default:
+            throw LineFailure(
+                reason: "'\(word)' is no fault of a disk; write full, stall, error, save, restore, wipe, clone or a latency")
+        }
+    }
+
+    /// `+30s` or `-2s`, in milliseconds; up to 20 years.
     private mutating func jump() throws(LineFailure) -> Int64 {
         let word = try word("a jump such as +30s or -2s")
-        guard let sign = word.first, sign == "+" || sign == "-", let size = Self.duration(String(word.dropFirst()))
+        guard let sign = word.first, sign == "+" || sign == "-", let size = Self.duration(String(word.dropFirst()), secondsMax: 20 * 366 * 86_400)
         else { throw LineFailure(reason: "'\(word)' is no jump; write +30s or -2s") }
         let milliseconds = size.nanoseconds / 1_000_000
         return sign == "-" ? -milliseconds : milliseconds
@@ -153,6 +197,12 @@ extension ScenarioLine {
             throw LineFailure(reason: "'\(word)' is no drift; write 200ppm or -200ppm")
         }
         return Double(count) / 1e6
+    }
+
+    private mutating func atMost() throws(LineFailure) -> Int {
+        try require("at")
+        try require("most")
+        return try integer("a bound", in: 0...1_000_000_000)
     }
 
     mutating func condition() throws(LineFailure) -> Scenario.Condition {
@@ -168,6 +218,12 @@ extension ScenarioLine {
         case "counter":
             let key = try self.word("a key")
             return .counter(key: key, Int64(try integer("a count", in: Int(Int32.min)...Int(Int32.max))))
+        case "actors": return .actors(most: try atMost())
+        case "rows": return .rows(most: try atMost())
+        case "versions": return .versions(most: try atMost())
+        case "queued":
+            let nodes = try selector()
+            return .queued(nodes, try integer("a number of writes", in: 0...1_000_000))
         case "element": return .element(key: try self.word("a key"), try text("the element"))
         case "no":
             if accept("false") {
@@ -180,7 +236,7 @@ extension ScenarioLine {
         default:
             throw LineFailure(
                 reason: "'\(word)' cannot be expected; write formed, converged, failed, alive, left, members, value, "
-                    + "counter, element, no key, no element or no false failures")
+                    + "counter, element, actors, rows, versions, queued, no key, no element or no false failures")
         }
     }
 }

@@ -66,6 +66,12 @@ package struct ScenarioParser {
             scenario.duration = try line.duration()
         } else if line.accept("hold") {
             scenario.held.append(try line.selector())
+        } else if line.accept("grace") {
+            scenario.grace = try line.duration()
+        } else if line.accept("collect-every") {
+            scenario.collectionInterval = try line.duration()
+        } else if line.accept("failed-retention") {
+            scenario.failedRetention = try line.duration()
         } else if line.accept("profile") {
             let word = try line.word("a profile")
             guard let profile = SWIMConfiguration.Profile(rawValue: word) else {
@@ -164,9 +170,11 @@ extension Scenario.Action {
         switch self {
         case .start(let nodes), .kill(let nodes), .hostDown(let nodes), .bounce(let nodes, down: _), .leave(let nodes),
             .tag(let nodes, _), .stall(let nodes, _), .mute(let nodes, _), .isolate(let nodes, _),
-            .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _),
+            .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
             .clockDrift(let nodes, _), .write(let nodes, _):
             [nodes]
+        case .fault(.clone(of: let source, isSameID: _), let nodes): [nodes, .numbers([(source + 1)...(source + 1)])]
+        case .fault(_, let nodes): [nodes]
         case .forget(let a, by: let b), .cut(let a, let b), .mend(let a, let b), .link(_, from: let a, to: let b):
             [a, b]
         case .partition(let groups): groups
@@ -178,8 +186,10 @@ extension Scenario.Action {
 extension Scenario.Condition {
     var selectors: [NodeSelector] {
         switch self {
-        case .failed(let nodes), .alive(let nodes), .left(let nodes): [nodes]
-        case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement: []
+        case .failed(let nodes), .alive(let nodes), .left(let nodes), .queued(let nodes, _): [nodes]
+        case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement, .actors,
+            .rows, .versions:
+            []
         }
     }
 }

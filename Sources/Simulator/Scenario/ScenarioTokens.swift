@@ -117,17 +117,19 @@ extension ScenarioLine {
     mutating func duration() throws(LineFailure) -> Interval {
         let word = try word("a duration such as 500ms")
         guard let interval = Self.duration(word) else {
-            throw LineFailure(reason: "'\(word)' is no duration; write 200us, 500ms, 10s, 2m or 1h")
+            throw LineFailure(reason: "'\(word)' is no duration; write 200us, 500ms, 10s, 2m, 1h or 1d")
         }
         return interval
     }
 
-    package static func duration(_ word: String) -> Interval? {
-        let units: [(String, Double)] = [("us", 1e-6), ("ms", 1e-3), ("s", 1), ("m", 60), ("h", 3600)]
+    package static func duration(_ word: String, secondsMax: Double = 1e6) -> Interval? {
+        let units: [(String, Double)] = [
+            ("us", 1e-6), ("ms", 1e-3), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400),
+        ]
         for (unit, factor) in units where word.hasSuffix(unit) {
             guard let count = decimal(word.dropLast(unit.count)) else { continue }
             let seconds = count * factor
-            return seconds <= 1e6 ? .seconds(seconds) : nil
+            return seconds <= secondsMax ? .seconds(seconds) : nil
         }
         return nil
     }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns what is durable on a simulated disk, and what recovery makes of it.
+
+import ClusterTypes
+import NodeKernel
+import StoreCore
+
+/// What survives the process, the power and, as a copy, the disk. A value: copies are snapshots, backups and clones.
+package struct DiskContent: Sendable {
+    package private(set) var incarnationFence: UInt64 = 0
+    package private(set) var peers: [RememberedPeer] = []
+    package private(set) var rows: [RowID: Row] = [:]
+    /// Events recorded as seen beside those of the rows.
+    package private(set) var context = CausalContext()
+    package private(set) var floor = CollectionFloor.none
+    package private(set) var promised = HybridTimestamp.zero
+    package private(set) var revision: UInt64 = 0
+    package private(set) var requests: [RequestRecord] = []
+    /// The import queue.
+    package private(set) var queued: [UInt64: QueuedWrite] = [:]
+    package private(set) var queuedLast: UInt64 = 0
+    package private(set) var expiredThrough: UInt64 = 0
+
+    package init() {}
+
+    package mutating func apply(_ record: DurableRecord) {
+        switch record {
+        case .incarnationFence(let fence): incarnationFence = max(incarnationFence, fence)
+        case .peers(let peers): self.peers = peers
+        case .store(let record): apply(record)
+        }
+    }
+
+    private mutating func apply(_ record: StoreRecord) {
+        switch record {
+        case .row(let row): rows[row.id] = row
+        case .rowRemoved(let id): rows[id] = nil
+        case .context(let context): self.context.formUnion(context)
+        case .contextReplaced(let context): self.context = context
+        case .floor(let floor): self.floor = floor
+        case .promised(let cutoff): promised = max(promised, cutoff)
+        case .change(let change): revision = max(revision, change.revision)
+        case .request(let request):
+            requests.append(request)
+            if requests.count > Bounds.requestsMax { requests.removeFirst() }
+        case .queued(let write):
+            queued[write.number] = write
+            queuedLast = max(queuedLast, write.number)
+        case .dequeued(let numbers):
+            for number in numbers { queued[number] = nil }
+        case .expiredThrough(let wall): expiredThrough = max(expiredThrough, wall)
+        case .reset(let revision):
+            rows = [:]
+            context = CausalContext()
+            floor = .none
+            self.revision = max(self.revision, revision)
+        }
+    }
+
+    /// What the next process is given; nil when nothing was ever written. The second is what could not be loaded.
+    package func recovered(_ configuration: StoreConfiguration) -> (store: RecoveredStore?, refused: [RowID]) {
+        guard !rows.isEmpty || !context.isEmpty || floor != .none || revision > 0 || promised != .zero else {
+            return (nil, [])
+        }
+        // The kernel takes an actor of its own before it writes.
+        var store = Store(
+            actor: .folded, configuration: configuration, floor: floor, context: context,
+            expiredThrough: expiredThrough)
+        var refused: [RowID] = []
+        for row in rows.values.sorted(by: { $0.id < $1.id }) where !store.load(row) { refused.append(row.id) }
+        let recovered = RecoveredStore(
+            store: store, revision: revision, promised: promised, requests: requests, queuedCount: queued.count,
+            queuedLast: queuedLast, expiredThrough: expiredThrough)
+        return (recovered, refused)
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns how rows come into the store and leave it, with every index kept in step.
+
+import ClusterTypes
+
+extension Store {
+    /// Puts a row in the place of `old` (nil: of none) and brings everything else in step. Returns the key's handle.
+    mutating func install(_ new: Row, isExpired: Bool, over old: Row?, at place: Place) -> UInt32 {
+        for dot in new.versions { context.insert(dot) }
+        clock.observe(new.stamp)
+        let hash = new.stableHash
+        root += hash
+        bytes += new.estimatedBytes
+        guard let handle = place.row, let key = place.key, let old else {
+            return append(new, isExpired: isExpired, key: place.key, shortHash: hash.low)
+        }
+        order.update(handle, shortHash: hash.low)
+        root -= old.stableHash
+        bytes -= old.estimatedBytes
+        for dot in old.versions where new.lastEvent(of: dot.actor) != dot.counter { actors.remove(dot, row: handle) }
+        for dot in new.versions where old.lastEvent(of: dot.actor) != dot.counter { actors.insert(dot, row: handle) }
+        let wasShown = rows[Int(handle)].isShown
+        delist(handle)
+        rows[Int(handle)] = StoredRow(new, isExpired: isExpired, key: key, actors: &actors)
+        enlist(handle)
+        keys.update(
+            key, type: new.id.part.type, version: new.version,
+            liveChange: (rows[Int(handle)].isShown ? 1 : 0) - (wasShown ? 1 : 0), actors: &actors)
+        return key
+    }
+
+    private mutating func append(_ new: Row, isExpired: Bool, key: UInt32?, shortHash: UInt64) -> UInt32 {
+        let handle = free.popLast() ?? UInt32(rows.count)
+        let type = new.id.part.type
+        let live = new.isLive && !isExpired ? 1 : 0
+        let position = position(of: new.id.key, handle: key, part: new.id.part)
+        let keyHandle: UInt32
+        if let key {
+            keys.update(key, type: type, version: new.version, liveChange: live, actors: &actors)
+            keyHandle = key
+        } else {
+            keyHandle = keys.insert(
+                new.id.key, first: TypeSummary(type: type, live: UInt32(live), version: new.version),
+                author: actors.number(of: new.author))
+        }
+        let stored = StoredRow(new, isExpired: isExpired, key: keyHandle, actors: &actors)
+        if type == .register {
+            keys.setRegister(handle, of: keyHandle)
+        } else {
+            parts.insert(handle, hash: stored.partHash) { [rows] in rows[Int($0)].partHash }
+        }
+        if Int(handle) < rows.count { rows[Int(handle)] = stored } else { rows.append(stored) }
+        order.insert(handle, shortHash: shortHash, at: position)
+        for dot in new.versions { actors.insert(dot, row: handle) }
+        enlist(handle)
+        return keyHandle
+    }
+
+    /// Takes a row out of everything but the summary of its key, which `refresh` brings in step afterwards.
+    mutating func remove(_ handle: UInt32) {
+        let row = row(at: handle)
+        let key = rows[Int(handle)].key
+        order.remove(handle)
+        root -= row.stableHash
+        bytes -= row.estimatedBytes
+        for dot in row.versions { actors.remove(dot, row: handle) }
+        if row.id.part == .register {
+            keys.setRegister(KeyIndex.none, of: key)
+        } else {
+            parts.remove(handle, hash: rows[Int(handle)].partHash) { [rows] in rows[Int($0)].partHash }
+        }
+        delist(handle)
+        rows[Int(handle)] = .vacant
+        free.append(handle)
+    }
+
+    /// Sums a key up anew after rows of it were removed, and forgets it when none is left.
+    mutating func refresh(_ key: UInt32) {
+        var summaries: [TypeSummary] = []
+        forEachRow(of: key) { handle in
+            let row = rows[Int(handle)]
+            let type = row.content.part.type
+            let version = Version(stamp: row.stamp, author: actors[row.author])
+            if summaries.last?.type != type { summaries.append(TypeSummary(type: type, live: 0, version: version)) }
+            let last = summaries.count - 1
+            summaries[last].version = max(summaries[last].version, version)
+            if row.isShown { summaries[last].live += 1 }
+            return true
+        }
+        if summaries.isEmpty { keys.remove(key) } else { keys.replace(key, by: summaries, actors: &actors) }
+    }
+
+    /// Stops to show the value of a register, whose row stays as it is.
+    mutating func hide(_ handle: UInt32) {
+        let row = rows[Int(handle)]
+        rows[Int(handle)].extra = StoredRow.Extra(details: row.details, isExpired: true)
+        expiredCount += 1
+        keys.update(
+            row.key, type: .register, version: Version(stamp: row.stamp, author: actors[row.author]), liveChange: -1,
+            actors: &actors)
+    }
+
+    /// Enters a row into the indexes of dead and of expiring rows.
+    private mutating func enlist(_ handle: UInt32) {
+        let row = rows[Int(handle)]
+        if !row.content.isLive { dead.insert(handle) }
+        if row.details.expiresAt > 0 { expiry.insert(ExpiryIndex.Due(at: row.details.expiresAt, row: handle)) }
+        if row.isExpired { expiredCount += 1 }
+    }
+
+    private mutating func delist(_ handle: UInt32) {
+        let row = rows[Int(handle)]
+        if !row.content.isLive { dead.remove(handle) }
+        if row.details.expiresAt > 0 { expiry.remove(ExpiryIndex.Due(at: row.details.expiresAt, row: handle)) }
+        if row.isExpired { expiredCount -= 1 }
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the bodies of the messages by which nodes agree: exchanges opened, writes confirmed, collection, floors.
+
+import ClusterTypes
+import NodeKernel
+import StoreCore
+
+extension ByteSink {
+    mutating func put(_ request: StoreRequest) {
+        put(request.context)
+        put(request.isReset ? WireLayout.requestFlagReset : 0)
+        put(varint: request.floorMark)
+    }
+
+    mutating func put(_ request: ConfirmRequest) {
+        put(request.id)
+        put(request.dots)
+    }
+
+    mutating func put(_ request: CollectRequest) {
+        put(request.cutoff.rawValue)
+        put(varint: request.floorMark)
+        put(request.deadHash.high)
+        put(request.deadHash.low)
+        put(request.folds)
+    }
+
+    mutating func put(_ answer: CollectAnswer) {
+        put(answer.cutoff.rawValue)
+        let agrees = answer.agrees ? WireLayout.answerFlagAgrees : 0
+        put(answer.agreesToFolds ? agrees | WireLayout.answerFlagFolds : agrees)
+    }
+
+    mutating func put(_ floor: CollectionFloor) {
+        put(floor.cutoff.rawValue)
+        put(count: floor.folded.count)
+        for entry in floor.folded {
+            put(entry.actor)
+            put(entry.cutoff.rawValue)
+        }
+    }
+}
+
+extension ByteReader {
+    mutating func storeRequest() throws(DecodeFailure) -> StoreRequest {
+        let context = try context()
+        let isReset = try uint8() & WireLayout.requestFlagReset != 0
+        return StoreRequest(context: context, floorMark: try varint(), isReset: isReset)
+    }
+
+    mutating func confirmRequest() throws(DecodeFailure) -> ConfirmRequest {
+        let id = try uint32()
+        return ConfirmRequest(id: id, dots: try dots(max: WireLayout.confirmDotsMax))
+    }
+
+    mutating func collectRequest() throws(DecodeFailure) -> CollectRequest {
+        let cutoff = HybridTimestamp(rawValue: try uint64())
+        let mark = try varint()
+        let high = try uint64()
+        let hash = Hash128(high: high, low: try uint64())
+        return CollectRequest(
+            cutoff: cutoff, floorMark: mark, deadHash: hash, folds: try dots(max: WireLayout.collectFoldsMax))
+    }
+
+    mutating func collectAnswer() throws(DecodeFailure) -> CollectAnswer {
+        let cutoff = HybridTimestamp(rawValue: try uint64())
+        let flags = try uint8()
+        return CollectAnswer(
+            cutoff: cutoff, agrees: flags & WireLayout.answerFlagAgrees != 0,
+            agreesToFolds: flags & WireLayout.answerFlagFolds != 0)
+    }
+
+    mutating func floor() throws(DecodeFailure) -> CollectionFloor {
+        let cutoff = HybridTimestamp(rawValue: try uint64())
+        let count = try count(max: UInt64(CollectionFloor.foldedMax), elementBytesMin: WireLayout.actorBytes + 8)
+        var folded: [CollectionFloor.Folded] = []
+        folded.reserveCapacity(count)
+        for _ in 0..<count {
+            let actor = try actor()
+            if let last = folded.last, !(last.actor < actor) { throw .value }
+            folded.append(CollectionFloor.Folded(actor: actor, cutoff: HybridTimestamp(rawValue: try uint64())))
+        }
+        return CollectionFloor(cutoff: cutoff, folded: folded)
+    }
+}

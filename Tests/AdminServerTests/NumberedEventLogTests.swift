@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the proofs about event logs that somebody else numbers: gaps, attaching a reader, starting over.
+
+import AdminModel
+import AdminServer
+import Testing
+
+@Suite("An event log with numbers from outside")
+struct NumberedEventLogTests {
+    private func log(next: UInt64 = 101, countMax: Int = 8) -> EventLog<String> {
+        EventLog(epoch: "5e", next: next, countMax: countMax)
+    }
+
+    private func drain(_ subscription: Subscription<String>) async -> [String] {
+        var events: [String] = []
+        while subscription.waitingCount > 0, case .event(let event)? = await subscription.next() {
+            events.append(event)
+        }
+        return events
+    }
+
+    @Test("A cursor outlives the process: it is the number, not the place in memory")
+    func numbers() throws {
+        let log = log()
+        #expect(log.newestCursor == "5e-100")
+        log.append(sequence: 101) { $0 }
+        #expect(log.held() == ["5e-101"])
+        #expect(try log.place(of: "5e-100") == .held(100))
+        #expect(try log.place(of: "5e-99") == .older(99))
+        #expect(try log.place(of: "5e-102") == .foreign)
+        #expect(try log.place(of: "77-101") == .foreign)
+        #expect(try log.place(of: "start") == .start)
+        #expect(throws: AdminFailure.self) { try log.place(of: "nonsense") }
+    }
+
+    @Test("Numbers without an event leave no gap for whoever resumes")
+    func gaps() async throws {
+        let log = log()
+        log.append(sequence: 101) { $0 }
+        log.append(sequence: 104) { $0 }
+        let reader = try log.subscribe(since: "5e-102", follow: false)
+        #expect(await drain(reader) == ["5e-104"])
+    }
+
+    @Test("A jump beyond what is held empties the log instead of filling memory")
+    func jump() throws {
+        let log = log()
+        log.append(sequence: 101) { $0 }
+        log.append(sequence: 2_000_000_000) { $0 }
+        #expect(log.held() == ["5e-2000000000"])
+        #expect(try log.place(of: "5e-101") == .older(101))
+    }
+
+    @Test("A reader that was fed from elsewhere is attached without a gap and without a repeat, or not at all")
+    func attach() async {
+        let log = log(countMax: 4)
+        for number in 101...104 as ClosedRange<UInt64> { log.append(sequence: number) { $0 } }
+        let reader = Subscription<String>(startCursor: "5e-102")
+        #expect(log.attach(reader, after: 102))
+        log.append(sequence: 105) { $0 }
+        #expect(await drain(reader) == ["5e-103", "5e-104", "5e-105"])
+        for number in 106...120 as ClosedRange<UInt64> { log.append(sequence: number) { $0 } }
+        #expect(!log.attach(Subscription(startCursor: ""), after: 103), "103 is followed by what is gone")
+        #expect(!log.attach(Subscription(startCursor: ""), after: 121), "nobody has seen 121")
+    }
+
+    @Test("Starting over tells every reader and forgets what was")
+    func restart() async throws {
+        let log = log()
+        log.append(sequence: 101) { $0 }
+        let reader = try log.subscribe(since: "5e-101", follow: true)
+        log.restart(after: 0) { "resync at \($0)" }
+        log.append(sequence: 102) { $0 }
+        #expect(await drain(reader) == ["resync at 5e-101", "5e-102"])
+        #expect(log.held() == ["5e-102"])
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns `gossipbench load`: a closed loop of HTTP clients against a gossipd socket or an etcd gateway.
+
+import ArgumentParser
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Simulator
+
+/// The same generator for both, so that the figures can be compared: each client sends a request, waits for the
+/// answer, and sends the next one over the same connection.
+struct LoadCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load",
+        abstract: "Write or read over HTTP with many clients and print the rate and the latencies.",
+        discussion: """
+            EXAMPLES
+              gossipbench load put --target unix:/run/gossipd/gossipd.sock --clients 16
+              gossipbench load get --api etcd --target tcp:127.0.0.1:2379 --seconds 10
+            """)
+
+    enum Operation: String, ExpressibleByArgument { case put, get }
+    enum API: String, ExpressibleByArgument { case gossipd, etcd }
+
+    @Argument(help: "put or get.") var operation: Operation
+    @Option(help: "Whose API: gossipd or etcd (its JSON gateway).") var api = API.gossipd
+    @Option(help: "unix:PATH or tcp:HOST:PORT.") var target: String
+    @Option(help: "Connections, 1 to 1024.") var clients = 16
+    @Option(help: "How long to measure, after one second of warming up; 1 to 600.") var seconds = 5
+    @Option(help: "Bytes of a value.") var valueBytes = 100
+    @Option(help: "Different keys.") var keys = 10_000
+    @Flag(help: "Write every key once and stop; for filling a store before reading.") var fill = false
+
+    func validate() throws {
+        guard (1...1_024).contains(clients), (1...600).contains(seconds), (0...500_000).contains(valueBytes), keys > 0
+        else { throw ValidationError("an option is out of its range: see --help") }
+    }
+
+    func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let requests = RequestShape(operation: operation, api: api, valueBytes: valueBytes, keys: keys)
+        let loop = group.next()
+        let tally = LoadTally(warmUp: fill ? .zero : .seconds(1), limit: fill ? keys : nil)
+        var channels: [any Channel] = []
+        for number in 0..<clients {
+            channels.append(
+                try await connect(loop) { LoadConnection(number: number, requests: requests, tally: tally) })
+        }
+        if fill {
+            for channel in channels { try await channel.closeFuture.get() }
+        } else {
+            try await Task.sleep(for: .seconds(seconds + 1))
+            try await loop.submit { tally.stop() }.get()
+            for channel in channels { try? await channel.close().get() }
+        }
+        let figures = try await loop.submit { tally.figures(seconds: Double(seconds)) }.get()
+        try await group.shutdownGracefully()
+        print(report(figures), terminator: "")
+        if figures.failures > 0 { throw ExitCode(1) }
+    }
+
+    private func report(_ figures: LoadFigures) -> String {
+        JSONText.object([
+            ("operation", .string(operation.rawValue)), ("api", .string(api.rawValue)), ("clients", .integer(clients)),
+            ("requests", .integer(figures.requests)), ("per_second", .decimal(figures.perSecond)),
+            ("p50_ms", .decimal(figures.median)), ("p99_ms", .decimal(figures.percentile99)),
+            ("max_ms", .decimal(figures.longest)), ("failures", .integer(figures.failures)),
+            ("first_failure", .string(figures.firstFailure)),
+        ]).text
+    }
+
+    private func connect(
+        _ loop: any EventLoop, _ handler: @escaping @Sendable () -> LoadConnection
+    ) async throws -> any Channel {
+        let bootstrap = ClientBootstrap(group: loop).channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                try channel.pipeline.syncOperations.addHandler(handler())
+            }
+        }
+        if target.hasPrefix("unix:") {
+            return try await bootstrap.connect(unixDomainSocketPath: String(target.dropFirst(5))).get()
+        }
+        let parts = target.split(separator: ":")
+        guard parts.count == 3, parts[0] == "tcp", let port = Int(parts[2]) else {
+            throw ValidationError("--target takes unix:PATH or tcp:HOST:PORT")
+        }
+        return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .connect(host: String(parts[1]), port: port).get()
+    }
+}
