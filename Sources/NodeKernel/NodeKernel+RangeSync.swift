@@ -43,7 +43,7 @@ extension NodeKernel {
             }
         case .comparison(let comparison):
             onComparedRanges(message, comparison, on: id, &turn)
-        case .probe, .memberSync, .pull:
+        case .probe, .memberSync, .pull, .reset, .tellFloor:
             reject(id, &turn)
         }
     }

@@ -140,7 +140,7 @@ extension NodeKernel {
     private mutating func prepareBatch(on id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, var outgoing = sync.outgoing
         else { return }
-        guard !reset.isUnderWay, sync.way == .whole || sync.floorMark == store.floor.mark else {
+        guard !reset.isUnderWay, sync.floorMark == store.floor.mark else {
             return breakOff(id, &turn)
         }
         if let wait = wait(for: outgoing, turn.now) {

@@ -129,7 +129,7 @@ extension NodeKernel {
             sync = former
             sync.way = .contexts
             sync.hasCompleted = false
-        case .storeSync, .memberSync, .probe, .pull, .comparison: return
+        case .storeSync, .memberSync, .probe, .pull, .comparison, .reset, .tellFloor: return
         }
         guard !reset.isUnderWay else { return close(id, &turn) }
         statistics.storeSyncsServed += 1
@@ -171,7 +171,7 @@ extension NodeKernel {
         case .storeSync(let sync) where sync.isInitiator: breakOff(id, &turn)
         case .pull: breakOff(id, &turn)
         case .comparison: endComparison(on: id, .unknown("it has another collection floor"), &turn)
-        case .storeSync, .memberSync, .probe, .accepted: break
+        case .storeSync, .memberSync, .probe, .reset, .tellFloor, .accepted: break
         }
         onFloor(floor, from: sender, at: address, &turn)
     }
@@ -209,7 +209,7 @@ extension NodeKernel {
             statistics.storeSyncRowsReceived += UInt64(rows.count)
             streams[id]?.role = .pull(pull.afterRows)
             _ = take(in: rows, &turn)
-        case .probe, .memberSync, .accepted, .comparison:
+        case .probe, .memberSync, .accepted, .comparison, .reset, .tellFloor:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

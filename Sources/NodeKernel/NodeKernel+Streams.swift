@@ -18,6 +18,10 @@ struct StreamState: Sendable {
         case pull(PullStream)
         /// Ours: compare the stores without changing anything.
         case comparison(ComparisonStream)
+        /// Ours: fetch a peer's whole store.
+        case reset
+        /// Ours: our floor is too large for a datagram.
+        case tellFloor
         /// A peer's, before its first message or after its request was served.
         case accepted
     }
@@ -81,6 +85,11 @@ extension NodeKernel {
             beginPull(pull, on: id, &turn)
         case .comparison:
             beginComparison(on: id, &turn)
+        case .reset:
+            onResetStreamOpened(id, &turn)
+        case .tellFloor:
+            write([.floor(store.floor)], to: id, &turn)
+            close(id, &turn)
         case .accepted:
             break
         }
@@ -113,6 +122,7 @@ extension NodeKernel {
         }
         streams[id]?.peer = packet.sender
         progress(on: id, &turn)
+        if case .reset = stream.role { return onResetPacket(packet, on: id, &turn) }
         var rows: [Row] = []
         for message in packet.messages {
             if case .row(let row) = message {
@@ -194,7 +204,7 @@ extension NodeKernel {
         case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
             close(id, &turn)
             seedIsSelf(seed, &turn)
-        case .memberSync, .storeSync, .pull, .comparison, .probe:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .probe:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -224,7 +234,7 @@ extension NodeKernel {
             report(sequence, outcome, &turn)
         case .storeSync(let sync) where reason == .finished && sync.mayEnd:
             finish(sync, with: stream.peer, &turn)
-        case .memberSync, .storeSync, .pull, .comparison:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor:
             let failure: JoinFailure =
                 switch reason {
                 case .refused: .refused
@@ -259,7 +269,10 @@ extension NodeKernel {
         case .comparison(let comparison):
             statistics.streamsEndedEarly += 1
             comparisonFailed(comparison, joinFailure, &turn)
-        case .accepted:
+        case .reset:
+            statistics.streamsEndedEarly += 1
+            onResetStreamEnded(nil, peer: stream.peer, &turn)
+        case .tellFloor, .accepted:
             break
         }
     }
