@@ -39,9 +39,10 @@ extension NodeKernel {
             let author = AuthorView(id: $0.author, name: membership.table[$0.author]?.info.name ?? "")
             return StoreDiagnosis.Quarantine(key: $0.key, author: author, ahead: $0.ahead)
         }
-        diagnosis.clockOffsetMilliseconds = clocks.outlierOffset
+        diagnosis.clockOffsetMilliseconds = clocks.offset
         diagnosis.isClockOutlier = clocks.outlierOffset != nil
         diagnosis.floor = store.floor
+        diagnosis.collectionWaitsFor = collectionWaitsFor
         diagnosis.deadRows = store.deadCount
         diagnosis.isResetting = reset.isUnderWay
         diagnosis.queuedWrites = reset.queuedCount

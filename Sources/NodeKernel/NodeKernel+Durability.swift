@@ -12,6 +12,7 @@ enum PendingWrite: Sendable {
     case rows([Row], changes: [ChangeRecord], reply: (id: CommandID, report: WriteReport)?)
     case context
     case peers
+    case collection(CollectionWrite)
 
     var isRows: Bool { if case .rows = self { true } else { false } }
 }
@@ -45,6 +46,8 @@ extension NodeKernel {
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
             answerWaitingRequests(token, &turn)
             sendDurableBatches(&turn)
+        case .collection(let write):
+            onCollectionWrite(write, &turn)
         case .context, .peers:
             break
         }
@@ -76,6 +79,7 @@ extension NodeKernel {
             if case .typeConflict = change.kind { findings.noteConflict(change.key) }
         }
         records += beside.map { .store($0) }
+        records += recordsVoiding(rows)
         return persist(records, then: .rows(rows, changes: numbered, reply: reply), &turn)
     }
 

@@ -24,7 +24,7 @@ package struct NodeKernel: Sendable {
     var collection = CollectionState()
     var reset = ResetState()
     var clocks = ClockState()
-    var rangeSync = RangeSyncState()
+    var pulls = PullState()
     var verification = VerificationState()
     var expiry = ExpirySchedule()
     var findings = StoreFindings()
@@ -181,7 +181,7 @@ package struct NodeKernel: Sendable {
         case .collection:
             onCollectionTimer(&turn)
         case .confirm(let id):
-            onConfirmTimer(id, &turn)
+            if !onVerificationTimer(id, &turn) { onConfirmTimer(id, &turn) }
         case .repairPace(let id):
             onRepairPace(id, &turn)
         }
