@@ -95,7 +95,7 @@ package enum TimerToken: Hashable, Sendable {
     case expiry
     /// The next step of collection. One at a time, set anew when it fires.
     case collection
-    /// A client waits for confirmations: ask again, or give up.
+    /// A client waits for confirmations, or for a comparison of stores: ask again, or give up.
     case confirm(CommandID)
     /// The next batch of a repair may be sent.
     case repairPace(StreamID)

@@ -14,6 +14,19 @@ package struct KernelStatistics: Hashable, Sendable {
     /// Put off because the disk does not keep up; not merged, to be sent again by anti-entropy.
     package var rowsDeferred: UInt64 = 0
     package var localWrites: UInt64 = 0
+    /// Writes that were asked for again under the same id and answered without writing.
+    package var requestsRepeated: UInt64 = 0
+    /// Changes that time alone has made: values that expired.
+    package var valuesExpired: UInt64 = 0
+    /// Transactions of peers that came in parts and had to wait for the rest.
+    package var transactionsStashed: UInt64 = 0
+    /// Of those, given up because the rest did not come or there was no room; anti-entropy brings them again.
+    package var transactionsDropped: UInt64 = 0
+    /// Questions to peers whether they hold a write durably, and their answers.
+    package var confirmationsAsked: UInt64 = 0
+    package var confirmationsReceived: UInt64 = 0
+    /// Answers to such questions of peers.
+    package var confirmationsGiven: UInt64 = 0
     package var gossipRounds: UInt64 = 0
     package var memberSyncsStarted: UInt64 = 0
     package var memberSyncsServed: UInt64 = 0

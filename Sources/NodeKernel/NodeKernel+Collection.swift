@@ -7,27 +7,388 @@ import StoreCore
 
 /// What this node has promised, and the collection it leads.
 struct CollectionState: Sendable {
-    /// Everything dead at this stamp may be collected by whoever has the others' promises too.
-    var promised: HybridTimestamp
+    /// "I hold these dead rows": good for a floor with exactly this cutoff, until a row of before it comes in.
+    struct Promise: Hashable, Sendable {
+        var cutoff: HybridTimestamp
+        /// The actors that may be folded with it; none after a restart, which forgets them.
+        var folds: [Dot]
+        var isDurable: Bool
+    }
 
-    init(promised: HybridTimestamp = .zero) { self.promised = promised }
+    /// A collection that this node leads.
+    struct Round: Hashable, Sendable {
+        var request: CollectRequest
+        /// Sorted.
+        var agreed: [NodeID] = []
+        var isVetoed = false
+        var attempts = 0
+    }
+
+    /// The cutoff of the last promise on disk, or a higher number when that one is void.
+    var promised: HybridTimestamp
+    var promise: Promise?
+    var round: Round?
+    var nextAttempt: Instant?
+    var timerAt: Instant?
+    /// Members that the last round lacked; sorted.
+    var waitsFor: [NodeID] = []
+    /// Members that were lost sight of: failed, or remembered from an earlier process and not met since.
+    var lost: [NodeID: Instant] = [:]
+    var floors = FloorViews()
+    /// How many actors the next round tries to fold: fewer after each refusal.
+    var foldLimit = CollectionState.foldsMax
+    /// Actors whose folding was refused on their own account.
+    var foldsAvoided: Set<ActorID> = []
+
+    static let foldsMax = 32
+    static let foldsAvoidedMax = 4_096
+    /// Questions of one round to a member that does not answer, one each second.
+    static let attemptsMax = 10
+    static let repeatInterval = Interval.seconds(1)
+    static let waitsForNamedMax = 16
+
+    init(promised: HybridTimestamp = .zero) {
+        self.promised = promised
+        if promised != .zero { promise = Promise(cutoff: promised, folds: [], isDurable: true) }
+    }
+}
+
+/// What of collection and reset waits for the disk.
+enum CollectionWrite: Sendable {
+    /// The collector's own promise.
+    case round(cutoff: HybridTimestamp)
+    case answer(CollectAnswer, to: NodeID)
+    case raised(rows: Int, folded: Int, cutoff: HybridTimestamp, isLed: Bool)
+    case void
+    case takeover(Takeover)
+    case dequeued(CommandID, count: Int)
 }
 
 extension NodeKernel {
-    mutating func onCollectionTimer(_ turn: inout Turn) {}
+    /// The node takes part from now on.
+    mutating func startCollection(_ turn: inout Turn) {
+        collection.floors.note(own: store.floor.mark)
+        for peer in configuration.rememberedPeers where peer.id != selfID { collection.lost[peer.id] = turn.now }
+        if let promise = collection.promise, promise.cutoff <= store.floor.cutoff { collection.promise = nil }
+        collection.nextAttempt = turn.now + turn.rng.jittered(configuration.collectionInterval, spread: 0.5)
+        scheduleCollection(&turn)
+    }
+
+    /// Wakes for whatever is due first; an earlier timer makes a later one stale.
+    mutating func scheduleCollection(_ turn: inout Turn) {
+        var at = collection.nextAttempt ?? turn.now + configuration.collectionInterval
+        if collection.round != nil { at = min(at, turn.now + CollectionState.repeatInterval) }
+        if let retry = reset.retryAt { at = min(at, max(retry, turn.now)) }
+        if let set = collection.timerAt, set <= at { return }
+        collection.timerAt = at
+        turn.actions.append(.setTimer(.collection, at: at))
+    }
+
+    mutating func onCollectionTimer(_ turn: inout Turn) {
+        guard let at = collection.timerAt, at <= turn.now else { return }
+        collection.timerAt = nil
+        guard !membership.isLeaving else { return }
+        noteLostMembers(turn.now)
+        judgeClock(&turn)
+        continueReset(&turn)
+        if reset.isUnderWay {
+            collection.round = nil
+        } else if collection.round != nil {
+            askForPromises(&turn)
+        }
+        if let next = collection.nextAttempt, next <= turn.now {
+            collection.nextAttempt = turn.now + turn.rng.jittered(configuration.collectionInterval, spread: 0.1)
+            if collection.round == nil { beginRound(&turn) }
+        }
+        scheduleCollection(&turn)
+    }
+
+    /// Members that failed and were dropped from the table, and peers of an earlier process that are not there yet.
+    private mutating func noteLostMembers(_ now: Instant) {
+        for member in membership.table.members {
+            if member.state == .failed {
+                if collection.lost.count < Bounds.membersMax { collection.lost[member.id] = now }
+            } else {
+                collection.lost[member.id] = nil
+            }
+        }
+        let retention = configuration.swim.forgottenRetention
+        collection.lost = collection.lost.filter { now - $0.value < retention }
+    }
+
+    /// Whether this node stands on the larger side of whatever may have parted it from others: a few nodes that were cut
+    /// off for days must not raise a floor that the others would have to follow.
+    private var isMajority: Bool {
+        membership.table.activeCount > collection.lost.keys.count { membership.table[$0] == nil }
+    }
+
+    /// Whose promises a collection needs beside our own; sorted.
+    func membersOfRecord(_ now: Instant) -> [NodeID] {
+        membership.table.members.filter { member in
+            if member.id == selfID { return false }
+            switch member.state {
+            case .alive, .suspect, .failed: return true
+            case .left: return now - member.since.now < configuration.collectionGrace
+            case .forgotten: return false
+            }
+        }.map(\.id).sorted()
+    }
+
+    private var isCollector: Bool {
+        !membership.table.members.contains { $0.state.isActive && $0.id < selfID }
+    }
+
+    /// The highest cutoff that this node may agree to; nil while its clock is not to be trusted.
+    private func cutoffMax(_ wall: WallTime) -> UInt64? {
+        let grace = UInt64(max(0, configuration.collectionGrace.nanoseconds / 1_000_000))
+        guard clocks.outlierOffset == nil, wall.milliseconds > grace else { return nil }
+        return min(wall.milliseconds, HybridClock.wallMax.milliseconds) - grace
+    }
+
+    private mutating func beginRound(_ turn: inout Turn) {
+        guard isCollector, let limit = cutoffMax(turn.clock.wall), limit > 0 else { return }
+        // The low bits tell the cutoffs of two collectors at one moment apart.
+        let cutoff = HybridTimestamp(rawValue: (limit - 1) << 16 | turn.rng.next() & 0xffff)
+        guard cutoff > store.floor.cutoff, cutoff > collection.promised else { return }
+        let now = turn.now
+        let room = CollectionFloor.foldedMax - store.floor.folded.count
+        let wanted = min(collection.foldLimit, room)
+        var folds: [Dot] = []
+        if wanted > 0 {
+            let candidates = store.foldCandidates(
+                isGone: { isGone($0, now) }, limit: wanted + collection.foldsAvoided.count)
+            folds = Array(candidates.filter { !collection.foldsAvoided.contains($0.actor) }.prefix(wanted))
+        }
+        // A round without folds was due: the next one tries one again.
+        if collection.foldLimit == 0 { collection.foldLimit = 1 }
+        let dead = store.deadRows(at: cutoff, folds: folds)
+        collection.waitsFor = []
+        guard dead.count > 0 || !folds.isEmpty else { return }
+        guard isMajority else {
+            collection.waitsFor = collection.lost.keys.filter { membership.table[$0] == nil }.sorted()
+            return
+        }
+        let request = CollectRequest(
+            cutoff: cutoff, floorMark: store.floor.mark, deadHash: dead.hash, folds: folds)
+        collection.round = CollectionState.Round(request: request)
+        promise(request, then: .round(cutoff: cutoff), &turn)
+    }
+
+    private func isGone(_ node: NodeID, _ now: Instant) -> Bool {
+        guard let member = membership.table[node] else { return node != .unknown }
+        switch member.state {
+        case .alive, .suspect, .failed: return false
+        case .left: return now - member.since.now >= configuration.collectionGrace
+        case .forgotten: return true
+        }
+    }
+
+    private mutating func promise(_ request: CollectRequest, then write: CollectionWrite, _ turn: inout Turn) {
+        collection.promised = request.cutoff
+        collection.promise = CollectionState.Promise(cutoff: request.cutoff, folds: request.folds, isDurable: false)
+        // No event of our own may come to lie before what we promise to forget.
+        store.noteClock(request.cutoff)
+        persist([.store(.promised(request.cutoff))], then: .collection(write), &turn)
+    }
+
+    /// Rows that come in or are written after a promise, but belong before it: what was promised is no longer what is
+    /// here, and the promise must not be kept. The higher number says so on disk.
+    mutating func recordsVoiding(_ rows: [Row]) -> [DurableRecord] {
+        guard let promise = collection.promise else { return [] }
+        let isVoid = rows.contains { row in
+            if row.stamp <= promise.cutoff, !row.isLive || row.details.expiresAt != 0 { return true }
+            return promise.folds.contains { fold in
+                row.versions.contains { $0.actor == fold.actor && $0.counter > fold.counter }
+            }
+        }
+        return isVoid ? voidPromise().map { [.store($0)] } ?? [] : []
+    }
+
+    mutating func voidPromise() -> StoreRecord? {
+        guard collection.promise != nil else { return nil }
+        collection.promise = nil
+        collection.round = nil
+        collection.promised = HybridTimestamp(rawValue: collection.promised.rawValue + 1)
+        return .promised(collection.promised)
+    }
+
+    mutating func onCollectionWrite(_ write: CollectionWrite, _ turn: inout Turn) {
+        switch write {
+        case .round(let cutoff):
+            guard collection.promise?.cutoff == cutoff, collection.round?.request.cutoff == cutoff else { return }
+            collection.promise?.isDurable = true
+            askForPromises(&turn)
+            scheduleCollection(&turn)
+        case .answer(let answer, let peer):
+            guard collection.promise?.cutoff == answer.cutoff else { return }
+            collection.promise?.isDurable = true
+            tell([.collectAnswer(answer)], peer, &turn)
+        case .raised(let rows, let folded, let cutoff, let isLed):
+            turn.actions.append(.event(.collected(rows: rows, folded: folded, cutoff: cutoff)))
+            guard isLed else { return }
+            for peer in membersOfRecord(turn.now) where membership.table[peer]?.state.isActive == true {
+                tellFloor(to: peer, &turn)
+            }
+        case .void:
+            break
+        case .takeover(let takeover):
+            finishTakeover(takeover, &turn)
+        case .dequeued(let id, let count):
+            reset.queuedCount = max(0, reset.queuedCount - count)
+            reply(id, .done, &turn)
+        }
+    }
+
+    private mutating func tell(_ messages: [Message], _ peer: NodeID, _ turn: inout Turn) {
+        guard let address = membership.table[peer]?.info.address else { return }
+        let packet = Packet(cluster: configuration.cluster, sender: selfID, messages: messages)
+        turn.actions.append(.send(packet, to: address))
+    }
+
+    /// Asks everybody of record who has not agreed yet; gives up after a while, until the next interval.
+    private mutating func askForPromises(_ turn: inout Turn) {
+        guard var round = collection.round, collection.promise?.isDurable == true else { return }
+        let record = membersOfRecord(turn.now)
+        let missing = record.filter { !round.agreed.contains($0) }
+        collection.waitsFor = missing
+        if missing.isEmpty { return completeRound(&turn) }
+        guard round.attempts < CollectionState.attemptsMax, round.request.floorMark == store.floor.mark else {
+            abandonRound(&turn)
+            return
+        }
+        round.attempts += 1
+        collection.round = round
+        for peer in missing where membership.table[peer]?.state.isActive == true {
+            tell([.collectRequest(round.request)], peer, &turn)
+        }
+    }
+
+    /// Fewer folds the next time: one of them may be what nobody can agree on.
+    private mutating func abandonRound(_ turn: inout Turn) {
+        if let round = collection.round, !round.request.folds.isEmpty, round.isVetoed { noteVeto(round) }
+        collection.round = nil
+    }
+
+    private mutating func noteVeto(_ round: CollectionState.Round) {
+        if round.request.folds.count == 1, let only = round.request.folds.first {
+            if collection.foldsAvoided.count < CollectionState.foldsAvoidedMax {
+                collection.foldsAvoided.insert(only.actor)
+            }
+            collection.foldLimit = CollectionState.foldsMax
+        } else {
+            collection.foldLimit = round.request.folds.count / 2
+        }
+    }
 
     mutating func onCollectRequest(
         _ request: CollectRequest, from peer: NodeID, at address: Address, _ turn: inout Turn
-    ) {}
+    ) {
+        guard !membership.isLeaving, !reset.isUnderWay, membership.table[peer]?.state.isActive == true,
+            request.folds.count <= CollectionState.foldsMax
+        else { return }
+        guard request.floorMark == store.floor.mark else {
+            onFloorMark(request.floorMark, from: peer, at: address, &turn)
+            return
+        }
+        var answer = CollectAnswer(cutoff: request.cutoff, agrees: false, agreesToFolds: false)
+        answer.agreesToFolds = request.folds.allSatisfy { agreesToFold($0, turn.now) }
+        let skew = store.configuration.clockSkewMaxMilliseconds
+        let isPromised = collection.promise?.cutoff == request.cutoff
+        guard let limit = cutoffMax(turn.clock.wall), request.cutoff.milliseconds <= limit + skew,
+            request.cutoff > store.floor.cutoff, isPromised || request.cutoff > collection.promised,
+            store.deadRows(at: request.cutoff, folds: request.folds).hash == request.deadHash
+        else {
+            tell([.collectAnswer(answer)], peer, &turn)
+            return
+        }
+        answer.agrees = true
+        guard isPromised else {
+            var promised = request
+            if !answer.agreesToFolds { promised.folds = [] }
+            promise(promised, then: .answer(answer, to: peer), &turn)
+            return
+        }
+        // The answer was lost; what was promised then holds now. Before it is durable, it is on its way.
+        answer.agreesToFolds = answer.agreesToFolds && collection.promise?.folds == request.folds
+        if collection.promise?.isDurable == true { tell([.collectAnswer(answer)], peer, &turn) }
+    }
 
-    mutating func onCollectAnswer(_ answer: CollectAnswer, from peer: NodeID, _ turn: inout Turn) {}
+    /// An actor may be folded when nobody writes under it and we hold exactly what the collector does.
+    private func agreesToFold(_ fold: Dot, _ now: Instant) -> Bool {
+        guard fold.actor != store.actor, fold.actor != .folded, store.holdsExactly(fold) else { return false }
+        if fold.actor.node == selfID { return true }
+        if membership.table[fold.actor.node]?.state.isActive != true { return true }
+        // Of a living node: it knows best, and vetoes what it writes under.
+        return store.context.entries(cloudMax: 0).contains {
+            $0.actor.node == fold.actor.node && $0.actor.epoch != fold.actor.epoch
+        }
+    }
 
-    /// A peer's floor: raise ours when we have promised it, else reset.
-    mutating func onFloor(_ floor: CollectionFloor, from peer: NodeID, at address: Address, _ turn: inout Turn) {}
+    mutating func onCollectAnswer(_ answer: CollectAnswer, from peer: NodeID, _ turn: inout Turn) {
+        guard var round = collection.round, round.request.cutoff == answer.cutoff else { return }
+        if !answer.agreesToFolds, !round.request.folds.isEmpty { round.isVetoed = true }
+        if answer.agrees, !round.agreed.contains(peer) {
+            round.agreed.insert(peer, at: round.agreed.firstIndex { peer < $0 } ?? round.agreed.count)
+        }
+        collection.round = round
+        let record = membersOfRecord(turn.now)
+        collection.waitsFor = record.filter { !round.agreed.contains($0) }
+        if collection.waitsFor.isEmpty { completeRound(&turn) }
+    }
 
-    /// A peer's digest or packet names another floor than ours.
-    mutating func onFloorMark(_ mark: UInt64, from peer: NodeID, at address: Address, _ turn: inout Turn) {}
+    /// Everybody has promised. Whoever joined meanwhile was asked too, for the record is read anew.
+    private mutating func completeRound(_ turn: inout Turn) {
+        guard let round = collection.round, collection.promise?.cutoff == round.request.cutoff,
+            collection.promise?.isDurable == true
+        else { return }
+        let request = round.request
+        guard request.floorMark == store.floor.mark,
+            store.deadRows(at: request.cutoff, folds: request.folds).hash == request.deadHash
+        else { return abandonRound(&turn) }
+        collection.round = nil
+        var folded: [CollectionFloor.Folded] = []
+        if !request.folds.isEmpty {
+            if !round.isVetoed, request.folds.allSatisfy({ store.holdsExactly($0) }) {
+                folded = request.folds.map { CollectionFloor.Folded(actor: $0.actor, cutoff: request.cutoff) }
+                collection.foldLimit = min(CollectionState.foldsMax, request.folds.count * 2)
+            } else {
+                noteVeto(round)
+            }
+        }
+        let addition = CollectionFloor(cutoff: request.cutoff, folded: folded.sorted { $0.actor < $1.actor })
+        raiseFloor(to: store.floor.joined(with: addition), isLed: true, &turn)
+    }
 
-    /// Whether rows from a packet with this mark may be merged.
-    func takesRows(withFloor mark: UInt64) -> Bool { mark == store.floor.mark }
+    /// Drops what is dead at the floor and folds; durable at once, whole.
+    mutating func raiseFloor(to floor: CollectionFloor, isLed: Bool, _ turn: inout Turn) {
+        let expired = store.expire(through: turn.clock.wall)
+        if !expired.isEmpty {
+            persistRows(
+                [], changes: expired, reply: nil, beside: [.expiredThrough(turn.clock.wall.milliseconds)], &turn)
+        }
+        let change = store.raise(to: floor)
+        var records = change.removed.map { DurableRecord.store(.rowRemoved($0)) }
+        records += change.rewritten.map { DurableRecord.store(.row($0)) }
+        if change.folded > 0 { records.append(.store(.contextReplaced(store.context))) }
+        records.append(.store(.floor(store.floor)))
+        for id in change.removed { storeQueue.remove(id) }
+        for row in change.rewritten where storeQueue.peek(row.id) != nil {
+            // What waits for gossip must not bring a folded actor back.
+            storeQueue.remove(row.id)
+            disseminate(row)
+        }
+        collection.floors.note(own: store.floor.mark)
+        if let promise = collection.promise, promise.cutoff <= store.floor.cutoff { collection.promise = nil }
+        collection.round = nil
+        let write = CollectionWrite.raised(
+            rows: change.removed.count, folded: change.folded, cutoff: floor.cutoff, isLed: isLed)
+        persist(records, then: .collection(write), &turn)
+    }
+
+    /// Without whom nothing is collected; for `doctor`.
+    var collectionWaitsFor: [String] {
+        collection.waitsFor.prefix(CollectionState.waitsForNamedMax).map { id in
+            membership.table[id]?.info.name ?? rememberedPeers.first { $0.id == id }?.name ?? id.short
+        }
+    }
 }

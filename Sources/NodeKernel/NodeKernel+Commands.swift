@@ -54,8 +54,11 @@ extension NodeKernel {
     }
 
     private var statisticsView: StatisticsView {
-        StatisticsView(
-            kernel: statistics, membership: membership.statistics, memberUpdatesWaiting: membership.queue.count,
+        var kernel = statistics
+        kernel.transactionsStashed = transactions.transactionsStashed
+        kernel.transactionsDropped = transactions.transactionsDropped
+        return StatisticsView(
+            kernel: kernel, membership: membership.statistics, memberUpdatesWaiting: membership.queue.count,
             storeChangesWaiting: storeQueue.count, streamsOpen: streams.count, writesWaiting: pendingWrites.count,
             rows: store.rowCount, probesInFlight: membership.probesInFlight)
     }

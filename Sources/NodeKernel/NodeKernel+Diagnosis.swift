@@ -5,17 +5,51 @@ import ClusterTypes
 import SWIMCore
 import StoreCore
 
+/// What was met and may still matter to an operator; bounded.
+struct StoreFindings: Sendable {
+    static let quarantinedMax = 64
+    /// Keys that are remembered; those whose conflict is over are not told.
+    static let conflictsMax = 256
+    static let conflictsToldMax = 16
+
+    /// Newest last, one for each author.
+    private(set) var quarantined: [(author: NodeID, key: String, ahead: Interval)] = []
+    /// Newest last, each key once.
+    private(set) var conflicts: [String] = []
+
+    mutating func noteQuarantine(author: NodeID, key: String, ahead: Interval) {
+        quarantined.removeAll { $0.author == author }
+        if quarantined.count >= Self.quarantinedMax { quarantined.removeFirst() }
+        quarantined.append((author, key, ahead))
+    }
+
+    mutating func noteConflict(_ key: String) {
+        conflicts.removeAll { ConfigurationKey.equal($0, key) }
+        if conflicts.count >= Self.conflictsMax { conflicts.removeFirst() }
+        conflicts.append(key)
+    }
+}
+
 extension NodeKernel {
     var diagnosis: StoreDiagnosis {
         var diagnosis = StoreDiagnosis()
         diagnosis.storage = storage
         diagnosis.writesWaiting = pendingWrites.count
-        diagnosis.clockOffsetMilliseconds = clocks.outlierOffset
+        diagnosis.quarantined = findings.quarantined.map {
+            let author = AuthorView(id: $0.author, name: membership.table[$0.author]?.info.name ?? "")
+            return StoreDiagnosis.Quarantine(key: $0.key, author: author, ahead: $0.ahead)
+        }
+        diagnosis.clockOffsetMilliseconds = clocks.offset
         diagnosis.isClockOutlier = clocks.outlierOffset != nil
         diagnosis.floor = store.floor
+        diagnosis.collectionWaitsFor = collectionWaitsFor
+        diagnosis.deadRows = store.deadCount
         diagnosis.isResetting = reset.isUnderWay
         diagnosis.queuedWrites = reset.queuedCount
+        let conflicts = findings.conflicts.filter { store.read($0)?.aside.isEmpty == false }
+        diagnosis.typeConflicts = conflicts.suffix(StoreFindings.conflictsToldMax)
         diagnosis.revision = revision
+        diagnosis.actors = store.context.entries(cloudMax: Self.contextCloudMax).count
         return diagnosis
     }
 }

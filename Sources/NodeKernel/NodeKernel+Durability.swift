@@ -12,6 +12,7 @@ enum PendingWrite: Sendable {
     case rows([Row], changes: [ChangeRecord], reply: (id: CommandID, report: WriteReport)?)
     case context
     case peers
+    case collection(CollectionWrite)
 
     var isRows: Bool { if case .rows = self { true } else { false } }
 }
@@ -22,11 +23,16 @@ extension NodeKernel {
     /// Peers remembered at most.
     static let rememberedPeersMax = 64
 
-    mutating func persist(_ records: [DurableRecord], then write: PendingWrite, _ turn: inout Turn) {
+    @discardableResult
+    mutating func persist(
+        _ records: [DurableRecord], then write: PendingWrite, _ turn: inout Turn
+    ) -> PersistToken {
         nextToken += 1
         let token = PersistToken(rawValue: nextToken)
         pendingWrites[token] = write
         turn.actions.append(.persist(token, records))
+        noteOwedConfirmations(token)
+        return token
     }
 
     mutating func onPersisted(_ token: PersistToken, _ turn: inout Turn) {
@@ -38,10 +44,15 @@ extension NodeKernel {
             for row in rows { disseminate(row) }
             for change in changes { publish(change, &turn) }
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
+            answerWaitingRequests(token, &turn)
             sendDurableBatches(&turn)
+        case .collection(let write):
+            onCollectionWrite(write, &turn)
         case .context, .peers:
             break
         }
+        answerOwedConfirmations(token, &turn)
+        scheduleExpiry(&turn)
     }
 
     private func publish(_ record: ChangeRecord, _ turn: inout Turn) {
@@ -53,10 +64,11 @@ extension NodeKernel {
     }
 
     /// Makes rows and what they changed durable together, then gossips, publishes, answers.
+    @discardableResult
     mutating func persistRows(
         _ rows: [Row], changes: [Change], reply: (id: CommandID, report: WriteReport)?, beside: [StoreRecord] = [],
         _ turn: inout Turn
-    ) {
+    ) -> PersistToken {
         var records = rows.map { DurableRecord.store(.row($0)) }
         var numbered: [ChangeRecord] = []
         for change in changes {
@@ -64,52 +76,79 @@ extension NodeKernel {
             let record = ChangeRecord(revision: revision, appliedAt: turn.clock.wall, change: change)
             numbered.append(record)
             records.append(.store(.change(record)))
+            if case .typeConflict = change.kind { findings.noteConflict(change.key) }
         }
         records += beside.map { .store($0) }
-        persist(records, then: .rows(rows, changes: numbered, reply: reply), &turn)
+        records += recordsVoiding(rows)
+        return persist(records, then: .rows(rows, changes: numbered, reply: reply), &turn)
     }
 
-    /// Merges rows from a peer. What is news becomes durable and is then gossiped on.
+    /// Takes in rows from a peer: those of transactions as soon as they are whole, the others at once. What is news
+    /// becomes durable and is then gossiped on.
     ///
     /// - Returns: false when a row was quarantined, refused or put off: the peer's context must not be adopted then.
     mutating func take(in rows: [Row], _ turn: inout Turn) -> Bool {
         // A disk that stands still must not let peers fill our memory, nor end the driver that queues for it.
-        guard pendingWrites.count < configuration.pendingWritesMax else {
+        guard takesPeersRows else {
             statistics.rowsDeferred += UInt64(rows.count)
+            for row in rows { transactions.noteTurnedAway(row, now: turn.now) }
             return false
         }
+        dropAgedTransactions(&turn)
+        let isComplete = merge(releasable(rows, &turn), &turn)
+        scheduleExpiry(&turn)
+        return isComplete
+    }
+
+    /// While the disk is full or far behind, anti-entropy has to bring peers' rows again.
+    var takesPeersRows: Bool { storage != .full && pendingWrites.count < configuration.pendingWritesMax }
+
+    /// Merges rows, and whatever becomes complete by them, in one batch; false when some were not taken.
+    mutating func merge(_ rows: [Row], _ turn: inout Turn) -> Bool {
         var applied: [Row] = []
         var changes: [Change] = []
         var isComplete = true
-        for row in rows {
-            var outcome = store.merge(row, wall: turn.clock.wall)
-            if case .foreignUseOfOwnActor = outcome {
-                // Events under our own actor that we never made: write under another epoch from now on.
-                renewActor()
-                outcome = store.merge(row, wall: turn.clock.wall)
-            }
-            switch outcome {
-            case .applied(let news):
-                statistics.rowsApplied += 1
-                // The merged row, not the one that came: it may join several writers.
-                if let merged = store.row(row.id) { applied.append(merged) }
-                changes += news
-            case .known:
-                statistics.rowsKnown += 1
-            case .quarantined(let ahead):
-                statistics.rowsQuarantined += 1
-                isComplete = false
-                noteQuarantine(aheadMilliseconds: ahead, turn.now)
-                reportQuarantine(of: row, aheadMilliseconds: ahead, &turn)
-            case .invalid, .storeFull, .foreignUseOfOwnActor, .beforeFloor:
-                statistics.rowsRefused += 1
+        var rows = rows
+        while !rows.isEmpty {
+            for row in rows {
+                if merge(row, applied: &applied, changes: &changes, &turn) { continue }
+                transactions.noteTurnedAway(row, now: turn.now)
                 isComplete = false
             }
+            rows = unlocked(by: rows, &turn)
         }
-        if !applied.isEmpty {
-            persistRows(applied, changes: changes, reply: nil, &turn)
-        }
+        if !applied.isEmpty { persistRows(applied, changes: changes, reply: nil, &turn) }
         return isComplete
+    }
+
+    private mutating func merge(
+        _ row: Row, applied: inout [Row], changes: inout [Change], _ turn: inout Turn
+    ) -> Bool {
+        var outcome = store.merge(row, wall: turn.clock.wall)
+        if case .foreignUseOfOwnActor = outcome {
+            // Events under our own actor that we never made: write under another epoch from now on.
+            renewActor()
+            outcome = store.merge(row, wall: turn.clock.wall)
+        }
+        switch outcome {
+        case .applied(let news):
+            statistics.rowsApplied += 1
+            // The merged row, not the one that came: it may join several writers.
+            if let merged = store.row(row.id) { applied.append(merged) }
+            changes += news
+            return true
+        case .known:
+            statistics.rowsKnown += 1
+            return true
+        case .quarantined(let ahead):
+            statistics.rowsQuarantined += 1
+            noteQuarantine(aheadMilliseconds: ahead, turn.now)
+            reportQuarantine(of: row, aheadMilliseconds: ahead, &turn)
+            return false
+        case .invalid, .storeFull, .foreignUseOfOwnActor, .beforeFloor:
+            statistics.rowsRefused += 1
+            return false
+        }
     }
 
     /// Writes from now on under an actor of which no event was ever seen, whatever a peer has made up.
@@ -133,12 +172,13 @@ extension NodeKernel {
     /// A row that waits for its time comes back with each repair: one report for each author and minute.
     private mutating func reportQuarantine(of row: Row, aheadMilliseconds: UInt64, _ turn: inout Turn) {
         let author = row.author.node
+        let ahead = Interval.milliseconds(Int(clamping: min(aheadMilliseconds, Self.reportedAheadMax)))
+        findings.noteQuarantine(author: author, key: row.id.key, ahead: ahead)
         quarantineReports.removeAll { turn.now - $0.at >= Self.quarantineReportInterval }
         guard !quarantineReports.contains(where: { $0.author == author }),
             quarantineReports.count < Self.quarantineReportsMax
         else { return }
         quarantineReports.append((author, turn.now))
-        let ahead = Interval.milliseconds(Int(clamping: min(aheadMilliseconds, Self.reportedAheadMax)))
         turn.actions.append(.event(.quarantined(key: row.id.key, author: row.author, ahead: ahead)))
     }
 

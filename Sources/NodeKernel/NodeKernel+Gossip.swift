@@ -10,13 +10,6 @@ enum StoreGossip: Hashable, Sendable {
     case row(Row)
     /// The row is too large to ride: say that it is here.
     case announcement(Dot)
-
-    var message: Message {
-        switch self {
-        case .row(let row): .row(row)
-        case .announcement(let dot): .announcement([dot])
-        }
-    }
 }
 
 /// When the next round of gossip is due.
@@ -37,6 +30,8 @@ extension NodeKernel {
     static let datagramsPerRoundMax = 4
     /// A row that is larger on the wire is announced instead (DESIGN.md section 5: about 1 KB).
     static let gossipRowBytesMax = 1_024
+    /// The rows of a transaction of more events are announced by its last one: whoever pulls it gets them all.
+    static let gossipTransactionMax: UInt32 = 64
 
     /// Called at the end of each input: news that has not been sent leaves now, or within `burstSpacing`.
     mutating func gossipFresh(_ turn: inout Turn) {
@@ -48,7 +43,10 @@ extension NodeKernel {
         setGossipTimer(at: last + Self.burstSpacing, &turn)
     }
 
-    private var hasFresh: Bool { membership.queue.hasFresh || storeQueue.hasFresh }
+    private var hasFresh: Bool { membership.queue.hasFresh || hasStoreNews && storeQueue.hasFresh }
+
+    /// Nothing of a store that is being thrown away leaves the node.
+    private var hasStoreNews: Bool { !storeQueue.isEmpty && !reset.isUnderWay }
 
     mutating func onGossipTimer(_ generation: UInt64, _ turn: inout Turn) {
         guard generation == gossip.generation else { return }
@@ -59,7 +57,7 @@ extension NodeKernel {
     /// Sends what waits to a few random peers and sets the next round while anything is left.
     mutating func gossipRound(_ turn: inout Turn) {
         defer { gossip.owesRound = false }
-        guard !membership.queue.isEmpty || !storeQueue.isEmpty else { return }
+        guard !membership.queue.isEmpty || hasStoreNews else { return }
         gossip.lastRound = turn.now
         statistics.gossipRounds += 1
         let peers = membership.gossipPeers(using: &turn.rng)
@@ -77,11 +75,11 @@ extension NodeKernel {
                 if packet.messages.isEmpty { break }
                 turn.actions.append(.send(packet, to: address))
                 isSending = true
-                if !storeQueue.hasFresh { break }
+                if !hasStoreNews || !storeQueue.hasFresh { break }
             }
         }
         gossip.isStuck = hasFresh && !isSending
-        if !membership.queue.isEmpty || !storeQueue.isEmpty {
+        if !membership.queue.isEmpty || hasStoreNews {
             let wait = hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval
             setGossipTimer(at: turn.now + wait, &turn)
         }
@@ -120,25 +118,53 @@ extension NodeKernel {
             budget -= membership.takeUpdates(budget: budget, into: &updates)
             for update in updates { messages.append(.update(update)) }
         }
-        if !storeQueue.isEmpty {
-            var changes: [StoreGossip] = []
-            budget -= storeQueue.take(budget: budget, limit: membership.transmissionsMax, into: &changes)
-            for change in changes { messages.append(change.message) }
-        }
+        if hasStoreNews { addStoreNews(to: &messages, budget: budget) }
         return Packet(cluster: configuration.cluster, sender: selfID, messages: messages)
     }
 
-    /// Queues a durable change for gossip.
+    /// Rows and announcements, behind the mark of the floor that they stand on; all announcements as one message.
+    private mutating func addStoreNews(to messages: inout [Message], budget: Int) {
+        let mark = Message.floorMark(store.floor.mark)
+        let hasMark = mark != .floorMark(0)
+        let room = hasMark ? budget - configuration.sizes.message(mark) : budget
+        var changes: [StoreGossip] = []
+        _ = storeQueue.take(budget: room, limit: membership.transmissionsMax, into: &changes)
+        if changes.isEmpty { return }
+        if hasMark { messages.append(mark) }
+        var announced: [Dot] = []
+        for change in changes {
+            switch change {
+            case .row(let row): messages.append(.row(row))
+            case .announcement(let dot): announced.append(dot)
+            }
+        }
+        if !announced.isEmpty { messages.append(.announcement(announced.sorted())) }
+    }
+
+    /// Queues a durable change for gossip. What came with a catch-up is known to everybody else.
     mutating func disseminate(_ row: Row) {
+        if isBulkPersisting, row.author.node != selfID { return }
+        if let transaction = row.details.transaction, transaction.count > Self.gossipTransactionMax {
+            let last = transaction.first &+ UInt64(transaction.count) &- 1
+            let dot = Dot(actor: row.author, counter: last)
+            if row.versions.contains(dot) { announce(dot, of: row) }
+            return
+        }
         let bytes = configuration.sizes.message(.row(row))
-        let roomMax = min(Self.gossipRowBytesMax, configuration.datagramBytesMax - configuration.sizes.header)
-        if bytes <= roomMax {
+        let mark = store.floor.mark
+        let header = configuration.sizes.header + (mark == 0 ? 0 : configuration.sizes.message(.floorMark(mark)))
+        if bytes <= min(Self.gossipRowBytesMax, configuration.datagramBytesMax - header) {
             storeQueue.enqueue(.row(row), for: row.id, bytes: bytes)
             return
         }
         guard let dot = row.versions.first(where: { $0.actor == row.author }) ?? row.versions.first else { return }
-        let announcement = StoreGossip.announcement(dot)
-        storeQueue.enqueue(announcement, for: row.id, bytes: configuration.sizes.message(announcement.message))
+        announce(dot, of: row)
+    }
+
+    private mutating func announce(_ dot: Dot, of row: Row) {
+        // Sharing a message with others, an announcement takes no more than alone.
+        let bytes = configuration.sizes.message(.announcement([dot]))
+        storeQueue.enqueue(.announcement(dot), for: row.id, bytes: bytes)
     }
 
     private mutating func setGossipTimer(at: Instant, _ turn: inout Turn) {

@@ -24,6 +24,7 @@ extension NodeKernel {
             case .update(let update):
                 deliver(.update(update), packet.sender, address, &turn)
             case .digest(let digest):
+                noteFloorMark(digest.floor, from: packet.sender, at: address, &turn)
                 onDigest(digest, from: packet.sender, at: address, &turn)
             case .row(let row):
                 rows.append(row)
@@ -127,6 +128,8 @@ extension NodeKernel {
             turn.actions.append(.event(.awarenessChanged(from: from, to: to)))
         case .pingAnswered(let sequence, let roundTrip):
             answerOperatorPing(sequence, roundTrip: roundTrip, &turn)
+        case .clockSample(let id, let wall, let roundTrip):
+            onClockSample(id, wall: wall, roundTrip: roundTrip, &turn)
         case .identityInUse(let address):
             reportIdentity(at: address, &turn)
         case .left(let acknowledged, let asked):
@@ -154,6 +157,7 @@ extension NodeKernel {
         membership.onFencePersisted(fence, clock: turn.clock, using: &turn.rng, into: &swimActions)
         carryOutMembership(&turn)
         if !wasStarted {
+            startCollection(&turn)
             startJoining(&turn)
             turn.actions.append(.setTimer(.rememberPeers, at: turn.now + Self.rememberInterval))
         }
@@ -169,6 +173,8 @@ extension NodeKernel {
             if let (command, _) = operatorPings[sequence] { reply(command, .failure(.notReady), &turn) }
         }
         operatorPings.removeAll()
+        abandonVerifications(&turn)
+        endConfirmations(&turn)
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the decision when to synchronise and with whom: digests that stay different, gaps, announced events.
+// Owns the decision when to synchronise and with whom: digests that stay different, and gaps.
 
 import ClusterTypes
 import SWIMCore
@@ -30,11 +30,14 @@ struct RepairState: Sendable {
     var futileStoreSyncs = 0
     /// When the first of the rows that were quarantined may be taken: then a synchronisation is no longer futile.
     var quarantineEndsAt: Instant?
-    /// Events that peers announced and we have not seen, with who holds them; at most `wantedMax`.
-    var wanted: [(dot: Dot, holder: NodeID)] = []
-    var timerGeneration: UInt64 = 0
-
-    static let wantedMax = 256
+    /// The bytes that repair may send now.
+    var pace = RepairPace()
+    /// All writes up to this token are known to be durable.
+    var durableThrough: UInt64 = 0
+    /// Rows of writes up to this token came with a catch-up.
+    var bulkThrough: UInt64 = 0
+    /// Rows received of a large exchange under way, and how many its peer holds.
+    var catchUp: (received: Int, total: Int)?
 
     mutating func memberSyncEnded() { isMemberSyncRunning = false }
 
@@ -138,7 +141,7 @@ extension NodeKernel {
             repair.futileStoreSyncs = 0
             repair.nextStoreSync = nil
         }
-        guard !repair.isStoreSyncRunning, repair.nextStoreSync.map({ turn.now >= $0 }) ?? true,
+        guard !reset.isUnderWay, !repair.isStoreSyncRunning, repair.nextStoreSync.map({ turn.now >= $0 }) ?? true,
             membership.table[peer]?.state.isActive == true
         else { return }
         let wait = RepairState.backoff(configuration.syncIntervalMin, futile: repair.futileStoreSyncs)
@@ -146,42 +149,10 @@ extension NodeKernel {
         repair.isStoreSyncRunning = startStoreSync(with: peer, &turn)
     }
 
-    /// A peer holds events too large for gossip: fetch those we have not seen.
-    mutating func onAnnouncement(_ dots: [Dot], from peer: NodeID, _ turn: inout Turn) {
-        for dot in dots where !store.context.contains(dot) {
-            guard repair.wanted.count < RepairState.wantedMax else { break }
-            if !repair.wanted.contains(where: { $0.dot == dot && $0.holder == peer }) {
-                repair.wanted.append((dot, peer))
-            }
-        }
-        fetchWanted(&turn)
-    }
-
-    /// Synchronises with the holder of the first event that is still wanted; one stream at a time.
-    private mutating func fetchWanted(_ turn: inout Turn) {
-        repair.wanted.removeAll { store.context.contains($0.dot) }
-        guard !repair.isStoreSyncRunning, !membership.isLeaving else { return }
-        while let (_, holder) = repair.wanted.first {
-            if membership.table[holder]?.state.isActive == true, startStoreSync(with: holder, &turn) {
-                repair.isStoreSyncRunning = true
-                return
-            }
-            repair.wanted.removeAll { $0.holder == holder }
-        }
-    }
-
-    /// A synchronisation of ours is over, well or not. What its peer still holds for us is asked for elsewhere.
-    mutating func storeSyncEnded(with peer: NodeID?, _ turn: inout Turn) {
+    /// A synchronisation of ours is over, well or not.
+    mutating func storeSyncEnded(_ turn: inout Turn) {
         repair.isStoreSyncRunning = false
-        if let peer { repair.wanted.removeAll { $0.holder == peer } }
-        guard !repair.wanted.isEmpty else { return }
-        repair.timerGeneration += 1
-        turn.actions.append(.setTimer(.sync(generation: repair.timerGeneration), at: turn.now))
-    }
-
-    mutating func onSyncTimer(_ generation: UInt64, _ turn: inout Turn) {
-        guard generation == repair.timerGeneration else { return }
-        fetchWanted(&turn)
+        resumePulls(&turn)
     }
 
     /// After joining: the stores are synchronised at once instead of at the next ping.

@@ -4,11 +4,71 @@
 import ClusterTypes
 import StoreCore
 
+/// When the kernel looks again for what time alone changes.
+struct ExpirySchedule: Sendable {
+    /// The earliest timer that is set.
+    var timerAt: Instant?
+
+    /// The wall clock may jump forward while a timer waits: it is looked at again after this at the latest.
+    static let checkInterval = Interval.seconds(60)
+    /// While the disk is full nothing expires; until it is looked at again.
+    static let fullDiskInterval = Interval.seconds(1)
+}
+
 extension NodeKernel {
     mutating func onStorage(_ condition: StorageCondition, _ turn: inout Turn) {
         storage = condition
         turn.actions.append(.event(.storage(condition)))
+        if condition == .full { failWaitingWrites(&turn) }
+        scheduleExpiry(&turn)
     }
 
-    mutating func onExpiry(_ turn: inout Turn) {}
+    /// There is no room: clients need not wait until there is. Their rows stay, and count when they become durable.
+    mutating func failWaitingWrites(_ turn: inout Turn) {
+        for token in pendingWrites.keys.sorted() {
+            guard case .rows(let rows, let changes, let waiting?)? = pendingWrites[token] else { continue }
+            pendingWrites[token] = .rows(rows, changes: changes, reply: nil)
+            reply(waiting.id, .failure(.storageFull), &turn)
+        }
+        for id in requests.takeWaiting() { reply(id, .failure(.storageFull), &turn) }
+    }
+
+    mutating func onExpiry(_ turn: inout Turn) {
+        // A timer that was set before an earlier one; the earlier one has done its work or will.
+        if let at = expiry.timerAt, turn.now < at { return }
+        expiry.timerAt = nil
+        dropAgedTransactions(&turn)
+        expireValues(&turn)
+        scheduleExpiry(&turn)
+    }
+
+    private mutating func expireValues(_ turn: inout Turn) {
+        let wall = turn.clock.wall
+        // During a reset the store belongs to the past.
+        guard storage != .full, !reset.isUnderWay, let due = store.nextExpiry, due <= wall.milliseconds else { return }
+        let changes = store.expire(through: wall)
+        guard !changes.isEmpty else { return }
+        statistics.valuesExpired += UInt64(changes.count)
+        persistRows([], changes: changes, reply: nil, beside: [.expiredThrough(wall.milliseconds)], &turn)
+    }
+
+    /// Sets the timer for what time alone changes, unless one is set that comes early enough.
+    mutating func scheduleExpiry(_ turn: inout Turn) {
+        var wait: Interval?
+        if let due = store.nextExpiry {
+            let wall = turn.clock.wall.milliseconds
+            let shortest: Interval = storage == .full || reset.isUnderWay ? ExpirySchedule.fullDiskInterval : .milliseconds(1)
+            let longest = UInt64(ExpirySchedule.checkInterval.milliseconds)
+            wait = max(shortest, .milliseconds(Int(due > wall ? min(due - wall, longest) : 0)))
+        }
+        if let since = transactions.oldestSince {
+            let left = max(since + TransactionStash.ageMax - turn.now, ExpirySchedule.fullDiskInterval)
+            wait = min(wait ?? left, left)
+        }
+        guard let wait else { return }
+        let at = turn.now + wait
+        if let set = expiry.timerAt, set <= at { return }
+        expiry.timerAt = at
+        turn.actions.append(.setTimer(.expiry, at: at))
+    }
 }

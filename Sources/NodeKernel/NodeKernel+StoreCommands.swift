@@ -7,7 +7,6 @@ import StoreCore
 
 extension NodeKernel {
     mutating func onStoreCommand(_ id: CommandID, _ command: Command, _ turn: inout Turn) {
-        let wall = turn.clock.wall
         switch command {
         case .read(let key):
             if let view = store.read(key) {
@@ -18,28 +17,8 @@ extension NodeKernel {
         case .list(let prefix, let after, let limit):
             let page = store.list(prefix: prefix, after: after, limit: limit)
             reply(id, .keys(page.entries.map { ($0, author(of: $0)) }, next: page.next), &turn)
-        case .write(let writes, _):
-            guard let first = writes.first else { return reply(id, .failure(.invalid("nothing to write")), &turn) }
-            switch first {
-            case .put(let key, let value):
-                write(id, key, .register, &turn) { store throws(StoreFailure) in
-                    try store.put(value, for: key, wall: wall)
-                }
-            case .delete(let key):
-                write(id, key, nil, &turn) { store throws(StoreFailure) in try store.delete(key, wall: wall) }
-            case .add(let key, let element):
-                write(id, key, .set, &turn) { store throws(StoreFailure) in
-                    try store.add(element, to: key, wall: wall)
-                }
-            case .remove(let key, let element):
-                write(id, key, .set, &turn) { store throws(StoreFailure) in
-                    try store.remove(element, from: key, wall: wall)
-                }
-            case .increment(let key, let amount):
-                write(id, key, .counter, &turn) { store throws(StoreFailure) in
-                    try store.increment(key, by: amount, wall: wall)
-                }
-            }
+        case .write(let writes, let options):
+            write(id, writes, options, &turn)
         case .confirm(let key, let version, let atLeast, let deadline):
             onConfirmCommand(id, key: key, version: version, atLeast: atLeast, deadline: deadline, &turn)
         case .verify(let deadline):
@@ -55,33 +34,81 @@ extension NodeKernel {
         }
     }
 
-    /// Carries out one write; the answer waits until its rows are durable.
+    /// Carries out all of the writes or none; the answer waits until their rows are durable.
     private mutating func write(
-        _ id: CommandID, _ key: String, _ type: KeyType?, _ turn: inout Turn,
-        _ body: (inout Store) throws(StoreFailure) -> Mutation
+        _ id: CommandID, _ writes: [StoreWrite], _ options: WriteOptions, _ turn: inout Turn
     ) {
         guard isReady(id, &turn) else { return }
+        guard let key = writes.first?.key else { return reply(id, .failure(.invalid("nothing to write")), &turn) }
+        if let sentence = Self.defect(of: options) { return reply(id, .failure(.invalid(sentence)), &turn) }
+        let fingerprint = options.requestID == nil ? 0 : Self.fingerprint(of: writes, options)
+        if let request = options.requestID, answerRepeated(id, request, fingerprint: fingerprint, &turn) { return }
+        if let failure = refusalOfWrites { return reply(id, .failure(failure), &turn) }
         let mutation: Mutation
         do {
-            mutation = try body(&store)
+            mutation = try store.write(writes, options: options, wall: turn.clock.wall)
         } catch {
-            reply(id, .failure(Self.failure(error, key: key, requested: type)), &turn)
+            reply(id, .failure(Self.failure(error, of: writes)), &turn)
             return
         }
-        guard let version = mutation.version, !mutation.rows.isEmpty else {
+        guard let version = mutation.version?.description, !mutation.rows.isEmpty else {
             // Only a remove of what is not there does nothing.
-            reply(id, .failure(type == .set ? .noSuchElement(key: key) : .noSuchKey(key)), &turn)
+            reply(id, .failure(.noSuchElement(key: key)), &turn)
             return
         }
         statistics.localWrites += 1
         let report = WriteReport(
-            key: key, version: version.description, nodesHolding: 1, nodesTotal: membership.table.activeCount)
-        persistRows(mutation.rows, changes: mutation.changes, reply: (id, report), &turn)
+            key: key, version: version, nodesHolding: 1, nodesTotal: membership.table.activeCount)
+        let record = options.requestID.map {
+            RequestRecord(id: $0, fingerprint: fingerprint, key: key, version: version, at: turn.clock.wall)
+        }
+        let token = persistRows(
+            mutation.rows, changes: mutation.changes, reply: (id, report), beside: record.map { [.request($0)] } ?? [],
+            &turn)
+        if let record { requests.insert(record, awaits: token) }
+        confirmations.remember(mutation.rows, key: key, version: version, token: token)
+        scheduleExpiry(&turn)
+    }
+
+    /// Why this node takes no writes at present; nil when it does.
+    private var refusalOfWrites: CommandFailure? {
+        if storage == .full { return .storageFull }
+        if reset.isUnderWay { return .resetting }
+        return clocks.outlierOffset.map { .clockOutlier(offsetMilliseconds: $0) }
+    }
+
+    /// What is wrong with the options, beside what the store judges.
+    private static func defect(of options: WriteOptions) -> String? {
+        if let request = options.requestID, request.isEmpty || request.utf8.count > Bounds.requestIDBytesMax {
+            return "the request id must have 1 to \(Bounds.requestIDBytesMax) bytes"
+        }
+        if options.user.utf8.count > Bounds.userBytesMax {
+            return "the user's name has more than \(Bounds.userBytesMax) bytes"
+        }
+        return nil
     }
 
     func author(of view: KeyView) -> AuthorView {
         let id = view.author.node
         return AuthorView(id: id, name: membership.table[id]?.info.name ?? "")
+    }
+
+    /// Names the write that was refused; the first one when the request failed as a whole.
+    private static func failure(_ failure: StoreFailure, of writes: [StoreWrite]) -> CommandFailure {
+        var index = 0
+        if case .ofWrite(let at, _, _) = failure { index = at }
+        guard writes.indices.contains(index) else { return .invalid("nothing to write") }
+        return Self.failure(failure.reason, key: writes[index].key, requested: type(of: writes[index]))
+    }
+
+    /// The type of key that the write is for; nil when any will do.
+    private static func type(of write: StoreWrite) -> KeyType? {
+        switch write {
+        case .put: .register
+        case .add, .remove: .set
+        case .increment: .counter
+        case .delete: nil
+        }
     }
 
     private static func failure(_ failure: StoreFailure, key: String, requested: KeyType?) -> CommandFailure {

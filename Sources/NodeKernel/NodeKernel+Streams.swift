@@ -14,6 +14,14 @@ struct StreamState: Sendable {
         case memberSync(seed: String?)
         /// Exchange what the stores lack; see `StoreSync`.
         case storeSync(StoreSync)
+        /// Ours: fetch rows that were announced.
+        case pull(PullStream)
+        /// Ours: compare the stores without changing anything.
+        case comparison(ComparisonStream)
+        /// Ours: fetch a peer's whole store.
+        case reset
+        /// Ours: our floor is too large for a datagram.
+        case tellFloor
         /// A peer's, before its first message or after its request was served.
         case accepted
     }
@@ -27,8 +35,12 @@ struct StreamState: Sendable {
     var isOpen: Bool
     /// The member table was sent on it; once is enough.
     var hasServedTable = false
+    /// The floor that the peer named last.
+    var floorMark: UInt64 = 0
 
-    var awaitsDurability: Bool { if case .storeSync(let sync) = role { sync.awaits != nil } else { false } }
+    var awaitsDurability: Bool {
+        if case .storeSync(let sync) = role { sync.outgoing?.awaited != nil } else { false }
+    }
 }
 
 extension NodeKernel {
@@ -68,9 +80,16 @@ extension NodeKernel {
         case .memberSync:
             writeTable(role: .request, to: id, &turn)
         case .storeSync:
-            write(
-                [.storeRequest(StoreRequest(context: boundedContext(store.context), floorMark: store.floor.mark))],
-                to: id, &turn)
+            beginStoreSync(on: id, &turn)
+        case .pull(let pull):
+            beginPull(pull, on: id, &turn)
+        case .comparison:
+            beginComparison(on: id, &turn)
+        case .reset:
+            onResetStreamOpened(id, &turn)
+        case .tellFloor:
+            write([.floor(store.floor)], to: id, &turn)
+            close(id, &turn)
         case .accepted:
             break
         }
@@ -103,6 +122,7 @@ extension NodeKernel {
         }
         streams[id]?.peer = packet.sender
         progress(on: id, &turn)
+        if case .reset = stream.role { return onResetPacket(packet, on: id, &turn) }
         var rows: [Row] = []
         for message in packet.messages {
             if case .row(let row) = message {
@@ -139,11 +159,17 @@ extension NodeKernel {
         case .ranges(let message):
             onRanges(message, on: id, from: sender, &turn)
         case .floor(let floor):
-            onFloor(floor, from: sender, at: stream.address, &turn)
+            onStreamFloor(floor, on: id, from: sender, &turn)
+        case .floorMark(let mark):
+            streams[id]?.floorMark = mark
         case .storeBatchEnd:
-            write([.storeContinue], to: id, &turn)
+            if case .pull(let pull) = stream.role {
+                onPullBatch(pull, on: id, &turn)
+            } else {
+                write([.storeContinue], to: id, &turn)
+            }
         case .storeContinue:
-            continueSending(on: id, &turn)
+            onStoreContinue(on: id, &turn)
         case .storeComplete(let context):
             onStoreComplete(context, on: id, &turn)
         case .update(let update):
@@ -154,8 +180,7 @@ extension NodeKernel {
         case .digest(let digest):
             let address = membership.table[sender]?.info.address ?? stream.address
             onDigest(digest, from: sender, at: address, &turn)
-        case .announcement, .indirectPing, .nack, .row, .floorMark, .confirmRequest, .confirmed, .collectRequest,
-            .collectAnswer:
+        case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }
@@ -179,7 +204,7 @@ extension NodeKernel {
         case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
             close(id, &turn)
             seedIsSelf(seed, &turn)
-        case .memberSync, .storeSync, .probe:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .probe:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -207,7 +232,9 @@ extension NodeKernel {
                 case .finished, .timedOut, .unreachable, .reset, .invalid: .failed
                 }
             report(sequence, outcome, &turn)
-        case .memberSync, .storeSync:
+        case .storeSync(let sync) where reason == .finished && sync.mayEnd:
+            finish(sync, with: stream.peer, &turn)
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor:
             let failure: JoinFailure =
                 switch reason {
                 case .refused: .refused
@@ -235,8 +262,17 @@ extension NodeKernel {
             }
         case .storeSync(let sync):
             statistics.streamsEndedEarly += 1
-            if sync.isInitiator { storeSyncEnded(with: stream.peer, &turn) }
-        case .accepted:
+            abandon(sync, &turn)
+        case .pull(let pull):
+            statistics.streamsEndedEarly += 1
+            pullEnded(pull, with: stream.peer, &turn)
+        case .comparison(let comparison):
+            statistics.streamsEndedEarly += 1
+            comparisonFailed(comparison, joinFailure, &turn)
+        case .reset:
+            statistics.streamsEndedEarly += 1
+            onResetStreamEnded(nil, peer: stream.peer, &turn)
+        case .tellFloor, .accepted:
             break
         }
     }

@@ -24,8 +24,10 @@ package struct NodeKernel: Sendable {
     var collection = CollectionState()
     var reset = ResetState()
     var clocks = ClockState()
-    var rangeSync = RangeSyncState()
+    var pulls = PullState()
     var verification = VerificationState()
+    var expiry = ExpirySchedule()
+    var findings = StoreFindings()
 
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
@@ -144,11 +146,15 @@ package struct NodeKernel: Sendable {
             if case .rows(_, _, let reply?)? = pendingWrites.removeValue(forKey: token) {
                 self.reply(reply.id, .written(reply.report), &turn)
             }
+            answerWaitingRequests(token, &turn)
+        case .storage(let condition):
+            storage = condition
+            if condition == .full { failWaitingWrites(&turn) }
         case .command(let id, let command):
             onCommand(id, command, &turn)
         case .streamAccepted(let id, _):
             turn.actions.append(.closeStream(id))
-        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .storage, .resolved:
+        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved:
             break
         }
     }
@@ -175,7 +181,7 @@ package struct NodeKernel: Sendable {
         case .collection:
             onCollectionTimer(&turn)
         case .confirm(let id):
-            onConfirmTimer(id, &turn)
+            if !onVerificationTimer(id, &turn) { onConfirmTimer(id, &turn) }
         case .repairPace(let id):
             onRepairPace(id, &turn)
         }
@@ -186,6 +192,7 @@ package struct NodeKernel: Sendable {
         membership.checkInvariants()
         storeQueue.checkInvariants()
         store.checkInvariantsQuickly()
+        transactions.checkBounds()
         precondition(streams.count <= configuration.streamsMax, "\(streams.count) streams exceed the bound")
         precondition(timeline.count <= configuration.timelineEventsMax, "\(timeline.count) events in the timeline")
         precondition(seeds.count <= Self.seedsMax, "\(seeds.count) seeds exceed the bound")
@@ -195,6 +202,7 @@ package struct NodeKernel: Sendable {
     package func checkInvariantsThoroughly() {
         checkInvariants()
         store.checkInvariants()
+        transactions.checkInvariants()
     }
 }
 

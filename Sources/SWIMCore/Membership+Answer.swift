@@ -5,9 +5,11 @@ import ClusterTypes
 
 extension Membership {
     /// Answers a ping meant for this node. Whoever is wrongly thought to be gone hears so in the same datagram.
-    mutating func onPing(_ ping: Ping, from sender: NodeID, at address: Address, into actions: inout [SWIMAction]) {
+    mutating func onPing(
+        _ ping: Ping, from sender: NodeID, at address: Address, clock: Clock, into actions: inout [SWIMAction]
+    ) {
         guard isForMe(ping) else { return }
-        var messages: [SWIMMessage] = [.ack(Ack(sequence: ping.sequence))]
+        var messages: [SWIMMessage] = [.ack(Ack(sequence: ping.sequence, wall: clock.wall.milliseconds))]
         if let member = table[sender], !member.state.isActive {
             messages.append(.update(member.update(accuser: selfID)))
         } else if table[sender] == nil, let incarnation = reaped[sender] {

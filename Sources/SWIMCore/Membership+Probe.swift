@@ -97,7 +97,13 @@ extension Membership {
             let probe = probes[index]
             if sender == probe.target {
                 // How long it stood still says nothing about the way to it.
-                if !probe.awaitsStalledTarget { addRoundTrip(clock.now - probe.sentAt.now, of: sender) }
+                if !probe.awaitsStalledTarget {
+                    let sample = clock.now - probe.sentAt.now
+                    addRoundTrip(sample, of: sender)
+                    if ack.wall > 0 {
+                        actions.append(.clockSample(sender, wall: ack.wall, roundTrip: sample))
+                    }
+                }
             } else if probe.relays.contains(sender) {
                 statistics.probesAcknowledgedByRelay += 1
             } else {

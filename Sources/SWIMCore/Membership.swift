@@ -121,7 +121,7 @@ package struct Membership: Sendable {
         guard isStarted else { return }
         switch message {
         case .ping(let ping):
-            onPing(ping, from: sender, at: address, into: &actions)
+            onPing(ping, from: sender, at: address, clock: clock, into: &actions)
         case .ack(let ack):
             if isLeaving, onLeaveAck(ack, from: sender, into: &actions) { return }
             onAck(ack, from: sender, clock: clock, into: &actions)

@@ -17,6 +17,8 @@ package enum SWIMAction: Sendable {
     case awarenessChanged(from: Int, to: Int)
     /// The answer to `ping(member:)`; nil when none came in time.
     case pingAnswered(sequence: UInt32, roundTrip: Interval?)
+    /// A member answered a probe directly and told its wall clock, in milliseconds since 1970.
+    case clockSample(NodeID, wall: UInt64, roundTrip: Interval)
     /// Somebody else claims to be this node, at another address.
     case identityInUse(at: Address)
     /// Leaving is over: as many peers as asked, a quorum or nobody acknowledged it.

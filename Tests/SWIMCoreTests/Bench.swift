@@ -70,6 +70,7 @@ struct Bench {
     var answers: [(sequence: UInt32, roundTrip: Interval?)] = []
     var departed: [(acknowledged: Int, asked: Int)] = []
     var doubles: [Address] = []
+    var clocks: [(id: NodeID, wall: UInt64, roundTrip: Interval)] = []
     private var timersSet = 0
     private var fencesPersisted = 0
 
@@ -133,6 +134,7 @@ struct Bench {
         case .awarenessChanged(_, let to): awareness.append(to)
         case .pingAnswered(let sequence, let roundTrip): answers.append((sequence, roundTrip))
         case .identityInUse(let address): doubles.append(address)
+        case .clockSample(let id, let wall, let roundTrip): clocks.append((id, wall, roundTrip))
         case .left(let acknowledged, let asked): departed.append((acknowledged, asked))
         }
     }
