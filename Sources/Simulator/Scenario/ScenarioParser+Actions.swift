@@ -177,14 +177,17 @@ extension ScenarioLine {
         case "wipe": return .fault(.wipe, nodes)
         default:
             throw LineFailure(
-                reason: "'\(word)' is no fault of a disk; write full, stall, error, save, restore, wipe, clone or a latency")
+                reason:
+                    "'\(word)' is no fault of a disk; write full, stall, error, save, restore, wipe, clone or a latency"
+            )
         }
     }
 
     /// `+30s` or `-2s`, in milliseconds; up to 20 years.
     private mutating func jump() throws(LineFailure) -> Int64 {
         let word = try word("a jump such as +30s or -2s")
-        guard let sign = word.first, sign == "+" || sign == "-", let size = Self.duration(String(word.dropFirst()), secondsMax: 20 * 366 * 86_400)
+        guard let sign = word.first, sign == "+" || sign == "-",
+            let size = Self.duration(String(word.dropFirst()), secondsMax: 20 * 366 * 86_400)
         else { throw LineFailure(reason: "'\(word)' is no jump; write +30s or -2s") }
         let milliseconds = size.nanoseconds / 1_000_000
         return sign == "-" ? -milliseconds : milliseconds
