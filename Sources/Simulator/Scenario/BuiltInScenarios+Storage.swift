@@ -130,6 +130,7 @@ extension BuiltInScenario {
             at 3s every 10ms for 3s put n1 app/{n} size 2KB
             at 5s every 100ms for 2s put n1 gone/{n} "x"
             at 8s partition 1-4 | 5
+            at 8500ms put n5 app/unseen "by n5"
             at 9s kill n5
             at 10s every 100ms for 2s delete n2 gone/{n}
             at 45s heal
@@ -141,7 +142,8 @@ extension BuiltInScenario {
             expect converged within 20s
             expect no key gone/1
             expect no key gone/20
-            expect queued n5 0
+            expect no key app/unseen
+            expect queued n5 1
             run 85s
             """)
 
