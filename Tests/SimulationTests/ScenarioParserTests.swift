@@ -40,7 +40,7 @@ struct ScenarioParserTests {
         #expect(scenario.steps.map(\.at) == [.zero, .seconds(10), .seconds(20), .seconds(70)])
         #expect(scenario.steps[2].repetition?.every == .milliseconds(500))
         #expect(scenario.steps[2].line == 9)
-        guard case .write(let nodes, .put(key: let key, let value)) = scenario.steps[2].action else {
+        guard case .write(let nodes, .put(key: let key, let value, ttl: _)) = scenario.steps[2].action else {
             Issue.record("line 9 is no put")
             return
         }
