@@ -64,6 +64,14 @@ final class StoreWriter {
         records += batches.reduce(0) { $0 + UInt64($1.count) }
     }
 
+    /// Writes the row of `meta`: a new database exists from here on.
+    func storeMeta() throws(PersistenceFailure) {
+        try transaction { () throws(PersistenceFailure) in
+            meta.bind(to: putMeta)
+            try putMeta.run()
+        }
+    }
+
     /// All of `body` becomes durable, or nothing.
     func transaction(_ body: () throws(PersistenceFailure) -> Void) throws(PersistenceFailure) {
         if let failure { throw failure }
@@ -158,16 +166,16 @@ final class StoreWriter {
     private func before(_ change: Change) throws(PersistenceFailure) -> Before {
         switch change.kind {
         case .put, .increment: return .content(change.old)
-        // Undone by the element itself.
-        case .add, .remove: return .same
+        // Undone by the element itself, unless it is the first of a set that took another type's place.
+        case .add, .remove: return change.old == nil ? .same : .content(change.old)
         // The store says what a register or counter showed; a set that gave way as a whole is not kept.
         case .delete: return change.type == .set && change.old == nil ? .unknown : .content(change.old)
-        case .typeConflict(let kept, _):
-            if let old = change.old { return .content(old) }
+        case .typeConflict(let kept, let aside):
+            // What a register or counter showed before comes with the next change.
             lastChange.bind(1, change.key)
             defer { lastChange.reset() }
-            let wasVisible = try lastChange.step() && lastChange.integer(0) == Int64(kept.rawValue)
-            return wasVisible ? .same : .unknown
+            let last = try lastChange.step() ? lastChange.integer(0) : Int64(aside.rawValue)
+            return last == Int64(KeyType.set.rawValue) && kept != .set ? .unknown : .same
         }
     }
 
