@@ -76,19 +76,18 @@ extension NodeKernel {
         takeStep(message, on: id, &turn)
     }
 
-    /// A step of the peer: answered when our rows for the one before have left, so that they never pile up.
+    /// A step of the peer: answered at once, unless many of our rows for the ones before have not left yet.
     private mutating func takeStep(_ message: RangeMessage, on id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, var ranges = sync.ranges
         else { return }
         guard !reset.isUnderWay, sync.floorMark == store.floor.mark else { return breakOff(id, &turn) }
-        guard ranges.waiting == nil, !ranges.isFinished || message.isSettled else { return reject(id, &turn) }
-        if sync.outgoing != nil {
+        guard ranges.waiting == nil, !ranges.isFinished else { return reject(id, &turn) }
+        if let outgoing = sync.outgoing, !outgoing.takesMoreRows {
             ranges.waiting = message
             sync.ranges = ranges
             streams[id]?.role = .storeSync(sync)
             return
         }
-        if ranges.isFinished { return }
         let step: RangeStep
         do {
             step = try ranges.reconciliation.answer(message, store: store)
@@ -97,9 +96,16 @@ extension NodeKernel {
         }
         ranges.isFinished = step.isFinished
         sync.ranges = ranges
+        let closing: OutgoingRows.Closing = step.isFinished ? .end : .nothing
+        // The reply goes in front of the rows: the peer looks up what it is asked for before it merges them.
+        if sync.outgoing != nil {
+            sync.outgoing?.append(step.rowsToSend, then: closing)
+            streams[id]?.role = .storeSync(sync)
+            if let reply = step.reply { write([.ranges(reply)], to: id, &turn) }
+            return
+        }
         streams[id]?.role = .storeSync(sync)
-        var outgoing = OutgoingRows(.listed(step.rowsToSend, next: 0), then: step.isFinished ? .end : .nothing)
-        // In front of the rows: the peer looks up what it is asked for before it merges them.
+        var outgoing = OutgoingRows(.listed(step.rowsToSend, next: 0), then: closing)
         if let reply = step.reply { outgoing.heading = [.ranges(reply)] }
         send(outgoing, on: id, &turn)
     }
@@ -131,7 +137,8 @@ extension NodeKernel {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.isInitiator, sync.way == .ranges,
             sync.hasCompleted, sync.ranges?.peerHasCompleted == true
         else { return }
-        guard store.context.hasGaps, !sync.isIncomplete else {
+        // Transactions wait for the events that contexts tell.
+        guard store.context.hasGaps || !transactions.isEmpty, !sync.isIncomplete else {
             close(id, &turn)
             finish(sync, with: stream.peer, &turn)
             return

@@ -36,6 +36,8 @@ struct OutgoingRows: Sendable {
     var closing: Closing
     /// Written before the first batch.
     var heading: [Message] = []
+    /// The sum of all our rows comes first, unless one batch of rows is all there is to say.
+    var saysSum = false
     /// The frames of a batch that waits for the disk.
     var prepared: [[Message]] = []
     var isLast = false
@@ -56,6 +58,20 @@ struct OutgoingRows: Sendable {
 
     /// False when it is known that there are none.
     var waitsForRows: Bool { if case .listed(let ids, let next) = source { next < ids.count } else { true } }
+
+    /// More named rows may be added: not to what is on its way already, nor without bound.
+    var takesMoreRows: Bool {
+        guard !isLast, case .listed(let ids, let next) = source else { return false }
+        return ids.count - next <= Self.listedMax
+    }
+
+    static let listedMax = 16_384
+
+    mutating func append(_ ids: [RowID], then closing: Closing) {
+        guard case .listed(let former, let next) = source else { return }
+        source = .listed(Array(former[next...]) + ids, next: 0)
+        self.closing = closing
+    }
 
     var awaited: PersistToken? { if case .persisting(let token) = state { token } else { nil } }
 }
@@ -183,6 +199,8 @@ extension NodeKernel {
             outgoing.source = .listed(ids, next: next)
             outgoing.isLast = next == ids.count
         }
+        if outgoing.saysSum, rows.isEmpty || !outgoing.isLast { outgoing.heading.append(wholeSum) }
+        outgoing.saysSum = false
         var bytes = 0
         outgoing.prepared = frames(of: rows, heading: outgoing.heading, &bytes)
         outgoing.heading = []

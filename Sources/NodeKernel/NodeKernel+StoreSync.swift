@@ -11,13 +11,14 @@ import StoreCore
 ///
 ///     initiator                              responder
 ///     storeRequest(context)          ->
-///                                    <-      ranges(one sum: how many rows it has, and its root)
-///                                    <-      row... storeBatchEnd
+///                                    <-      [ranges: one sum, of all rows] row... storeBatchEnd
 ///     storeContinue                  ->
 ///                                    <-      row... storeComplete(context)
 ///     row... storeBatchEnd           ->
 ///                                    <-      storeContinue
 ///     row... storeComplete(context)  ->      (stream closed)
+///
+/// The sum is left out when all rows that the initiator lacks fit into one batch.
 ///
 /// The way of ranges; taken when our context is large, or after an exchange of contexts that moved nothing between
 /// different roots:
@@ -136,19 +137,22 @@ extension NodeKernel {
             sync.way = .whole
             streams[id]?.role = .storeSync(sync)
             write([.floor(store.floor)], to: id, &turn)
-            send(OutgoingRows(.whole(nil), then: .complete), on: id, &turn)
+            var outgoing = OutgoingRows(.whole(nil), then: .complete)
+            outgoing.saysSum = true
+            send(outgoing, on: id, &turn)
             return
         }
         guard request.floorMark == store.floor.mark else { return refuseFloor(on: id, &turn) }
         streams[id]?.role = .storeSync(sync)
         var outgoing = OutgoingRows(.missing(from: request.context, nil), then: .complete)
-        outgoing.heading = [.ranges(RangeMessage(ranges: [wholeSum]))]
+        outgoing.saysSum = true
         send(outgoing, on: id, &turn)
     }
 
-    /// One range over all rows.
-    private var wholeSum: RangeMessage.Range {
-        RangeMessage.Range(end: nil, content: .sum(rows: UInt64(store.rowCount), hash: store.root.low))
+    /// One range over all rows: tells the initiator how many there are, and whether they are the same.
+    var wholeSum: Message {
+        let sum = RangeMessage.Content.sum(rows: UInt64(store.rowCount), hash: store.root.low)
+        return .ranges(RangeMessage(ranges: [RangeMessage.Range(end: nil, content: sum)]))
     }
 
     /// Rows do not travel between different floors: say ours, and end.
