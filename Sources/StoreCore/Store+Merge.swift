@@ -13,6 +13,8 @@ extension Store {
         let own = row.lastEvent(of: actor)
         if own >= nextCounter { return .foreignUseOfOwnActor(Dot(actor: actor, counter: own)) }
         if namesFolded(row) { return .beforeFloor }
+        // Only a folded author is not among the versions.
+        if row.lastEvent(of: row.author) == 0, context.highest(of: row.author) > 0 { return .invalid(.unknownAuthor) }
         let ahead = HybridClock.milliseconds(of: row.stamp, aheadOf: wall)
         if ahead > configuration.clockSkewMaxMilliseconds { return .quarantined(aheadMilliseconds: ahead) }
 
@@ -20,7 +22,7 @@ extension Store {
         guard let handle = place.row else {
             // What was seen and is gone was collected, and stays so.
             if holds(row.versions) { return .known }
-            if row.stamp <= floor.cutoff, floor.cutoff > .zero { return .beforeFloor }
+            if row.isDead(at: floor.cutoff) { return .beforeFloor }
             if rowCount >= configuration.rowsMax { return .storeFull }
             return .applied(apply(judged(row, beside: nil), over: nil, at: place, wall: wall))
         }
@@ -66,6 +68,15 @@ extension Store {
         var judged = row
         judged.content = .element(entries)
         return judged
+    }
+}
+
+extension Row {
+    /// What is live was not collected, only late: whoever has our floor has promised that it holds nothing dead that we
+    /// forgot.
+    fileprivate func isDead(at cutoff: HybridTimestamp) -> Bool {
+        guard stamp <= cutoff else { return false }
+        return !isLive || details.expiresAt > 0 && details.expiresAt <= cutoff.milliseconds
     }
 }
 
