@@ -137,7 +137,8 @@ extension NodeKernel {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.isInitiator, sync.way == .ranges,
             sync.hasCompleted, sync.ranges?.peerHasCompleted == true
         else { return }
-        guard store.context.hasGaps, !sync.isIncomplete else {
+        // Transactions that wait are released by contexts too: what of them was overwritten is a hole of theirs.
+        guard store.context.hasGaps || !transactions.isEmpty, !sync.isIncomplete else {
             close(id, &turn)
             finish(sync, with: stream.peer, &turn)
             return
