@@ -4,18 +4,21 @@
 import ClusterTypes
 import StoreCore
 
-/// Where one side stands in an exchange by ranges. Each side ends with an empty `storeComplete`, after its last row.
+/// Where one side stands in an exchange by ranges. The responder says an empty `storeComplete` after its last row.
 struct RangeProgress: Sendable {
     var reconciliation = RangeReconciliation()
     /// A step of the peer that came before our rows for the last one had left.
     var waiting: RangeMessage?
     /// No step follows from either side.
     var isFinished = false
-    /// The peer has sent its last row.
+    /// The responder has sent its last row.
     var peerHasCompleted = false
 }
 
 extension NodeKernel {
+    /// One step: about 5 ms of work at most.
+    static let rangeLimit = RangeLimit(bytesMax: 32 * 1024, rowsMax: 8_192)
+
     /// The initiator's first step.
     mutating func beginRanges(on id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role else { return }
@@ -90,13 +93,14 @@ extension NodeKernel {
         }
         let step: RangeStep
         do {
-            step = try ranges.reconciliation.answer(message, store: store)
+            step = try ranges.reconciliation.answer(message, store: store, limit: Self.rangeLimit)
         } catch {
             return reject(id, &turn)
         }
         ranges.isFinished = step.isFinished
         sync.ranges = ranges
-        let closing: OutgoingRows.Closing = step.isFinished ? .end : .nothing
+        // The responder says when it has sent its last row; the initiator closes the stream then.
+        let closing: OutgoingRows.Closing = step.isFinished && !sync.isInitiator ? .end : .nothing
         // The reply goes in front of the rows: the peer looks up what it is asked for before it merges them.
         if sync.outgoing != nil {
             sync.outgoing?.append(step.rowsToSend, then: closing)
@@ -123,9 +127,10 @@ extension NodeKernel {
         endRanges(on: id, &turn)
     }
 
-    /// The peer has sent its last row.
+    /// The responder has sent its last row.
     mutating func onRangesComplete(on id: StreamID, _ turn: inout Turn) {
-        guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.ranges?.peerHasCompleted == false
+        guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.isInitiator,
+            let ranges = sync.ranges, ranges.isFinished, !ranges.peerHasCompleted
         else { return reject(id, &turn) }
         sync.ranges?.peerHasCompleted = true
         streams[id]?.role = .storeSync(sync)
@@ -135,9 +140,9 @@ extension NodeKernel {
     /// Both sides have sent all: the initiator closes the holes in the contexts, or ends.
     private mutating func endRanges(on id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.isInitiator, sync.way == .ranges,
-            sync.hasCompleted, sync.ranges?.peerHasCompleted == true
+            sync.ranges?.peerHasCompleted == true, sync.ranges?.waiting == nil, sync.outgoing == nil
         else { return }
-        // Transactions wait for the events that contexts tell.
+        // Transactions that wait are released by contexts too: what of them was overwritten is a hole of theirs.
         guard store.context.hasGaps || !transactions.isEmpty, !sync.isIncomplete else {
             close(id, &turn)
             finish(sync, with: stream.peer, &turn)

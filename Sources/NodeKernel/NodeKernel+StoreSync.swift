@@ -27,7 +27,7 @@ import StoreCore
 ///                                    <-      ranges row... storeBatchEnd
 ///     ranges row...                  ->      ... until all is settled; the rows of each side go in batches as above
 ///                                    <-      storeComplete(empty), after its last row
-///     storeComplete(empty)           ->      (stream closed, or a `storeRequest` closes the holes in our context)
+///     (stream closed, or a `storeRequest` that closes the holes in our context)
 ///
 /// A responder with another floor answers `floor` and closes (decision 0007).
 struct StoreSync: Sendable {
@@ -68,8 +68,8 @@ struct StoreSync: Sendable {
         self.startedAt = startedAt
     }
 
-    /// Both sides have sent all rows on the way of ranges.
-    var isRangesEnd: Bool { way == .ranges && hasCompleted && ranges?.peerHasCompleted == true }
+    /// This responder has sent all on the way of ranges; what the initiator has not sent yet it will, or it closes.
+    var isRangesEnd: Bool { way == .ranges && hasCompleted && !isInitiator }
 
     /// The peer may end the stream now without having broken anything off.
     var mayEnd: Bool {
@@ -124,7 +124,7 @@ extension NodeKernel {
         var sync = StoreSync(isInitiator: false, way: .contexts, floorMark: store.floor.mark, startedAt: turn.now)
         switch stream.role {
         case .accepted: break
-        case .storeSync(let former) where former.isRangesEnd && !former.isInitiator:
+        case .storeSync(let former) where former.isRangesEnd:
             // The rows are equal; contexts follow to close the holes in them.
             sync = former
             sync.way = .contexts

@@ -122,7 +122,7 @@ extension NodeKernel {
         var comparison = former
         let step: RangeStep
         do {
-            step = try comparison.reconciliation.answer(message, store: store)
+            step = try comparison.reconciliation.answer(message, store: store, limit: Self.rangeLimit)
         } catch {
             return reject(id, &turn)
         }
