@@ -97,7 +97,7 @@ let package = Package(
                 "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
-        program("gossipctl", ["AdminModel", "AdminClient", arguments]),
+        program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", arguments]),
         program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
         .executableTarget(

@@ -112,13 +112,14 @@ extension AdminClient {
         var query = URLQuery()
         query.add("since", since)
         query.add("follow", follow ? "true" : nil)
-        try await lines("/v1/events", query, onOpen, onEvent)
+        try await lines("/v1/events", query, { _ throws(AdminFailure) in try await onOpen() }, onEvent)
     }
 
-    /// Changes below a prefix; `onEvent` gets each with its line and returns false to stop.
+    /// Changes below a prefix; `onOpen` gets the cursor from which nothing is missed, `onEvent` gets each with its line and returns false to stop.
     package func watch(
         _ prefix: KeyPrefix = .all, since: String? = nil, heartbeat: Duration? = nil,
-        onOpen: () async throws(AdminFailure) -> Void = {}, onEvent: (WatchEvent, [UInt8]) async throws(AdminFailure) -> Bool
+        onOpen: (_ cursor: String?) async throws(AdminFailure) -> Void = { _ in },
+        onEvent: (WatchEvent, [UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
         var query = URLQuery()
         query.add("prefix", prefix.description.isEmpty ? nil : prefix.description)
@@ -130,7 +131,7 @@ extension AdminClient {
     }
 
     private func lines<Event: Decodable>(
-        _ path: String, _ query: URLQuery, _ onOpen: () async throws(AdminFailure) -> Void,
+        _ path: String, _ query: URLQuery, _ onOpen: (String?) async throws(AdminFailure) -> Void,
         _ onEvent: (Event, [UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
         try await stream(AdminRequest("GET", path, query: query), onOpen: onOpen) { line throws(AdminFailure) in

@@ -36,19 +36,13 @@ extension AdminClient {
         return try await get("/v1/diff", query)
     }
 
-    /// The keys below a prefix; `onKey` gets each with its line.
+    /// The keys below a prefix as JSON lines, in pieces that need not end with a line.
     package func export(
-        _ prefix: KeyPrefix = .all, onKey: (KeyDocument, [UInt8]) async throws(AdminFailure) -> Void
+        _ prefix: KeyPrefix = .all, onPiece: ([UInt8]) async throws(AdminFailure) -> Void
     ) async throws(AdminFailure) {
         var query = URLQuery()
         query.add("prefix", prefix.description.isEmpty ? nil : prefix.description)
-        try await stream(AdminRequest("GET", "/v1/export", query: query)) { line throws(AdminFailure) in
-            guard let document = try? AdminJSON.decode(KeyDocument.self, from: line) else {
-                throw AdminFailure(.badAnswer, "the daemon sent a line that is not a key: is it of another version?")
-            }
-            try await onKey(document, line)
-            return true
-        }
+        try await download(AdminRequest("GET", "/v1/export", query: query), onPiece: onPiece)
     }
 
     /// Brings the keys to what the lines say, in one transaction.

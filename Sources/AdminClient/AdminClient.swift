@@ -28,6 +28,8 @@ package struct AdminRequest: Sendable {
 package struct AdminResponse: Sendable {
     package var status: Int
     package var contentType: String?
+    /// Of a stream: where it resumes before its first line.
+    package var cursor: String?
     package var body: [UInt8]
 
     package var isSuccess: Bool { (200..<300).contains(status) }
@@ -84,7 +86,7 @@ package struct AdminClient: Sendable {
     /// daemon has subscribed, so that nothing after it is missed. Fails as `send` does, with the daemon's own failure,
     /// and with `timed_out` when the stream falls silent.
     package func stream(
-        _ request: AdminRequest, onOpen: () async throws(AdminFailure) -> Void = {},
+        _ request: AdminRequest, onOpen: (_ cursor: String?) async throws(AdminFailure) -> Void = { _ in },
         onLine: ([UInt8]) async throws(AdminFailure) -> Bool
     ) async throws(AdminFailure) {
         let limit = answerBytesMax
@@ -93,7 +95,7 @@ package struct AdminClient: Sendable {
             var lines = LineSplitter(lengthMax: limit)
             if response.isSuccess {
                 deadline.move(to: silence)
-                try await onOpen()
+                try await onOpen(response.cursor)
             }
             while let part = try await parts.next() {
                 guard response.isSuccess else {
@@ -153,7 +155,8 @@ package struct AdminClient: Sendable {
                     )
                 }
                 var response = AdminResponse(
-                    status: Int(head.status.code), contentType: head.headers.first(name: "content-type"), body: [])
+                    status: Int(head.status.code), contentType: head.headers.first(name: "content-type"),
+                    cursor: head.headers.first(name: "gossipd-cursor"), body: [])
                 var body = BodyParts(iterator: iterator)
                 return try await receive(&body, &response, deadline)
             }

@@ -11,7 +11,10 @@ package enum DurationText {
         for (suffix, milliseconds) in units where text.hasSuffix(suffix) {
             let digits = text.dropLast(suffix.count)
             // Swift also reads inf, nan, hexadecimal and exponents.
-            guard digits.utf8.allSatisfy({ $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            guard
+                digits.utf8.allSatisfy({
+                    $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                }),
                 let number = Double(digits)
             else { continue }
             let total = number * milliseconds

@@ -56,7 +56,8 @@ package struct WriteWait: Sendable {
         return AdminFailure(
             .timedOut,
             "the write is durable on this node as version \(result.version) and will spread, but after "
-                + "\(timeout.seconds) s \(result.nodesHolding) of \(result.nodesTotal) nodes hold it, not \(wanted)\(waiting)")
+                + "\(timeout.seconds) s \(result.nodesHolding) of \(result.nodesTotal) nodes hold it, not \(wanted)\(waiting)"
+        )
     }
 }
 

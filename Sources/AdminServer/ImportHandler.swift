@@ -54,7 +54,8 @@ struct ImportHandler: Sendable {
             guard prefix.matches(entry.key.description) else {
                 throw AdminFailure(
                     .badRequest,
-                    "line \(number): key \(entry.key.description.quoted) is not below prefix \(prefix.description.quoted)")
+                    "line \(number): key \(entry.key.description.quoted) is not below prefix \(prefix.description.quoted)"
+                )
             }
             guard keys.insert(entry.key).inserted else {
                 throw AdminFailure(

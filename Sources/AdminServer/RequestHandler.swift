@@ -170,7 +170,9 @@ struct RequestHandler: Sendable {
     ) throws(AdminFailure) -> Outgoing {
         let stream = try StreamWriter(
             subscription, heartbeat: heartbeat, settings: settings, state: state, channel: channel)
-        return outgoing(contentType: "application/x-ndjson", ResponseBody { try await stream.write(to: &$0) })
+        var result = outgoing(contentType: "application/x-ndjson", ResponseBody { try await stream.write(to: &$0) })
+        if let name = HTTPField.Name("gossipd-cursor") { result.head.headerFields[name] = stream.startCursor }
+        return result
     }
 
     private func transfer<Piece>(_ writer: PullWriter<Piece>, contentType: String) throws(AdminFailure) -> Outgoing {

@@ -72,6 +72,9 @@ struct StreamWriter<Line: StreamLine>: Sendable {
         }
     }
 
+    /// Where a reader resumes that has seen no line.
+    var startCursor: String { subscription.startCursor }
+
     func write(to body: inout any ResponseBodyWriter) async throws {
         let interval = TimeAmount(heartbeat)
         let subscription = subscription

@@ -46,6 +46,7 @@ extension NodeKernel {
         diagnosis.deadRows = store.deadCount
         diagnosis.isResetting = reset.isUnderWay
         diagnosis.queuedWrites = reset.queuedCount
+        diagnosis.catchUp = repair.catchUp
         let conflicts = findings.conflicts.filter { store.read($0)?.aside.isEmpty == false }
         diagnosis.typeConflicts = conflicts.suffix(StoreFindings.conflictsToldMax)
         diagnosis.revision = revision

@@ -137,7 +137,7 @@ extension NodeKernel {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.isInitiator, sync.way == .ranges,
             sync.hasCompleted, sync.ranges?.peerHasCompleted == true
         else { return }
-        // Transactions that wait are released by contexts too: what of them was overwritten is a hole of theirs.
+        // Transactions wait for the events that contexts tell.
         guard store.context.hasGaps || !transactions.isEmpty, !sync.isIncomplete else {
             close(id, &turn)
             finish(sync, with: stream.peer, &turn)

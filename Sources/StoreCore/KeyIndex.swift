@@ -10,13 +10,6 @@ struct TypeSummary: Hashable, Sendable {
     var live: UInt32
     /// The newest event among the rows, tombstones included.
     var version: Version
-
-    /// The visible type of a key is the one that comes last here: what is live before what is not, then by newest event,
-    /// then by type. So nothing that is dead decides what shows, and it may be collected.
-    static func isShadowed(_ a: TypeSummary, by b: TypeSummary) -> Bool {
-        if (a.live > 0) != (b.live > 0) { return b.live > 0 }
-        return a.version != b.version ? a.version < b.version : a.type < b.type
-    }
 }
 
 /// One record for each key that has rows.
@@ -104,44 +97,37 @@ struct KeyIndex: Sendable {
     /// As `visible`, but the type alone.
     func visibleType(_ handle: UInt32) -> KeyType { records[Int(handle)].type }
 
-    /// A row of `type` now has `version` as its newest event, and `liveChange` (-1, 0 or 1) rows more are live.
-    mutating func update(
-        _ handle: UInt32, type: KeyType, version: Version, liveChange: Int, actors: inout ActorTable
-    ) {
-        let visible = visible(handle, actors: actors)
-        let at = Int(handle)
-        if visible.type == type, !records[at].hasAside {
-            let live = UInt32(Int(visible.live) + liveChange)
-            liveCount += (live > 0 ? 1 : 0) - (visible.live > 0 ? 1 : 0)
-            records[at].live = live
-            guard visible.version < version else { return }
-            records[at].stamp = version.stamp
-            records[at].author = actors.number(of: version.author)
-            return
-        }
-        var summaries = aside(handle) + [visible]
-        if let index = summaries.firstIndex(where: { $0.type == type }) {
-            summaries[index].live = UInt32(Int(summaries[index].live) + liveChange)
-            summaries[index].version = max(summaries[index].version, version)
-        } else {
-            summaries.append(TypeSummary(type: type, live: UInt32(liveChange), version: version))
-        }
-        replace(handle, by: summaries, actors: &actors)
+    /// True when all rows of the key are of `type`.
+    func holdsOnly(_ type: KeyType, _ handle: UInt32) -> Bool {
+        !records[Int(handle)].hasAside && records[Int(handle)].type == type
     }
 
-    /// Sums the key up anew; `summaries` holds each type that has rows once, and is not empty.
-    mutating func replace(_ handle: UInt32, by summaries: [TypeSummary], actors: inout ActorTable) {
+    /// A row of the key's only type now has `version` as its newest event, and `liveChange` (-1, 0 or 1) rows more are
+    /// live.
+    mutating func update(_ handle: UInt32, version: Version, liveChange: Int, actors: inout ActorTable) {
+        let visible = visible(handle, actors: actors)
         let at = Int(handle)
-        var summaries = summaries
-        guard let top = summaries.max(by: TypeSummary.isShadowed) else { return }
-        summaries.removeAll { $0.type == top.type }
-        aside[handle] = summaries.isEmpty ? nil : summaries.sorted { $0.type < $1.type }
+        precondition(!records[at].hasAside, "\(records[at].key) has rows of several types")
+        let live = UInt32(Int(visible.live) + liveChange)
+        liveCount += (live > 0 ? 1 : 0) - (visible.live > 0 ? 1 : 0)
+        records[at].live = live
+        guard visible.version < version else { return }
+        records[at].stamp = version.stamp
+        records[at].author = actors.number(of: version.author)
+    }
+
+    /// Sums the key up anew: `top` is visible, the others are not; sorted by type.
+    mutating func replace(
+        _ handle: UInt32, by top: TypeSummary, aside others: [TypeSummary], actors: inout ActorTable
+    ) {
+        let at = Int(handle)
+        aside[handle] = others.isEmpty ? nil : others
         liveCount += (top.live > 0 ? 1 : 0) - (records[at].live > 0 ? 1 : 0)
         let author = actors.number(of: top.version.author)
         records[at].type = top.type
         records[at].live = top.live
         records[at].stamp = top.version.stamp
         records[at].author = author
-        records[at].hasAside = !summaries.isEmpty
+        records[at].hasAside = !others.isEmpty
     }
 }

@@ -20,7 +20,7 @@ package struct RangeReconciliation: Sendable {
     /// splits (1 000 000 / 28^3 = 46 rows) and a list, messages 1 to 4; 5 and 6 bring rows both ways: 3 round trips. A
     /// split costs about 15 bytes a part, a list 8 a row: fewer parts make longer lists, more parts longer splits.
     package static let partsMax = 28
-    package static let listedMax = 128
+    package static let listedMax = 96
     /// Each part of a split has at least this many rows.
     static let partRowsMin = 16
     /// Of one message; what we send has fewer.

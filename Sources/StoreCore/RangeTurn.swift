@@ -122,8 +122,8 @@ struct RangeTurn {
 
     /// The peer has listed its rows of the range: sends what it lacks, asks for what we lack.
     mutating func meet(_ hashes: [UInt64], _ span: Span) {
-        // What we ask for is no longer than what the peer listed.
-        guard detailRoom > 0 else { return state(span) }
+        // What we ask for is no longer than what the peer listed; a list on its own always fits.
+        guard detailRoom >= hashes.count * 8 || detailBytes == 0 else { return state(span) }
         var isKnown = [Bool](repeating: false, count: hashes.count)
         var cut: Edge?
         var before: UInt32?

@@ -16,6 +16,8 @@ package enum RowDefect: Hashable, Sendable {
     case counterOutOfRange
     /// A dot of `ActorID.folded`, which makes no events.
     case foldedVersion
+    /// The author is an actor that we know and that is not folded, but made none of the events that the row holds.
+    case unknownAuthor
     case unsortedEntries
     /// An element's entry was removed before it was added, or its add is not among the row's events.
     case impossibleEntry

@@ -37,8 +37,8 @@ package struct RangeSummary: Hashable, Sendable {
 /// The handles of all rows, kept sorted by their user, in chunks that know their summary.
 ///
 /// A chunk keeps its number while others are split before it, so a row whose content changes finds its chunk without a
-/// search. Takes 16 bytes a row: handle, number of the chunk, short hash (of all rows, because a range begins and ends
-/// within chunks, and hashing up to a chunk of large values for each end would stall the node). A range costs one pass
+/// search. Takes 16 bytes a row: handle, number of the chunk, short hash (kept, because a range begins and ends within
+/// chunks, and hashing up to a chunk of large values anew for each end would stall the node). A range costs one pass
 /// over the summaries in it, 24 bytes for each 256 to 512 rows, and half a chunk of short hashes at most at each end: at
 /// 1 000 000 rows about 5 µs. Groups of chunks would not pay.
 struct RowOrder: Sendable {
@@ -198,17 +198,6 @@ extension RowOrder {
         sequence.remove(at: chunk)
         chunks[Int(number)] = []
         vacant.append(number)
-    }
-
-    /// The row gets another handle, one that is not in the order and no higher than there ever was.
-    mutating func rename(_ handle: UInt32, to new: UInt32) {
-        let number = homes[Int(handle)]
-        guard let offset = chunks[Int(number)].firstIndex(of: handle) else {
-            preconditionFailure("row \(handle) is not in its chunk \(number)")
-        }
-        chunks[Int(number)][offset] = new
-        homes[Int(new)] = number
-        hashes[Int(new)] = hashes[Int(handle)]
     }
 
     /// Moves the upper half of the position's chunk into a new one; returns where the position is now.

@@ -81,38 +81,31 @@ extension Store {
     /// The order of the rows, and every key's summary against its rows.
     private func checkKeys() {
         var before: RowID?
-        var summaries: [TypeSummary] = []
         var current: UInt32?
         var keyCount = 0
         var liveCount = 0
-        func finishKey() {
-            guard let current, let top = summaries.max(by: TypeSummary.isShadowed) else { return }
-            let aside = summaries.filter { $0.type != top.type }
-            precondition(
-                keys.visible(current, actors: actors) == top, "\(keys.key(current)) shows another type than \(top)")
-            precondition(keys.aside(current) == aside, "\(keys.key(current)) keeps other types aside than \(aside)")
-            keyCount += 1
-            if top.live > 0 { liveCount += 1 }
-        }
         order.forEach { handle in
             let row = row(at: handle)
             if let before { precondition(before < row.id, "\(before) and \(row.id) are swapped") }
             before = row.id
-            if rows[Int(handle)].key != current {
-                finishKey()
-                current = rows[Int(handle)].key
-                summaries = []
-            }
-            let type = row.id.part.type
-            if summaries.last?.type != type {
-                summaries.append(TypeSummary(type: type, live: 0, version: row.version))
-            }
-            let last = summaries.count - 1
-            summaries[last].version = max(summaries[last].version, row.version)
-            if rows[Int(handle)].isShown { summaries[last].live += 1 }
+            let key = rows[Int(handle)].key
+            if key == current { return }
+            current = key
+            keyCount += 1
+            if checkSummary(key) { liveCount += 1 }
         }
-        finishKey()
         precondition(keyCount == keys.count, "\(keyCount) keys have rows, \(keys.count) have records")
         precondition(liveCount == keys.liveCount, "\(liveCount) keys are live, kept is \(keys.liveCount)")
+    }
+
+    /// Returns true when the key is live.
+    private func checkSummary(_ key: UInt32) -> Bool {
+        let types = summaries(of: key)
+        guard let top = types.max(by: TypeRank.precedes)?.summary else { return false }
+        let aside = types.map(\.summary).filter { $0.type != top.type }
+        precondition(keys.find(keys.key(key)) == key, "\(keys.key(key)) is not found at \(key)")
+        precondition(keys.visible(key, actors: actors) == top, "\(keys.key(key)) shows another type than \(top)")
+        precondition(keys.aside(key) == aside, "\(keys.key(key)) keeps other types aside than \(aside)")
+        return top.live > 0
     }
 }

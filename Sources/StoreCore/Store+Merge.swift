@@ -13,6 +13,8 @@ extension Store {
         let own = row.lastEvent(of: actor)
         if own >= nextCounter { return .foreignUseOfOwnActor(Dot(actor: actor, counter: own)) }
         if namesFolded(row) { return .beforeFloor }
+        // Only a folded author is not among the versions.
+        if row.lastEvent(of: row.author) == 0, context.highest(of: row.author) > 0 { return .invalid(.unknownAuthor) }
         let ahead = HybridClock.milliseconds(of: row.stamp, aheadOf: wall)
         if ahead > configuration.clockSkewMaxMilliseconds { return .quarantined(aheadMilliseconds: ahead) }
 

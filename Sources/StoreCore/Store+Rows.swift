@@ -23,9 +23,7 @@ extension Store {
         delist(handle)
         rows[Int(handle)] = StoredRow(new, isExpired: isExpired, key: key, actors: &actors)
         enlist(handle)
-        keys.update(
-            key, type: new.id.part.type, version: new.version,
-            liveChange: (rows[Int(handle)].isShown ? 1 : 0) - (wasShown ? 1 : 0), actors: &actors)
+        note(new.id.part.type, version: new.version, of: key, liveChange: (rows[Int(handle)].isShown ? 1 : 0) - (wasShown ? 1 : 0))
         return key
     }
 
@@ -34,15 +32,11 @@ extension Store {
         let type = new.id.part.type
         let live = new.isLive && !isExpired ? 1 : 0
         let position = position(of: new.id.key, handle: key, part: new.id.part)
-        let keyHandle: UInt32
-        if let key {
-            keys.update(key, type: type, version: new.version, liveChange: live, actors: &actors)
-            keyHandle = key
-        } else {
-            keyHandle = keys.insert(
+        let keyHandle =
+            key
+            ?? keys.insert(
                 new.id.key, first: TypeSummary(type: type, live: UInt32(live), version: new.version),
                 author: actors.number(of: new.author))
-        }
         let stored = StoredRow(new, isExpired: isExpired, key: keyHandle, actors: &actors)
         if type == .register {
             keys.setRegister(handle, of: keyHandle)
@@ -53,7 +47,17 @@ extension Store {
         order.insert(handle, shortHash: shortHash, at: position)
         for dot in new.versions { actors.insert(dot, row: handle) }
         enlist(handle)
+        if key != nil { note(type, version: new.version, of: keyHandle, liveChange: live) }
         return keyHandle
+    }
+
+    /// Brings the summary of a key in step with a row of `type` that is in its place.
+    private mutating func note(_ type: KeyType, version: Version, of key: UInt32, liveChange: Int) {
+        if keys.holdsOnly(type, key) {
+            keys.update(key, version: version, liveChange: liveChange, actors: &actors)
+        } else {
+            refresh(key)
+        }
     }
 
     /// Takes a row out of everything but the summary of its key, which `refresh` brings in step afterwards.
@@ -74,20 +78,36 @@ extension Store {
         free.append(handle)
     }
 
-    /// Sums a key up anew after rows of it were removed, and forgets it when none is left.
+    /// Sums a key up anew, and forgets it when it has no rows. Linear in the key's rows: for keys with several types,
+    /// which are conflicts that should not last, and after collection.
     mutating func refresh(_ key: UInt32) {
-        var summaries: [TypeSummary] = []
+        var types = summaries(of: key)
+        guard let top = types.indices.max(by: { TypeRank.precedes(types[$0], types[$1]) }) else {
+            return keys.remove(key)
+        }
+        let visible = types.remove(at: top).summary
+        keys.replace(key, by: visible, aside: types.map(\.summary), actors: &actors)
+    }
+
+    /// The rows of each type under a key summed up, sorted by type.
+    func summaries(of key: UInt32) -> [TypeRank] {
+        var types: [TypeRank] = []
         forEachRow(of: key) { handle in
             let row = rows[Int(handle)]
             let type = row.content.part.type
             let version = Version(stamp: row.stamp, author: actors[row.author])
-            if summaries.last?.type != type { summaries.append(TypeSummary(type: type, live: 0, version: version)) }
-            let last = summaries.count - 1
-            summaries[last].version = max(summaries[last].version, version)
-            if row.isShown { summaries[last].live += 1 }
+            if types.last?.summary.type != type {
+                types.append(TypeRank(summary: TypeSummary(type: type, live: 0, version: version)))
+            }
+            let last = types.count - 1
+            types[last].summary.version = max(types[last].summary.version, version)
+            if row.isShown {
+                types[last].summary.live += 1
+                types[last].newestLive = max(types[last].newestLive ?? version, version)
+            }
             return true
         }
-        if summaries.isEmpty { keys.remove(key) } else { keys.replace(key, by: summaries, actors: &actors) }
+        return types
     }
 
     /// Stops to show the value of a register, whose row stays as it is.
@@ -95,9 +115,8 @@ extension Store {
         let row = rows[Int(handle)]
         rows[Int(handle)].extra = StoredRow.Extra(details: row.details, isExpired: true)
         expiredCount += 1
-        keys.update(
-            row.key, type: .register, version: Version(stamp: row.stamp, author: actors[row.author]), liveChange: -1,
-            actors: &actors)
+        note(
+            .register, version: Version(stamp: row.stamp, author: actors[row.author]), of: row.key, liveChange: -1)
     }
 
     /// Enters a row into the indexes of dead and of expiring rows.
@@ -113,5 +132,21 @@ extension Store {
         if !row.content.isLive { dead.remove(handle) }
         if row.details.expiresAt > 0 { expiry.remove(ExpiryIndex.Due(at: row.details.expiresAt, row: handle)) }
         if row.isExpired { expiredCount -= 1 }
+    }
+}
+
+/// Decides which type of a key is visible: the one that comes last.
+struct TypeRank {
+    var summary: TypeSummary
+    /// Nil when no row is live.
+    var newestLive: Version?
+
+    /// What is live before what is not; then by the newest live row, or the newest row where none is live; then by type.
+    /// So nothing dead decides about what shows, and it may be collected.
+    static func precedes(_ a: TypeRank, _ b: TypeRank) -> Bool {
+        if (a.newestLive == nil) != (b.newestLive == nil) { return a.newestLive == nil }
+        let left = a.newestLive ?? a.summary.version
+        let right = b.newestLive ?? b.summary.version
+        return left != right ? left < right : a.summary.type < b.summary.type
     }
 }

@@ -23,6 +23,8 @@ enum CommandNames {
             if optionsWithValue.contains(where: { argument.hasPrefix($0 + "=") }) { continue }
             if argument.hasPrefix("-") { return nil }
             if path.count == 1, argument == "help" { return nil }
+            // Its argument may be anything.
+            guard group.configuration.defaultSubcommand == nil else { return nil }
             let commands = group.configuration.subcommands
             guard let next = commands.first(where: { $0.configuration.commandName == argument }) else {
                 let name = (path.dropFirst() + [argument]).joined(separator: " ")

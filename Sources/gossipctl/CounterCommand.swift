@@ -26,9 +26,11 @@ struct CounterAddCommand: DaemonCommand {
               gossipctl counter add app/deploys
               gossipctl counter add app/slots -5
               gossipctl counter add app/slots -- -5
+              gossipctl counter add app/deploys --request-id deploy-4711
             """)
 
     @OptionGroup var options: GlobalOptions
+    @OptionGroup var write: WriteOptionGroup
 
     @Argument(help: ArgumentHelp("The counter's key.", valueName: "key"))
     var key: String
@@ -38,7 +40,8 @@ struct CounterAddCommand: DaemonCommand {
 
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         let key = try parseKey(key)
-        try show(try await client.addToCounter(key, increment), on: terminal) { result in
+        let written = try await client.addToCounter(key, increment, try write.options())
+        try show(try await write.finish(written, key, client), on: terminal) { result in
             result.value.map { "\($0)\n" } ?? KVPutCommand.render(result, verb: "changed")
         }
     }

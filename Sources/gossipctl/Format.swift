@@ -64,4 +64,13 @@ enum Format {
         if let text { return text }
         return "base64:" + (base64 ?? "")
     }
+
+    /// A content in one line of a table.
+    static func preview(_ content: KeyContent) -> String {
+        switch content {
+        case .register(let bytes): preview(bytes)
+        case .set(let elements): elements.prefix(64).map(preview).joined(separator: ", ")
+        case .counter(let value): String(value)
+        }
+    }
 }

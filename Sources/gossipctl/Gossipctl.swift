@@ -36,7 +36,7 @@ struct Gossipctl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, MembersCommand.self, MemberCommand.self, JoinCommand.self, LeaveCommand.self,
             ForgetCommand.self, TagsCommand.self, PingCommand.self, EventsCommand.self, KVCommand.self,
-            SetCommand.self, CounterCommand.self,
+            SetCommand.self, CounterCommand.self, BackupCommand.self, RestoreCommand.self, DoctorCommand.self,
         ])
 
     @OptionGroup var options: GlobalOptions

@@ -5,7 +5,7 @@ import ArgumentParser
 
 struct KVCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "kv", abstract: "Read, write and watch configuration keys.",
+        commandName: "kv", abstract: "Read, write and watch configuration keys, and look at their past.",
         discussion: """
             A key is a path such as app/db/url, at most 512 bytes. A value is any bytes, at most 512 KiB.
 
@@ -13,9 +13,12 @@ struct KVCommand: AsyncParsableCommand {
               gossipctl kv put app/db/url postgres://db-1/app
               gossipctl kv get app/db/url
               gossipctl kv list app/
+              gossipctl kv history app/db/url
             """,
         subcommands: [
             KVGetCommand.self, KVPutCommand.self, KVDeleteCommand.self, KVListCommand.self, KVWatchCommand.self,
+            KVHistoryCommand.self, KVDiffCommand.self, KVRevertCommand.self, KVExportCommand.self,
+            KVImportCommand.self, KVVerifyCommand.self,
         ])
 
     @OptionGroup var options: GlobalOptions

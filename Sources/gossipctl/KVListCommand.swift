@@ -33,17 +33,9 @@ struct KVListCommand: DaemonCommand {
             table.add([
                 .init(entry.key), .init(entry.content.type.rawValue),
                 .init(String(entry.writtenAt.description.prefix(19)) + "Z"), .init(entry.author.name),
-                .init(preview(entry.content)),
+                .init(Format.preview(entry.content)),
             ])
         }
         return table.render(for: terminal)
-    }
-
-    private static func preview(_ content: KeyContent) -> String {
-        switch content {
-        case .register(let bytes): Format.preview(bytes)
-        case .set(let elements): elements.prefix(64).map(Format.preview).joined(separator: ", ")
-        case .counter(let value): String(value)
-        }
     }
 }

@@ -11,16 +11,24 @@ struct KVPutCommand: DaemonCommand {
         commandName: "put", abstract: "Write a key.",
         discussion: """
             The value - means the standard input, @FILE or --file the content of a file; --literal takes the value as \
-            it stands. Put -- before a value that begins with a dash.
+            it stands. Put -- before a value that begins with a dash. It returns when the write is durable on this \
+            node; --wait also waits for others and exits with 5 when they take too long: the write is not taken \
+            back. Exits with 4 when a condition does not hold.
 
             EXAMPLES
               gossipctl kv put app/db/url postgres://db-1/app
+              gossipctl kv put app/db/url postgres://db-2/app --wait majority --message "db-1 is retired"
+              gossipctl kv put app/lock "$HOSTNAME" --if-absent --ttl 90s
               gossipctl kv put app/cert @cert.pem
               date | gossipctl kv put app/stamp -
               gossipctl kv put app/flag -- --verbose
             """)
 
     @OptionGroup var options: GlobalOptions
+    @OptionGroup var write: WriteOptionGroup
+
+    @Option(help: ArgumentHelp("How long the value holds, such as 90s, 5m, 24h or 7d.", valueName: "duration"))
+    var ttl: TimeToLive?
 
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     var key: String
@@ -47,7 +55,8 @@ struct KVPutCommand: DaemonCommand {
             throw AdminFailure(
                 .tooLarge, "the value has more than \(AdminLimits.valueBytesMax) bytes: split it over several keys")
         }
-        try show(try await client.put(key, value: bytes), on: terminal) { Self.render($0, verb: "wrote") }
+        let result = try await client.put(key, value: bytes, try write.options(ttl: ttl?.duration))
+        try show(try await write.finish(result, key, client), on: terminal) { Self.render($0, verb: "wrote") }
     }
 
     private func readValue() throws(AdminFailure) -> [UInt8] {

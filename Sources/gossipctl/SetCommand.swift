@@ -20,13 +20,14 @@ struct SetCommand: AsyncParsableCommand {
 
 struct SetAddCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
-        commandName: "add", abstract: "Add elements to a set, creating it when needed.",
+        commandName: "add", abstract: "Add elements to a set, all at once, creating it when needed.",
         discussion: """
             EXAMPLES
               gossipctl set add app/backends 10.0.0.5:80 10.0.0.6:80
             """)
 
     @OptionGroup var options: GlobalOptions
+    @OptionGroup var write: WriteOptionGroup
 
     @Argument(help: ArgumentHelp("The set's key.", valueName: "key"))
     var key: String
@@ -36,19 +37,23 @@ struct SetAddCommand: DaemonCommand {
 
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         let key = try parseKey(key)
-        try show(try await client.addToSet(key, elements), on: terminal) { KVPutCommand.render($0, verb: "changed") }
+        let result = try await client.addToSet(key, elements, try write.options())
+        try show(try await write.finish(result, key, client), on: terminal) {
+            KVPutCommand.render($0, verb: "changed")
+        }
     }
 }
 
 struct SetRemoveCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
-        commandName: "remove", abstract: "Remove elements from a set; those it lacks are ignored.",
+        commandName: "remove", abstract: "Remove elements from a set, all at once; those it lacks are ignored.",
         discussion: """
             EXAMPLES
               gossipctl set remove app/backends 10.0.0.5:80
             """)
 
     @OptionGroup var options: GlobalOptions
+    @OptionGroup var write: WriteOptionGroup
 
     @Argument(help: ArgumentHelp("The set's key.", valueName: "key"))
     var key: String
@@ -58,7 +63,8 @@ struct SetRemoveCommand: DaemonCommand {
 
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         let key = try parseKey(key)
-        try show(try await client.removeFromSet(key, elements), on: terminal) {
+        let result = try await client.removeFromSet(key, elements, try write.options())
+        try show(try await write.finish(result, key, client), on: terminal) {
             KVPutCommand.render($0, verb: "changed")
         }
     }

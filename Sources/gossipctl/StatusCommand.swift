@@ -35,6 +35,21 @@ struct StatusCommand: DaemonCommand {
                 "\(status.store.keys) \(status.store.keys == 1 ? "key" : "keys"), \(Format.bytes(status.store.bytes)), root \(status.store.root)"
             ),
         ]
+        let store = status.store
+        lines[lines.count - 1].1 += ", revision \(store.revision)"
+        if let catchUp = store.catchUp {
+            lines.append(("catch up", "\(catchUp.received) of \(catchUp.total) keys received"))
+        }
+        switch store.storage {
+        case .ok: break
+        case .full: lines.append(("storage", "full: no writes until there is room; reads go on"))
+        case .slow: lines.append(("storage", "slow: writes take long to become durable"))
+        case .unknown: lines.append(("storage", "unknown"))
+        }
+        if store.queuedWrites > 0 {
+            lines.append(("queue", "\(store.queuedWrites) writes wait for a decision: gossipctl kv import --queued"))
+        }
+        if let floor = store.floorCutoff { lines.append(("floor", "deletes before \(floor) are forgotten")) }
         if let strict = status.strict {
             lines.append(("strict", "\(strict.role), term \(strict.term), leader \(strict.leader ?? "none")"))
         }

@@ -26,7 +26,7 @@ struct Terminal: Sendable {
     /// One line on the standard error.
     static func complain(_ message: String) { write(Array("gossipctl: \(message)\n".utf8), to: STDERR_FILENO) }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+    static func write(_ bytes: [UInt8], to descriptor: Int32) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

@@ -182,11 +182,11 @@ struct ResurrectionCheckTests {
         #expect(check.violations.first.contains { $0.contains("a counter's total fell") })
     }
 
-    @Test("A process that lost its memory may start from an older row")
+    @Test("A node with another disk may start from an older row")
     func restart() {
         var check = ResurrectionCheck(nodes: 2)
         check.persisting(register("x", nil, dots: [two], stamp: 2), node: 0)
-        check.ended(node: 0)
+        check.forgotten(by: 0)
         check.persisting(register("x", "1", dots: [one], stamp: 1), node: 0)
         #expect(check.violations.count == 0)
     }

@@ -40,7 +40,7 @@ struct ScenarioParserTests {
         #expect(scenario.steps.map(\.at) == [.zero, .seconds(10), .seconds(20), .seconds(70)])
         #expect(scenario.steps[2].repetition?.every == .milliseconds(500))
         #expect(scenario.steps[2].line == 9)
-        guard case .write(let nodes, .put(key: let key, let value)) = scenario.steps[2].action else {
+        guard case .write(let nodes, .put(key: let key, let value, ttl: _)) = scenario.steps[2].action else {
             Issue.record("line 9 is no put")
             return
         }
@@ -62,7 +62,11 @@ struct ScenarioParserTests {
             "reorder 5%", "corrupt 1%", "disk 5ms jitter 1ms", "disk 2s n1", "clock n1 +30s", "clock n1 -1.5s",
             "drift n1 -200ppm", "put n1 a/b \"x \\\"y\\\" \\n\"", "put n1 a/b size 20KB", "delete n1 a/b",
             "add n1 a/b \"x\"", "remove n1 a/b \"x\"", "increment n1 c", "increment all c by -5", "measure 5s",
-            "note \"now it gets hard\"",
+            "note \"now it gets hard\"", "crash lost", "crash torn n1", "crash half all", "crash unsynced",
+            "disk full n1 for 5s", "disk stall random for 5s", "disk error n1 for 2s", "disk save n1",
+            "disk restore n1",
+            "disk wipe n1", "disk clone n1 -> n5", "disk clone n1 -> n5 same-id", "clock n1 right", "clock n1 +365d",
+            "put n1 a/b \"x\" ttl 5s", "import n1 a 200 \"x\"",
         ])
     func statements(line: String) throws {
         let scenario = try parse("nodes 5\nat 5s \(line)\nrun 30s")
@@ -75,6 +79,7 @@ struct ScenarioParserTests {
         arguments: [
             "formed", "converged", "failed n1", "alive all", "left last 1", "members 4", "value a \"x\"",
             "counter a -3",
+            "actors at most 20", "rows at most 5", "versions at most 3", "queued n5 1",
             "no key a", "element a \"x\"", "no element a \"x\"", "no false failures",
         ])
     func conditions(line: String) throws {
@@ -86,7 +91,7 @@ struct ScenarioParserTests {
         arguments: [
             ("nodes 0", "'0' is not a number of nodes from 1 to 10000"),
             ("nodes five", "'five' is not a number of nodes from 1 to 10000"),
-            ("at 10 heal", "'10' is no duration; write 200us, 500ms, 10s, 2m or 1h"),
+            ("at 10 heal", "'10' is no duration; write 200us, 500ms, 10s, 2m, 1h or 1d"),
             ("at 1s", "expected a statement at the end of the line"),
             ("at 1s heal now", "'now' is one word too many"),
             ("at 1s kil n1", "'kil' is no statement"),
@@ -122,6 +127,10 @@ struct ScenarioParserTests {
             ("tag n1 web", "'web' is no tag; write NAME=VALUE"),
             ("clock n1 30s", "'30s' is no jump; write +30s or -2s"),
             ("drift n1 2%", "'2%' is no drift; write 200ppm or -200ppm"),
+            ("disk slow n1", "'slow' is no fault of a disk"),
+            ("crash softly", "'softly' is nothing that a crash leaves"),
+            ("disk clone all -> n5", "a clone has one source"), ("disk full n1", "expected 'for'"),
+            ("disk clone n9 -> n1", "n9 does not exist"), ("expect rows 5", "expected 'at'"),
             ("profile moon", "'moon' is no profile; write lan, wan or local"),
             ("hold", "expected nodes such as n1, 1-25 or all at the end of the line"),
         ])

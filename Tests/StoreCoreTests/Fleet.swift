@@ -140,7 +140,7 @@ struct Fleet {
 
     /// Where a store differs from the model; nil when it does not.
     func difference(_ replica: Int) -> String? {
-        var types: [String: (version: Version, type: KeyType)] = [:]
+        let types = types(replica)
         for (id, dots) in seen[replica] {
             let expected = model.content(id, seen: dots)
             guard let row = stores[replica].row(id) else { return "store \(replica) lacks \(id)" }
@@ -151,22 +151,44 @@ struct Fleet {
             case .counter(let entry): if entry.value != expected.share { return "\(id) counts \(entry) on \(replica)" }
             case .element: break
             }
-            let top = types[id.key]
-            if top.map({ ($0.version, $0.type) < (row.version, id.part.type) }) ?? true {
-                types[id.key] = (row.version, id.part.type)
-            }
         }
         if stores[replica].rowCount != seen[replica].count { return "store \(replica) has rows that nobody wrote" }
         for key in keys {
             let expected = types[key].flatMap { visible(key, type: $0.type, replica: replica) }
             let read = stores[replica].read(key)
             if read?.content != expected { return "\(key) reads \(String(describing: read)) on \(replica)" }
-            if let read, read.version != types[key]?.version { return "\(key) has another version on \(replica)" }
+            if let read, read.version != types[key]?.newest { return "\(key) has another version on \(replica)" }
         }
         return nil
     }
 
-    private func visible(_ key: String, type: KeyType, replica: Int) -> KeyView.Content? {
+    /// The type that each key shows, with its newest event: what is live goes before what is not, then the newest live
+    /// row decides (without one the newest row), then the type.
+    func types(_ replica: Int) -> [String: (type: KeyType, newest: Version)] {
+        struct Rank {
+            var isLive: Int
+            var version: Version
+            var newest: Version
+        }
+        var ranks: [String: [KeyType: Rank]] = [:]
+        for (id, dots) in seen[replica] {
+            let expected = model.content(id, seen: dots)
+            guard let version = expected.newest else { continue }
+            let rank = Rank(isLive: expected.live ? 1 : 0, version: version, newest: version)
+            var known = ranks[id.key]?[id.part.type] ?? rank
+            let newest = max(known.newest, version)
+            if (known.isLive, known.version) < (rank.isLive, rank.version) { known = rank }
+            known.newest = newest
+            ranks[id.key, default: [:]][id.part.type] = known
+        }
+        return ranks.compactMapValues { types in
+            types.max { a, b in
+                (a.value.isLive, a.value.version, a.key) < (b.value.isLive, b.value.version, b.key)
+            }.map { (type: $0.key, newest: $0.value.newest) }
+        }
+    }
+
+    func visible(_ key: String, type: KeyType, replica: Int) -> KeyView.Content? {
         var elements: [[UInt8]] = []
         var sum: Int64 = 0
         var isCounterLive = false

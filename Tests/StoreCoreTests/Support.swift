@@ -32,7 +32,12 @@ extension Store {
         }
     }
 
-    /// Everything the store holds.
+    /// Loads rows one by one; each must be taken.
+    mutating func loadAll(_ rows: [Row], sourceLocation: SourceLocation = #_sourceLocation) {
+        for row in rows where !load(row) { Issue.record("\(row) was not taken", sourceLocation: sourceLocation) }
+    }
+
+    /// Everything the store holds that repair can send.
     var allRows: [Row] {
         rowsMissing(from: CausalContext(), limit: RepairLimit(rowsMax: .max, bytesMax: .max)).rows
     }

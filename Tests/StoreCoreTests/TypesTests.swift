@@ -229,7 +229,8 @@ import Testing
             a.merge(add.rows[0], wall: wall(2))
                 == .applied([
                     Change(key: "k", type: .set, kind: .typeConflict(kept: .set, aside: .register), version: version),
-                    Change(key: "k", type: .set, kind: .add(bytes("x")), version: version),
+                    Change(
+                        key: "k", type: .set, kind: .add(bytes("x")), version: version, old: .register(bytes("v"))),
                 ]))
         #expect(
             b.merge(put.rows[0], wall: wall(2))

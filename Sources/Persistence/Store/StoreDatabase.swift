@@ -2,6 +2,7 @@
 // Owns the configuration store's durable log as its user sees it: opening, committing, pruning.
 
 import ClusterTypes
+import Glibc
 import StoreCore
 import Synchronization
 
@@ -13,10 +14,21 @@ package final class StoreDatabase: Sendable {
     package static let fileName = "store.db"
 
     package let storeID: String
+    private let writer: Monitor<StoreWriter>
+    private let figures: Mutex<StoreFileStatistics>
+    private let gate = ReaderGate()
+    private let path: StoreRecovery
 
-    init(storeID: String) {
-        self.storeID = storeID
+    /// Hands the writer over: nobody else keeps a reference to it.
+    private init(_ writer: StoreWriter, path: StoreRecovery) {
+        nonisolated(unsafe) let handed = writer
+        storeID = writer.meta.storeID
+        self.path = path
+        figures = Mutex(Self.figures(of: writer))
+        self.writer = Monitor(handed)
     }
+
+    deinit { path.directory.close() }
 
     /// Opens or creates the database and reads everything in it. A damaged one is moved aside, never deleted, and an
     /// empty one with a new store id takes its place. `actor` is the author of the recovered store's writes; `progress`
@@ -26,20 +38,120 @@ package final class StoreDatabase: Sendable {
         history: HistoryLimits = HistoryLimits(), fault: StorageFault? = nil,
         progress: (_ rows: Int, _ total: Int?) -> Void = { _, _ in }
     ) throws(PersistenceFailure) -> (database: StoreDatabase, recovery: Recovery) {
-        throw .stopped
+        let start = milliseconds()
+        let handle = try DirectoryHandle.open(directory, fault: nil)
+        do throws(PersistenceFailure) {
+            let path = StoreRecovery(
+                directory: handle, file: handle.name(fileName),
+                fileSystem: fault.map { FaultyFileSystem.install($0, directory: directory) })
+            var warnings: [String] = []
+            var setAside: String?
+            var opened: Opened
+            do throws(PersistenceFailure) {
+                if let reason = try DamageMark.reason(in: handle, file: fileName) {
+                    throw .corrupt(file: path.file, reason: reason)
+                }
+                opened = try Self.opened(path, actor, configuration, history, progress)
+            } catch .corrupt(let file, let reason) {
+                let aside = try SetAside.move(fileName, in: handle)
+                setAside = aside
+                warnings.append(
+                    "the database \(file) is damaged (\(reason)): moved to \(aside); starting empty, the configuration"
+                        + " comes from a peer")
+                opened = try Self.opened(path, actor, configuration, history, progress)
+            }
+            let recovery = Recovery(
+                storeID: opened.storeID, recovered: opened.recovered, warnings: warnings, setAside: setAside,
+                milliseconds: milliseconds() - start)
+            return (opened.database, recovery)
+        } catch {
+            handle.close()
+            throw error
+        }
+    }
+
+    private struct Opened {
+        var database: StoreDatabase
+        var storeID: String
+        var recovered: RecoveredStore
+    }
+
+    private static func opened(
+        _ path: StoreRecovery, _ actor: ActorID, _ configuration: StoreConfiguration, _ limits: HistoryLimits,
+        _ progress: (_ rows: Int, _ total: Int?) -> Void
+    ) throws(PersistenceFailure) -> Opened {
+        let connection = try path.openWriter()
+        let found = try path.read(connection, actor: actor, configuration: configuration, progress: progress)
+        let writer: StoreWriter
+        let recovered: RecoveredStore
+        if let found {
+            writer = try StoreWriter(connection, meta: found.meta, limits: limits)
+            recovered = found.recovered
+        } else {
+            writer = try StoreWriter(connection, meta: try StoredMeta.mint(), limits: limits)
+            try writer.storeMeta()
+            recovered = RecoveredStore(store: Store(actor: actor, configuration: configuration))
+        }
+        let storeID = writer.meta.storeID
+        return Opened(database: StoreDatabase(writer, path: path), storeID: storeID, recovered: recovered)
     }
 
     /// Makes all batches durable, in order, in one transaction. After `.diskFull` nothing of them is, and the same call
     /// may be made again; any other failure is final.
-    package func commit(_ batches: [[StoreRecord]]) throws(PersistenceFailure) { throw .stopped }
+    package func commit(_ batches: [[StoreRecord]]) throws(PersistenceFailure) {
+        try writer.withLock { writer throws(PersistenceFailure) in
+            try writer.commit(batches)
+            try writer.checkpoint(gate)
+            publish(writer)
+        }
+    }
 
     /// One small step of forgetting: history and answered requests beyond their bounds. True: there is more to do.
     /// Failures are as with `commit`.
-    package func prune(now: WallTime) throws(PersistenceFailure) -> Bool { throw .stopped }
+    package func prune(now: WallTime) throws(PersistenceFailure) -> Bool {
+        try writer.withLock { writer throws(PersistenceFailure) in
+            let hasMore = try writer.prune(now: now)
+            try writer.checkpoint(gate)
+            publish(writer)
+            return hasMore
+        }
+    }
 
     /// A connection of its own for reading.
-    package func openReader() throws(PersistenceFailure) -> StoreReader { throw .stopped }
+    package func openReader() throws(PersistenceFailure) -> StoreReader {
+        StoreReader(StoreReading(try path.openReader(), gate: gate), database: self)
+    }
 
     /// Never waits for the disk.
-    package var statistics: StoreFileStatistics { StoreFileStatistics() }
+    package var statistics: StoreFileStatistics {
+        var figures = figures.withLock { $0 }
+        figures.databaseBytes = Self.size(of: path.file)
+        figures.walBytes = Self.size(of: path.file + "-wal")
+        return figures
+    }
+
+    private func publish(_ writer: StoreWriter) {
+        let new = Self.figures(of: writer)
+        figures.withLock { $0 = new }
+    }
+
+    private static func figures(of writer: StoreWriter) -> StoreFileStatistics {
+        var figures = StoreFileStatistics()
+        figures.commits = writer.commits
+        figures.records = writer.records
+        figures.historySince = writer.meta.completeAfter
+        figures.revision = writer.meta.revision
+        return figures
+    }
+
+    private static func size(of file: String) -> UInt64 {
+        var status = stat()
+        return stat(file, &status) == 0 ? UInt64(status.st_size) : 0
+    }
+
+    private static func milliseconds() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) * 1_000 + UInt64(now.tv_nsec) / 1_000_000
+    }
 }

@@ -50,8 +50,6 @@ package struct Recovery: Sendable {
 package struct StoreFileStatistics: Hashable, Sendable {
     package var databaseBytes: UInt64 = 0
     package var walBytes: UInt64 = 0
-    /// Of the database's bytes, those that a later commit can use again.
-    package var freeBytes: UInt64 = 0
     package var commits: UInt64 = 0
     package var records: UInt64 = 0
     /// The oldest revision that a watch can resume after.

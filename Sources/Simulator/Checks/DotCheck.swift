@@ -153,7 +153,9 @@ package struct DotCheck: Sendable {
             }
         case .counter(let entry):
             hasher.absorb(UInt8(3))
-            for number in [entry.generation, entry.increments, entry.decrements, entry.resetIncrements, entry.resetDecrements] {
+            for number in [
+                entry.generation, entry.increments, entry.decrements, entry.resetIncrements, entry.resetDecrements,
+            ] {
                 hasher.absorb(number)
             }
         }

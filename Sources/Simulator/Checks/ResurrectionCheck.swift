@@ -41,7 +41,8 @@ package struct ResurrectionCheck: Sendable {
             violations.add("n\(node + 1) went back in '\(row.id.key)': \(loss)")
         }
         if let death = buried[node][row.id], row.isLive, row.version <= death {
-            violations.add("n\(node + 1) holds '\(row.id.key)' again as of \(row.version), although it was collected at \(death)")
+            violations.add(
+                "n\(node + 1) holds '\(row.id.key)' again as of \(row.version), although it was collected at \(death)")
         }
         held[node][row.id] = row
     }

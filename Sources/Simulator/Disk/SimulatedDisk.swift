@@ -12,14 +12,22 @@ package enum CrashMode: String, Hashable, Sendable, CaseIterable {
     case torn
     /// The first few, and of the next one a part: a disk that breaks its promise, to see that the checks notice.
     case half
+    /// Not even all that was confirmed: the last commit before the crash is gone too. Another disk that breaks its
+    /// promise.
+    case unsynced
 }
 
 /// A disk with group commit: what is asked for during one commit waits for it and then goes into the next together.
 package struct SimulatedDisk: Sendable {
     /// What one `persist` asked for.
-    struct Batch: Sendable {
-        var token: PersistToken
-        var records: [DurableRecord]
+    package struct Batch: Sendable {
+        package var token: PersistToken
+        package var records: [DurableRecord]
+
+        package init(token: PersistToken, records: [DurableRecord]) {
+            self.token = token
+            self.records = records
+        }
     }
 
     /// A commit that takes longer is told to the kernel as `StorageCondition.slow`.
@@ -33,7 +41,9 @@ package struct SimulatedDisk: Sendable {
     var jitter = Interval.microseconds(100)
     private var rng: SeededGenerator
 
-    private(set) var content = DiskContent()
+    package private(set) var content = DiskContent()
+    /// What it was before the last commit, while the disk is one that loses it.
+    private var contentBefore: DiskContent?
     /// A copy that a scenario keeps.
     private(set) var saved: DiskContent?
 
@@ -42,7 +52,7 @@ package struct SimulatedDisk: Sendable {
     /// When the commit under way began.
     private(set) var begunAt = Instant.origin
 
-    var crashMode = CrashMode.torn
+    package var crashMode = CrashMode.torn
     var isFull = false
     /// Nothing completes before this.
     var stalledUntil = Instant.origin
@@ -51,18 +61,18 @@ package struct SimulatedDisk: Sendable {
     /// What the running process was told last.
     var told = StorageCondition.ok
 
-    init(rng: SeededGenerator) { self.rng = rng }
+    package init(rng: SeededGenerator) { self.rng = rng }
 
     var isCommitting: Bool { !committing.isEmpty }
 
     /// Takes a batch in; returns when the commit that begins with it is due, nil when one is under way.
-    mutating func submit(_ batch: Batch, at now: Instant) -> Instant? {
+    package mutating func submit(_ batch: Batch, at now: Instant) -> Instant? {
         waiting.append(batch)
         return begin(at: now)
     }
 
     /// Begins the next commit if one is wanted and none is under way; returns when it is due.
-    mutating func begin(at now: Instant) -> Instant? {
+    package mutating func begin(at now: Instant) -> Instant? {
         guard committing.isEmpty, !waiting.isEmpty else { return nil }
         swap(&committing, &waiting)
         begunAt = now
@@ -70,22 +80,25 @@ package struct SimulatedDisk: Sendable {
     }
 
     /// The commit under way is durable; returns its batches in order.
-    mutating func finish() -> [Batch] {
+    package mutating func finish() -> [Batch] {
         var done: [Batch] = []
         swap(&done, &committing)
+        contentBefore = crashMode == .unsynced ? content : nil
         for batch in done { apply(batch.records) }
         return done
     }
 
     /// The process is gone, and with it what waited; returns how many batches survived without having been confirmed.
-    mutating func crash() -> Int {
+    package mutating func crash() -> Int {
         let pending = committing + waiting
         committing = []
         waiting = []
         told = .ok
+        if let contentBefore { content = contentBefore }
+        contentBefore = nil
         guard !pending.isEmpty else { return 0 }
         switch crashMode {
-        case .lost: return 0
+        case .lost, .unsynced: return 0
         case .torn:
             let kept = rng.index(below: pending.count + 1)
             for batch in pending.prefix(kept) { apply(batch.records) }

@@ -84,7 +84,8 @@ extension Simulation {
             try requireStopped(node, line: line)
             guard nodes[node].disk.restore() else {
                 throw ScenarioFailure(
-                    file: scenario.name, line: line, reason: "nothing was saved of n\(node + 1): write 'disk save' before")
+                    file: scenario.name, line: line,
+                    reason: "nothing was saved of n\(node + 1): write 'disk save' before")
             }
             diskReplaced(of: node)
         case .wipe:

@@ -20,11 +20,12 @@ package struct BuiltInScenario: Sendable {
     package static func named(_ name: String) -> BuiltInScenario? { all.first { $0.name == name } }
 
     /// In the order in which they are listed.
-    package static let all: [BuiltInScenario] = [
-        steady, kill, hostDown, loss, split, flapping, oneway, voiceless, stalls, churn, leave, writes, disturbed, skew,
-        quarantine,
-        scale,
-    ]
+    package static let all: [BuiltInScenario] =
+        [
+            steady, kill, hostDown, loss, split, flapping, oneway, voiceless, stalls, churn, leave, writes, disturbed,
+            skew,
+            quarantine,
+        ] + storage + [scale]
 
     private static let steady = BuiltInScenario(
         name: "steady", summary: "nothing goes wrong: formation and idle traffic",

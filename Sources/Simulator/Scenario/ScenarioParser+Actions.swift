@@ -147,44 +147,51 @@ extension ScenarioLine {
         if verb == "crash" {
             let word = try word("what a crash leaves")
             guard let mode = CrashMode(rawValue: word) else {
-                throw LineFailure(reason: "'\(word)' is nothing that a crash leaves; write lost, torn or half")
+                throw LineFailure(
+                    reason: "'\(word)' is nothing that a crash leaves; write lost, torn, half or unsynced")
             }
             return .fault(.crash(mode), isAtEnd ? .all : try selector())
         }
         guard verb == "disk", let word = peekWord(), Self.duration(word) == nil else { return nil }
         _ = accept(word)
-        if word == "clone" {
-            guard case .numbers(let ranges) = try selector(), let source = ranges.first?.lowerBound else {
-                throw LineFailure(reason: "a clone has one source: disk clone n1 -> n5")
-            }
-            try require("->")
-            let target = try selector()
-            return .fault(.clone(of: source - 1, isSameID: accept("same-id")), target)
-        }
-        let nodes = try selector()
         switch word {
         case "full":
+            let nodes = try selector()
             try require("for")
             return .fault(.full(try duration()), nodes)
         case "stall":
+            let nodes = try selector()
             try require("for")
             return .fault(.stall(try duration()), nodes)
         case "error":
+            let nodes = try selector()
             try require("for")
             return .fault(.error(down: try duration()), nodes)
-        case "save": return .fault(.save, nodes)
-        case "restore": return .fault(.restore, nodes)
-        case "wipe": return .fault(.wipe, nodes)
+        case "save": return .fault(.save, try selector())
+        case "restore": return .fault(.restore, try selector())
+        case "wipe": return .fault(.wipe, try selector())
+        case "clone": return try clone()
         default:
             throw LineFailure(
-                reason: "'\(word)' is no fault of a disk; write full, stall, error, save, restore, wipe, clone or a latency")
+                reason: "'\(word)' is no fault of a disk; write full, stall, error, save, restore, wipe, clone or a "
+                    + "latency")
         }
+    }
+
+    private mutating func clone() throws(LineFailure) -> Scenario.Action {
+        guard case .numbers(let ranges) = try selector(), let source = ranges.first?.lowerBound else {
+            throw LineFailure(reason: "a clone has one source: disk clone n1 -> n5")
+        }
+        try require("->")
+        let target = try selector()
+        return .fault(.clone(of: source - 1, isSameID: accept("same-id")), target)
     }
 
     /// `+30s` or `-2s`, in milliseconds; up to 20 years.
     private mutating func jump() throws(LineFailure) -> Int64 {
         let word = try word("a jump such as +30s or -2s")
-        guard let sign = word.first, sign == "+" || sign == "-", let size = Self.duration(String(word.dropFirst()), secondsMax: 20 * 366 * 86_400)
+        guard let sign = word.first, sign == "+" || sign == "-",
+            let size = Self.duration(String(word.dropFirst()), secondsMax: 20 * 366 * 86_400)
         else { throw LineFailure(reason: "'\(word)' is no jump; write +30s or -2s") }
         let milliseconds = size.nanoseconds / 1_000_000
         return sign == "-" ? -milliseconds : milliseconds

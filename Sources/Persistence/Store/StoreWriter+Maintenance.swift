@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns keeping the database small: forgetting history and requests, folding the log into the file.
+
+import ClusterTypes
+import StoreCore
+
+extension StoreWriter {
+    /// Entries looked at in one step: a few milliseconds.
+    private static let stepMax: Int64 = 512
+    /// How long an answered request is remembered.
+    static let requestAgeMilliseconds: UInt64 = 24 * 3_600_000
+    /// Pages in the log from which it is folded into the file: 16 MiB.
+    static let logPagesFolded = 4_096
+    /// Pages in the log from which readers in the way are evicted: 256 MiB.
+    static let logPagesMax = 65_536
+
+    /// True: there is more to do.
+    func prune(now: WallTime) throws(PersistenceFailure) -> Bool {
+        if let failure { throw failure }
+        do throws(PersistenceFailure) {
+            let plan = try plan(now: now)
+            guard plan.hasWork else { return false }
+            try transaction { () throws(PersistenceFailure) in try carryOut(plan) }
+            return true
+        } catch {
+            throw note(error)
+        }
+    }
+
+    /// What one step is going to do; made by reading alone, so that an idle node writes nothing.
+    private struct Plan {
+        /// Entries up to here go for their age; nil: none.
+        var agedThrough: UInt64?
+        /// Entries to look at for too many of their key: a part of the revisions.
+        var sweep: ClosedRange<UInt64>?
+        /// Requests up to this number go.
+        var requestsThrough: Int64?
+
+        var hasWork: Bool { agedThrough != nil || sweep != nil || requestsThrough != nil }
+    }
+
+    private func plan(now: WallTime) throws(PersistenceFailure) -> Plan {
+        var plan = Plan()
+        let kept = UInt64(limits.changesKept)
+        if let newest = try newestRevision(), newest > kept {
+            // Counted by revisions; where they jump, more entries are kept.
+            let last = newest - kept
+            let cutoff = now.milliseconds > limits.ageMilliseconds ? now.milliseconds - limits.ageMilliseconds : 0
+            let oldest = try connection.prepare(
+                "SELECT revision, applied_at FROM history WHERE revision <= ?1 ORDER BY revision LIMIT ?2")
+            oldest.bind(1, last)
+            oldest.bind(2, Self.stepMax)
+            while try oldest.step(), oldest.unsigned(1) < cutoff { plan.agedThrough = oldest.unsigned(0) }
+            let from = max(meta.swept, plan.agedThrough ?? 0)
+            if from < last { plan.sweep = (from + 1)...min(last, from + UInt64(Self.stepMax)) }
+        }
+        plan.requestsThrough = try requestsToForget(now: now)
+        return plan
+    }
+
+    private func newestRevision() throws(PersistenceFailure) -> UInt64? {
+        try connection.integer("SELECT max(revision) FROM history").map { UInt64(bitPattern: $0) }
+    }
+
+    private func requestsToForget(now: WallTime) throws(PersistenceFailure) -> Int64? {
+        let cutoff = now.milliseconds > Self.requestAgeMilliseconds ? now.milliseconds - Self.requestAgeMilliseconds : 0
+        let oldest = try connection.prepare("SELECT number, at FROM request ORDER BY number LIMIT ?1")
+        oldest.bind(1, Self.stepMax)
+        var through: Int64?
+        while try oldest.step(), oldest.unsigned(1) < cutoff { through = oldest.integer(0) }
+        oldest.reset()
+        let tooMany = try connection.prepare("SELECT number FROM request ORDER BY number DESC LIMIT 1 OFFSET ?1")
+        tooMany.bind(1, Int64(Bounds.requestsMax))
+        if try tooMany.step() { through = max(through ?? 0, tooMany.integer(0)) }
+        return through
+    }
+
+    private func carryOut(_ plan: Plan) throws(PersistenceFailure) {
+        if let through = plan.agedThrough { try forget(through: through) }
+        if let sweep = plan.sweep {
+            for (revision, key) in try keys(in: sweep) { try limit(key, at: revision) }
+            meta.swept = sweep.upperBound
+        }
+        if let through = plan.requestsThrough {
+            try connection.execute("DELETE FROM request WHERE number <= \(through)")
+        }
+    }
+
+    /// Forgets all entries up to a revision.
+    private func forget(through revision: UInt64) throws(PersistenceFailure) {
+        let going = try connection.prepare("SELECT \(HistoryRow.columns) FROM history WHERE revision <= ?1")
+        going.bind(1, revision)
+        while try going.step() {
+            guard let entry = HistoryRow(going) else { throw damagedHistory }
+            meta.prunedTime = max(meta.prunedTime, entry.time)
+        }
+        going.reset()
+        let through = Int64(bitPattern: revision)
+        try connection.execute("DELETE FROM history WHERE revision <= \(through)")
+        // What is said of all keys needs not be said of one.
+        try connection.execute("DELETE FROM pruned WHERE revision <= \(through)")
+        meta.prunedThrough = max(meta.prunedThrough, revision)
+        meta.swept = max(meta.swept, revision)
+    }
+
+    private func keys(in revisions: ClosedRange<UInt64>) throws(PersistenceFailure) -> [(UInt64, String)] {
+        let statement = try connection.prepare("SELECT revision, key FROM history WHERE revision BETWEEN ?1 AND ?2")
+        statement.bind(1, revisions.lowerBound)
+        statement.bind(2, revisions.upperBound)
+        var keys: [(UInt64, String)] = []
+        while try statement.step() { keys.append((statement.unsigned(0), statement.text(1))) }
+        return keys
+    }
+
+    /// Forgets entries of a key up to `revision` that have `countPerKey` newer ones. Each entry of a key leads here
+    /// once, and the last one finds whatever the others left.
+    private func limit(_ key: String, at revision: UInt64) throws(PersistenceFailure) {
+        let oldestKept = try connection.prepare(
+            "SELECT revision FROM history WHERE key = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2")
+        oldestKept.bind(1, key)
+        oldestKept.bind(2, Int64(limits.countPerKey - 1))
+        guard try oldestKept.step() else { return }
+        let below = min(oldestKept.unsigned(0), revision + 1)
+        oldestKept.reset()
+
+        let going = try connection.prepare(
+            "SELECT \(HistoryRow.columns) FROM history WHERE key = ?1 AND revision < ?2 ORDER BY revision")
+        going.bind(1, key)
+        going.bind(2, below)
+        var last: UInt64?
+        var time: UInt64 = 0
+        while try going.step() {
+            guard let entry = HistoryRow(going) else { throw damagedHistory }
+            last = entry.revision
+            time = max(time, entry.time)
+        }
+        going.reset()
+        guard let last else { return }
+        let remove = try connection.prepare("DELETE FROM history WHERE key = ?1 AND revision <= ?2")
+        remove.bind(1, key)
+        remove.bind(2, last)
+        try remove.run()
+        let mark = try connection.prepare(
+            "INSERT INTO pruned (key, revision, time) VALUES (?1, ?2, ?3)"
+                + " ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, time = max(time, excluded.time)")
+        mark.bind(1, key)
+        mark.bind(2, last)
+        mark.bind(3, time)
+        try mark.run()
+        meta.gapThrough = max(meta.gapThrough, last)
+    }
+
+    private var damagedHistory: PersistenceFailure {
+        .corrupt(file: connection.file, reason: "a row of its history is damaged")
+    }
+
+    /// Folds a long log into the file. What is committed is durable either way, so a full disk is no failure here.
+    func checkpoint(_ gate: ReaderGate) throws(PersistenceFailure) {
+        guard connection.logPages >= Self.logPagesFolded else { return }
+        do throws(PersistenceFailure) {
+            let (logged, moved) = try connection.checkpoint(truncate: false)
+            guard logged >= Self.logPagesMax else { return }
+            if moved < logged { gate.evict() }
+            // Nobody is waited for: what is in the way now is gone at the next commit.
+            connection.wait(milliseconds: 0)
+            defer { connection.wait(milliseconds: nil) }
+            _ = try connection.checkpoint(truncate: true)
+        } catch {
+            if case .diskFull = error { return }
+            throw note(error)
+        }
+    }
+}
