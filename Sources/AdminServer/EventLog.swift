@@ -183,8 +183,9 @@ package final class EventLog<Event: Sendable>: Sendable {
         }
     }
 
-    /// The cursor of the newest event.
-    package var newestCursor: String { state.withLock { cursor($0.next - 1) } }
+    /// The cursor of the newest event, and its number.
+    package var newestCursor: String { cursor(newestSequence) }
+    package var newestSequence: UInt64 { state.withLock { $0.next - 1 } }
 
     /// The cursor of an event with this number.
     package func cursor(_ sequence: UInt64) -> String { "\(epoch)-\(sequence)" }

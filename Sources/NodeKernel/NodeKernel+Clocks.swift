@@ -82,7 +82,9 @@ extension NodeKernel {
         }
         reportOwnStamps(aheadMilliseconds: ahead, &turn)
         let agreeing = offsets.count { $0.magnitude <= skew }
-        guard clocks.outlierOffset == nil, agreeing > 0, agreeing * 2 >= offsets.count, !reset.isUnderWay else { return }
+        guard clocks.outlierOffset == nil, agreeing > 0, agreeing * 2 >= offsets.count, !reset.isUnderWay else {
+            return
+        }
         let peers = clocks.samples.keys.filter { peer in
             membership.table[peer]?.state == .alive
                 && collection.floors.heard.contains { $0.peer == peer && $0.mark == store.floor.mark }

@@ -67,7 +67,7 @@ enum CollectionWrite: Sendable {
 extension NodeKernel {
     /// The node takes part from now on.
     mutating func startCollection(_ turn: inout Turn) {
-        collection.floors.note(own: store.floor.mark)
+        collection.floors.note(own: store.floor.mark, turn.now)
         for peer in configuration.rememberedPeers where peer.id != selfID { collection.lost[peer.id] = turn.now }
         if let promise = collection.promise, promise.cutoff <= store.floor.cutoff { collection.promise = nil }
         collection.nextAttempt = turn.now + turn.rng.jittered(configuration.collectionInterval, spread: 0.5)
@@ -369,7 +369,8 @@ extension NodeKernel {
         let change = store.raise(to: floor)
         var records = change.removed.map { DurableRecord.store(.rowRemoved($0)) }
         records += change.rewritten.map { DurableRecord.store(.row($0)) }
-        if change.folded > 0 { records.append(.store(.contextReplaced(store.context))) }
+        // The rows that are gone no longer say which of their events were seen.
+        records.append(.store(.contextReplaced(store.context)))
         records.append(.store(.floor(store.floor)))
         for id in change.removed { storeQueue.remove(id) }
         for row in change.rewritten where storeQueue.peek(row.id) != nil {
@@ -377,7 +378,7 @@ extension NodeKernel {
             storeQueue.remove(row.id)
             disseminate(row)
         }
-        collection.floors.note(own: store.floor.mark)
+        collection.floors.note(own: store.floor.mark, turn.now)
         if let promise = collection.promise, promise.cutoff <= store.floor.cutoff { collection.promise = nil }
         collection.round = nil
         let write = CollectionWrite.raised(

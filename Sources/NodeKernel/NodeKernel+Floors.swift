@@ -11,6 +11,8 @@ struct FloorViews: Sendable {
     var heard: [(peer: NodeID, mark: UInt64, at: Instant)] = []
     /// Marks of our own floor, newest last; at most `ownMax`.
     var own: [UInt64] = []
+    /// When ours became what it is.
+    var raisedAt: Instant?
     /// To whom we told our floor within the last second.
     var told: [(peer: NodeID, at: Instant)] = []
     /// Since when most peers have had a floor that is lower than ours.
@@ -25,7 +27,8 @@ struct FloorViews: Sendable {
     /// How long this node must have been outnumbered before it follows a lower floor.
     static let patience = Interval.seconds(10)
 
-    mutating func note(own mark: UInt64) {
+    mutating func note(own mark: UInt64, _ now: Instant) {
+        raisedAt = now
         own.removeAll { $0 == mark }
         if own.count >= Self.ownMax { own.removeFirst() }
         own.append(mark)
@@ -50,10 +53,14 @@ extension NodeKernel {
     func takesRows(withFloor mark: UInt64) -> Bool { mark == store.floor.mark && !reset.isUnderWay }
 
     /// A digest names the sender's floor.
-    mutating func noteFloorMark(_ mark: UInt64, from peer: NodeID, at address: Address, _ turn: inout Turn) {
+    mutating func noteFloorMark(of digest: Digest, from peer: NodeID, at address: Address, _ turn: inout Turn) {
         guard membership.table[peer]?.state.isActive == true else { return }
-        collection.floors.note(mark, of: peer, turn.now)
-        if mark != store.floor.mark { onFloorMark(mark, from: peer, at: address, &turn) }
+        collection.floors.note(digest.floor, of: peer, turn.now)
+        if digest.floor != store.floor.mark {
+            onFloorMark(digest.floor, from: peer, at: address, &turn)
+        } else if digest.store == store.root {
+            noteEqualStores(with: peer)
+        }
     }
 
     /// A peer's digest or packet names another floor than ours: tell it ours, and it will do the same.
@@ -84,7 +91,9 @@ extension NodeKernel {
 
     /// A peer's floor: raise ours when we have promised it, else reset if it has to be.
     mutating func onFloor(_ floor: CollectionFloor, from peer: NodeID, at address: Address, _ turn: inout Turn) {
-        guard membership.isStarted, !membership.isLeaving, membership.table[peer]?.state.isActive == true else { return }
+        guard membership.isStarted, !membership.isLeaving, membership.table[peer]?.state.isActive == true else {
+            return
+        }
         collection.floors.note(floor.mark, of: peer, turn.now)
         guard floor != store.floor, isCredible(floor, turn.clock.wall), !reset.isUnderWay else { return }
         if keepsPromise(floor) {
@@ -122,8 +131,8 @@ extension NodeKernel {
         }
         // Too few, and they might all be of the smaller side.
         guard heard.count >= min(FloorViews.sampleMin, membership.table.count(of: .alive) - 1) else { return false }
-        let ours = 1 + heard.count { collection.floors.own.contains($0.mark) }
-        let theirs = heard.count { !collection.floors.own.contains($0.mark) }
+        let ours = 1 + heard.count { isOurs($0.mark, turn.now) }
+        let theirs = heard.count - (ours - 1)
         guard theirs * 2 > ours else { return false }
         if floor.isHigher(than: store.floor) {
             collection.floors.outnumberedSince = nil
@@ -137,6 +146,13 @@ extension NodeKernel {
         let since = collection.floors.outnumberedSince ?? turn.now
         collection.floors.outnumberedSince = since
         return turn.now - since >= FloorViews.patience
+    }
+
+    /// The floor that we have, or one that we had a moment ago: whoever still has that one is about to follow.
+    private func isOurs(_ mark: UInt64, _ now: Instant) -> Bool {
+        if mark == store.floor.mark { return true }
+        guard let raised = collection.floors.raisedAt, now - raised < FloorViews.patience else { return false }
+        return collection.floors.own.contains(mark)
     }
 
     /// Nothing was ever here.

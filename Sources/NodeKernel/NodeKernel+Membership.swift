@@ -24,7 +24,7 @@ extension NodeKernel {
             case .update(let update):
                 deliver(.update(update), packet.sender, address, &turn)
             case .digest(let digest):
-                noteFloorMark(digest.floor, from: packet.sender, at: address, &turn)
+                noteFloorMark(of: digest, from: packet.sender, at: address, &turn)
                 onDigest(digest, from: packet.sender, at: address, &turn)
             case .row(let row):
                 rows.append(row)

@@ -63,9 +63,21 @@ struct DirectoryHandle: Sendable {
             try step(.rename, file) { renameat(descriptor, temporary, descriptor, file) }
         } catch {
             if !isCrash(error) { _ = unlinkat(descriptor, temporary, 0) }
-            throw error
+            throw Self.fullness(error)
         }
-        try step(.synchroniseDirectory, file) { fsync(descriptor) }
+        do throws(PersistenceFailure) {
+            try step(.synchroniseDirectory, file) { fsync(descriptor) }
+        } catch {
+            throw Self.fullness(error)
+        }
+    }
+
+    /// A replacement that finds no room is begun anew from its first byte, so that it may be repeated.
+    private static func fullness(_ failure: PersistenceFailure) -> PersistenceFailure {
+        if case .system(_, let path, let code) = failure, code == ENOSPC || code == EDQUOT {
+            return .diskFull(file: path)
+        }
+        return failure
     }
 
     /// Moves `file` out of the way, replacing what has the new name; durable on return.

@@ -3,41 +3,87 @@
 
 import Glibc
 
+/// How the disk is doing, as the storage thread sees it.
+package enum DiskCondition: Hashable, Sendable {
+    case ok
+    /// There is no room: the round waits and is tried again and again.
+    case full
+    /// A commit has been under way for longer than `DurabilityQueue.Timing.slowAfterMilliseconds`.
+    case slow
+}
+
 /// Carries out batches on a thread of its own, in the order they were enqueued.
 ///
 /// Group commit: whatever waits when a round begins, up to `roundMax` batches, goes to `commit` together, which pays
-/// for one fsync. After the first failure nothing more is committed: what is on disk is no longer known, and each
-/// later batch fails with the same reason, so that none is taken for durable (PEERS.md: a failed fsync, retried,
-/// reports success for data that is lost).
+/// for one fsync. A round that fails with `.diskFull` had no effect; it is kept and tried again until there is room.
+/// After any other failure nothing more is committed: what is on disk is no longer known, and each later batch fails
+/// with the same reason, so that none is taken for durable (PEERS.md: a failed fsync, retried, reports success for data
+/// that is lost).
 ///
-/// `commit` and `completed` run on the storage thread. `completed` is called once for each batch, in order.
+/// `commit`, `completed` and `idle` run on the storage thread. `completed` is called once for each batch, in order.
 package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable {
     package typealias Commit = @Sendable ([Batch]) throws(PersistenceFailure) -> Void
     package typealias Completed = @Sendable (Token, Result<Void, PersistenceFailure>) -> Void
+    /// Called at each change of the condition, in order, from the storage thread or the one that watches it. It must
+    /// not call the queue.
+    package typealias ConditionChanged = @Sendable (DiskCondition) -> Void
+    /// Called when nothing waits; true: there is more to do at once. A failure counts as one of a commit: what fails
+    /// is the next batch.
+    package typealias Idle = @Sendable () throws(PersistenceFailure) -> Bool
+
+    /// All in milliseconds.
+    package struct Timing: Hashable, Sendable {
+        /// Until a round that found no room is tried again. Default 1 000.
+        package var retryMilliseconds: Int
+        /// From when on a commit counts as slow. Default 1 000. It is noticed within twice that time.
+        package var slowAfterMilliseconds: Int
+        /// Between two calls of `idle` while nothing happens. Default 60 000.
+        package var idleMilliseconds: Int
+
+        package init(
+            retryMilliseconds: Int = 1_000, slowAfterMilliseconds: Int = 1_000, idleMilliseconds: Int = 60_000
+        ) {
+            self.retryMilliseconds = max(retryMilliseconds, 1)
+            self.slowAfterMilliseconds = max(slowAfterMilliseconds, 1)
+            self.idleMilliseconds = max(idleMilliseconds, 1)
+        }
+    }
 
     /// Batches that may wait. Default 1 024.
     package let capacity: Int
     /// Batches in one round. Default 256.
     package let roundMax: Int
 
+    private typealias Entry = (batch: Batch, token: Token)
+
     private let monitor: Monitor<State>
     private let thread: StorageThread
+    private let watch: CommitWatch
 
     private struct State {
-        var waiting: [(batch: Batch, token: Token)] = []
+        var waiting: [Entry] = []
         var isStopping = false
     }
 
     package init(
-        capacity: Int = 1_024, roundMax: Int = 256, commit: @escaping Commit, completed: @escaping Completed
+        capacity: Int = 1_024, roundMax: Int = 256, timing: Timing = Timing(), commit: @escaping Commit,
+        completed: @escaping Completed, idle: Idle? = nil, condition: @escaping ConditionChanged = { _ in }
     ) throws(PersistenceFailure) {
         precondition(capacity > 0 && roundMax > 0, "a queue of \(capacity) in rounds of \(roundMax) holds nothing")
         self.capacity = capacity
         self.roundMax = roundMax
         let monitor = Monitor(State())
         self.monitor = monitor
-        thread = try StorageThread(name: "gossipd-storage") {
-            Self.run(monitor, roundMax: roundMax, commit: commit, completed: completed)
+        let watch = try CommitWatch(slowAfterMilliseconds: timing.slowAfterMilliseconds, changed: condition)
+        self.watch = watch
+        let worker = Worker(
+            monitor: monitor, watch: watch, roundMax: roundMax, timing: timing, commit: commit, completed: completed,
+            idle: idle)
+        do throws(PersistenceFailure) {
+            thread = try StorageThread(name: "gossipd-storage") { worker.run() }
+        } catch {
+            watch.stop()
+            throw error
         }
     }
 
@@ -55,33 +101,86 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         }
     }
 
-    /// Takes no more batches, makes those that wait durable, and returns when the thread has ended. Blocks for the
-    /// disk's time; call it once the event loop no longer needs its thread, never from `commit` or `completed`.
+    /// Takes no more batches, makes those that wait durable, and returns when the thread has ended. On a full disk they
+    /// are tried once more and then fail with `.diskFull`. Blocks for the disk's time; call it once the event loop no
+    /// longer needs its thread, never from `commit`, `completed`, `idle` or `condition`.
     package func stop() {
         monitor.withLock { $0.isStopping = true }
         thread.join()
+        watch.stop()
     }
 
-    private static func run(
-        _ monitor: Monitor<State>, roundMax: Int, commit: Commit, completed: Completed
-    ) {
-        var failure: PersistenceFailure?
-        while true {
-            let round = monitor.wait { state -> [(batch: Batch, token: Token)]? in
-                if state.waiting.isEmpty { return state.isStopping ? [] : nil }
-                let round = Array(state.waiting.prefix(roundMax))
-                state.waiting.removeFirst(round.count)
-                return round
+    /// What the storage thread works with.
+    private struct Worker: Sendable {
+        let monitor: Monitor<State>
+        let watch: CommitWatch
+        let roundMax: Int
+        let timing: Timing
+        let commit: Commit
+        let completed: Completed
+        let idle: Idle?
+
+        func run() {
+            var failure: PersistenceFailure?
+            while let round = next(&failure) {
+                if failure == nil {
+                    do throws(PersistenceFailure) { try persist(round) } catch { failure = error }
+                }
+                for entry in round { completed(entry.token, failure.map { .failure($0) } ?? .success(())) }
             }
-            if round.isEmpty { return }
-            if failure == nil {
+            watch.stop()
+        }
+
+        /// The next round; nil: the queue has stopped and nothing waits.
+        private func next(_ failure: inout PersistenceFailure?) -> [Entry]? {
+            var hasMore = true
+            while let idle, failure == nil {
+                if let round = monitor.wait(milliseconds: hasMore ? 0 : timing.idleMilliseconds, take) {
+                    return round.isEmpty ? nil : round
+                }
                 do throws(PersistenceFailure) {
-                    try commit(round.map(\.batch))
+                    hasMore = try idle()
                 } catch {
-                    failure = error
+                    // Without room there is nothing to be done in idle time.
+                    if case .diskFull = error { hasMore = false } else { failure = error }
                 }
             }
-            for entry in round { completed(entry.token, failure.map { .failure($0) } ?? .success(())) }
+            let round = monitor.wait(take)
+            return round.isEmpty ? nil : round
+        }
+
+        private func take(_ state: inout State) -> [Entry]? {
+            if state.waiting.isEmpty { return state.isStopping ? [] : nil }
+            let round = Array(state.waiting.prefix(roundMax))
+            state.waiting.removeFirst(round.count)
+            return round
+        }
+
+        private func persist(_ round: [Entry]) throws(PersistenceFailure) {
+            let batches = round.map(\.batch)
+            while true {
+                watch.begin()
+                do throws(PersistenceFailure) {
+                    try commit(batches)
+                    watch.end(.ok)
+                    return
+                } catch {
+                    guard case .diskFull = error else {
+                        watch.end(nil)
+                        throw error
+                    }
+                    watch.end(.full)
+                    // Who stops does not wait for room: what is here is tried no more.
+                    if hasStopped(within: timing.retryMilliseconds) {
+                        try commit(batches)
+                        return
+                    }
+                }
+            }
+        }
+
+        private func hasStopped(within milliseconds: Int) -> Bool {
+            monitor.wait(milliseconds: milliseconds) { $0.isStopping ? true : nil } ?? false
         }
     }
 }

@@ -20,7 +20,12 @@ final class Monitor<Value>: @unchecked Sendable {
         mutex.initialize(to: pthread_mutex_t())
         condition.initialize(to: pthread_cond_t())
         Self.check(pthread_mutex_init(mutex, nil))
-        Self.check(pthread_cond_init(condition, nil))
+        var attributes = pthread_condattr_t()
+        Self.check(pthread_condattr_init(&attributes))
+        // Waits end by the clock that nobody sets.
+        Self.check(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC))
+        Self.check(pthread_cond_init(condition, &attributes))
+        Self.check(pthread_condattr_destroy(&attributes))
     }
 
     deinit {
@@ -42,6 +47,20 @@ final class Monitor<Value>: @unchecked Sendable {
         return try body(&value)
     }
 
+    /// Changes the value and wakes the waiting thread only when the body says so: for changes that are many.
+    func withQuietLock(_ body: (inout Value) -> Bool) {
+        Self.check(pthread_mutex_lock(mutex))
+        defer { Self.check(pthread_mutex_unlock(mutex)) }
+        if body(&value) { Self.check(pthread_cond_signal(condition)) }
+    }
+
+    /// Changes the value and wakes nobody.
+    func withQuietLockResult<Result>(_ body: (inout Value) -> Result) -> Result {
+        Self.check(pthread_mutex_lock(mutex))
+        defer { Self.check(pthread_mutex_unlock(mutex)) }
+        return body(&value)
+    }
+
     /// Waits until `take` answers; it is asked again after each change. One thread may wait.
     func wait<Result>(_ take: (inout Value) -> Result?) -> Result {
         Self.check(pthread_mutex_lock(mutex))
@@ -49,6 +68,26 @@ final class Monitor<Value>: @unchecked Sendable {
         while true {
             if let result = take(&value) { return result }
             Self.check(pthread_cond_wait(condition, mutex))
+        }
+    }
+
+    /// As `wait`, but for at most `milliseconds`: nil then.
+    func wait<Result>(milliseconds: Int, _ take: (inout Value) -> Result?) -> Result? {
+        var deadline = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &deadline)
+        deadline.tv_sec += milliseconds / 1_000
+        deadline.tv_nsec += milliseconds % 1_000 * 1_000_000
+        if deadline.tv_nsec >= 1_000_000_000 {
+            deadline.tv_sec += 1
+            deadline.tv_nsec -= 1_000_000_000
+        }
+        Self.check(pthread_mutex_lock(mutex))
+        defer { Self.check(pthread_mutex_unlock(mutex)) }
+        while true {
+            if let result = take(&value) { return result }
+            let code = pthread_cond_timedwait(condition, mutex, &deadline)
+            if code == ETIMEDOUT { return take(&value) }
+            Self.check(code)
         }
     }
 

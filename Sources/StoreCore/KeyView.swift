@@ -25,12 +25,15 @@ package struct KeyView: Hashable, Sendable {
     package var version: Version
     /// Other types with live content under this key, kept aside by a type conflict; sorted.
     package var aside: [KeyType]
+    /// From when a register's value no longer shows, milliseconds since 1970; 0: never.
+    package var expiresAt: UInt64
 
-    package init(key: String, content: Content, version: Version, aside: [KeyType]) {
+    package init(key: String, content: Content, version: Version, aside: [KeyType], expiresAt: UInt64 = 0) {
         self.key = key
         self.content = content
         self.version = version
         self.aside = aside
+        self.expiresAt = expiresAt
     }
 
     package var type: KeyType { content.type }

@@ -24,15 +24,40 @@ extension Store {
     package var deadCount: Int { dead.count + expiredCount }
 
     /// The rows that may be forgotten at `cutoff`: dead by then and written by then. Two nodes with the same hash hold
-    /// the same dead rows. With `folds` the hash also says what is left of those actors' adds and counts: where it is
-    /// equal on all nodes, no remove of a part of them is still under way, and sums of them join as the parts would.
-    /// Costs the number of dead and expiring rows, and with `folds` that of the actors' rows.
+    /// the same dead rows, and the same live rows written since the last cutoff: else a live row that one of them has
+    /// not got yet would be refused there as one from before the floor (`merge`). With `folds` the hash also says what
+    /// is left of those actors' adds and counts: where it is equal on all nodes, no remove of a part of them is still
+    /// under way, and sums of them join as the parts would.
+    ///
+    /// Costs a look at each row's stamp, and hashing the dead and expired rows, those of the actors to fold, and
+    /// (briefly, by their events alone) those written between the two cutoffs.
     package func deadRows(at cutoff: HybridTimestamp, folds: [Dot] = []) -> (hash: Hash128, count: Int) {
         let handles = deadHandles(at: cutoff)
         var hash = Hash128.zero
         for handle in handles { hash += row(at: handle).stableHash }
+        for index in rows.indices {
+            let stamp = rows[index].stamp
+            if stamp > floor.cutoff, stamp <= cutoff, rows[index].content.isLive { hash += eventsHash(of: index) }
+        }
         for dot in folds { hash += remainder(of: dot.actor) }
         return (hash, handles.count)
+    }
+
+    /// Which events a row reflects, which says all that matters among honest nodes.
+    private func eventsHash(of index: Int) -> Hash128 {
+        let row = rows[index]
+        var hasher = StableHasher()
+        hasher.absorb(row.stamp.rawValue)
+        hasher.absorb(actors[row.author])
+        if let first = row.firstVersion(actors) {
+            hasher.absorb(first.actor)
+            hasher.absorb(first.counter)
+        }
+        for dot in row.moreVersions {
+            hasher.absorb(dot.actor)
+            hasher.absorb(dot.counter)
+        }
+        return hasher.finalize()
     }
 
     /// Moves the clock past `stamp`: a persisted fence, or the cutoff of a promise, so that later writes are beyond it.

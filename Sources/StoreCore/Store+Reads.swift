@@ -65,16 +65,20 @@ extension Store {
         guard keys.isLive(key) else { return nil }
         let visible = keys.visible(key, actors: actors)
         let content: KeyView.Content
+        var expiresAt: UInt64 = 0
         switch visible.type {
         case .register:
-            guard case .value(let value) = rows[Int(keys.register(key))].content else { return nil }
+            let row = rows[Int(keys.register(key))]
+            guard case .value(let value) = row.content else { return nil }
             content = .register(value)
+            expiresAt = row.details.expiresAt
         case .set:
             content = .set(liveElements(key))
         case .counter:
             content = .counter(Int64(clamping: counterValue(key)))
         }
-        return KeyView(key: keys.key(key), content: content, version: visible.version, aside: hiddenTypes(key))
+        return KeyView(
+            key: keys.key(key), content: content, version: visible.version, aside: hiddenTypes(key), expiresAt: expiresAt)
     }
 
     /// The set's live elements, whichever type is visible; sorted.

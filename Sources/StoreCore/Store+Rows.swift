@@ -23,7 +23,9 @@ extension Store {
         delist(handle)
         rows[Int(handle)] = StoredRow(new, isExpired: isExpired, key: key, actors: &actors)
         enlist(handle)
-        note(new.id.part.type, version: new.version, of: key, liveChange: (rows[Int(handle)].isShown ? 1 : 0) - (wasShown ? 1 : 0))
+        note(
+            new.id.part.type, version: new.version, of: key,
+            liveChange: (rows[Int(handle)].isShown ? 1 : 0) - (wasShown ? 1 : 0))
         return key
     }
 

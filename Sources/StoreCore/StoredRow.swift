@@ -79,7 +79,7 @@ struct StoredRow: Sendable {
     /// The row as it travels.
     func row(key: String, actors: ActorTable) -> Row {
         var versions: [Dot] = []
-        if firstActor != Self.noActor { versions.append(Dot(actor: actors[firstActor], counter: firstCounter)) }
+        if let first = firstVersion(actors) { versions.append(first) }
         versions.append(contentsOf: moreVersions)
         let content: RowContent =
             switch content {
@@ -105,6 +105,11 @@ struct StoredRow: Sendable {
         stamp = .zero
         moreVersions = []
         content = .tombstone
+    }
+
+    /// Nil for a row without versions.
+    func firstVersion(_ actors: ActorTable) -> Dot? {
+        firstActor == Self.noActor ? nil : Dot(actor: actors[firstActor], counter: firstCounter)
     }
 
     var details: EventDetails { extra?.details ?? .none }

@@ -86,6 +86,7 @@ extension Daemon {
         hub.events.finishAll()
         hub.watches.finishAll()
         await driver.stop()
+        await past.stop()
         host.stop()
         signals.finish()
         logger.event(.stopped, "stopped")

@@ -32,6 +32,7 @@ struct Daemon: Sendable {
     let notifier: SystemdNotifier
     let signals: DaemonSignals
     let directory: DataDirectory
+    let past: StorePast
     let host: DaemonHost
     let hub: EventHub
     let driver: KernelDriver
@@ -94,23 +95,27 @@ struct Daemon: Sendable {
         let advertised = configuration.advertised(boundTo: sockets.address)
         let identity = directory.identity
 
-        let signals = DaemonSignals()
-        let hub = EventHub(
-            epoch: identity.bootEpoch, storeID: Hex.string(identity.bootEpoch), revision: 0, selfID: identity.id,
-            name: configuration.name, address: advertised,
-            logger: logger)
-        let host = try DaemonHost(directory: directory, hub: hub, log: log, signals: signals)
-        let clock = SystemClock.now()
-        // The store is in memory: each process writes under an epoch that none before it used, not even one started
-        // from a copy of this directory.
+        // Each process writes under an epoch that none before it used, not even one started from a copy of this
+        // directory or from a backup of it: no dot is ever used twice.
         var generator = SystemRandomNumberGenerator()
         let storeEpoch = UInt32.random(in: 1...UInt32.max, using: &generator)
+        let notifier = SystemdNotifier()
+        let (database, recovery) = try openStore(
+            configuration, actor: ActorID(node: identity.id, epoch: storeEpoch), notifier: notifier, logger: logger)
+        let past = StorePast(database: database)
+
+        let signals = DaemonSignals()
+        let hub = EventHub(
+            epoch: identity.bootEpoch, storeID: recovery.storeID, revision: recovery.recovered.revision,
+            selfID: identity.id, name: configuration.name, address: advertised, logger: logger)
+        let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
+        let clock = SystemClock.now()
         let kernel = NodeKernel(
             configuration: KernelConfiguration(configuration, peers: directory.peers),
             identity: KernelIdentity(
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
                 incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
-            clock: clock)
+            recovered: recovery.recovered, clock: clock)
         let loops = Array(group.makeIterator())
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration), host: host,
@@ -124,7 +129,7 @@ struct Daemon: Sendable {
 
         let metrics = Metrics(driver: driver)
         let node = KernelNode(
-            perform: driver.perform, hub: hub, cluster: configuration.cluster, startedAt: startedAt,
+            perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings,
             samples: metrics.samples)
         let admin = AdminServer(
@@ -139,7 +144,7 @@ struct Daemon: Sendable {
         }
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
-            notifier: SystemdNotifier(), signals: signals, directory: directory, host: host, hub: hub,
+            notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
             driver: driver, admin: admin,
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
@@ -147,6 +152,33 @@ struct Daemon: Sendable {
     private static func openDirectory(_ path: String) throws(StartFailure) -> DataDirectory {
         do throws(PersistenceFailure) {
             return try DataDirectory.open(path)
+        } catch {
+            throw StartFailure(storage: error)
+        }
+    }
+
+    /// Reads the whole store; a large one takes seconds, of which systemd is told.
+    private static func openStore(
+        _ configuration: DaemonConfiguration, actor: ActorID, notifier: SystemdNotifier, logger: Logger
+    ) throws(StartFailure) -> (StoreDatabase, Recovery) {
+        do throws(PersistenceFailure) {
+            let (database, recovery) = try StoreDatabase.open(
+                directory: configuration.dataDirectory, actor: actor,
+                configuration: StoreConfiguration(configuration.store), history: HistoryLimits(configuration.store),
+                progress: { rows, total in
+                    let all = total.map { " of \($0)" } ?? ""
+                    _ = notifier.extendTimeout(seconds: 30, status: "reading the store: \(rows)\(all) rows")
+                })
+            for warning in recovery.warnings { logger.warning("\(warning)") }
+            if let file = recovery.setAside {
+                logger.event(
+                    .storeSetAside,
+                    "the store's database was damaged and is now \(file): starting empty, peers send what they hold",
+                    metadata: ["reason": .string(recovery.warnings.first ?? "damaged")])
+            }
+            let store = recovery.recovered.store
+            logger.info("the store is open: \(store.liveKeyCount) keys, \(recovery.milliseconds) ms")
+            return (database, recovery)
         } catch {
             throw StartFailure(storage: error)
         }
@@ -168,7 +200,8 @@ extension StartFailure {
             case .locked: .temporary
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
             case .notADirectory: .badConfiguration
-            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt, .newerSchema, .database,
+            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt, .newerSchema,
+                .database,
                 .queueFull, .stopped:
                 .storageError
             }

@@ -6,12 +6,19 @@ import Glibc
 import Logging
 import NodeKernel
 import Persistence
+import StoreCore
 import SystemdSupport
 import Transport
 
+/// What one `persist` asks for, by where it is kept.
+struct DurableBatch: Sendable {
+    var update = DataDirectoryUpdate()
+    var records: [StoreRecord] = []
+}
+
 /// The daemon's side of the driver.
 final class DaemonHost: KernelHost {
-    private let queue: DurabilityQueue<DataDirectoryUpdate, Completion>
+    private let queue: DurabilityQueue<DurableBatch, Completion>
     private let hub: EventHub
     private let logger: Logger
     private let signals: DaemonSignals
@@ -25,7 +32,9 @@ final class DaemonHost: KernelHost {
     /// far: `KernelConfiguration.pendingWritesMax` puts their rows off long before.
     private static let batchesMax = 65_536
 
-    init(directory: DataDirectory, hub: EventHub, log: DaemonLog, signals: DaemonSignals) throws {
+    init(directory: DataDirectory, database: StoreDatabase, hub: EventHub, log: DaemonLog, signals: DaemonSignals)
+        throws
+    {
         self.hub = hub
         self.signals = signals
         let logger = log.logger(label: "gossipd.storage")
@@ -33,10 +42,12 @@ final class DaemonHost: KernelHost {
         queue = try DurabilityQueue(
             capacity: Self.batchesMax,
             commit: { batches throws(PersistenceFailure) in
-                // Most batches are rows of the store, which lives in memory: they need no disk.
-                let updates = batches.filter { $0.incarnationFence != nil || $0.peers != nil }
+                // The directory's files first: written twice they say the same.
+                let updates = batches.map(\.update).filter { $0.incarnationFence != nil || $0.peers != nil }
                 try directory.commit(updates.map { DataDirectoryUpdate(incarnationFence: $0.incarnationFence) })
                 try Self.commitPeers(updates, to: directory, logger: logger)
+                let records = batches.map(\.records).filter { !$0.isEmpty }
+                if !records.isEmpty { try database.commit(records) }
             },
             completed: { completion, result in
                 switch result {
@@ -59,17 +70,17 @@ final class DaemonHost: KernelHost {
     }
 
     func persist(_ records: [DurableRecord], completed: @escaping @Sendable () -> Void) {
-        var update = DataDirectoryUpdate()
+        var batch = DurableBatch()
         for record in records {
             switch record {
-            case .incarnationFence(let fence): update.incarnationFence = fence
+            case .incarnationFence(let fence): batch.update.incarnationFence = fence
             case .peers(let peers):
-                update.peers = peers.map { StoredPeer(id: $0.id, name: $0.name, address: $0.address) }
-            case .store: break
+                batch.update.peers = peers.map { StoredPeer(id: $0.id, name: $0.name, address: $0.address) }
+            case .store(let record): batch.records.append(record)
             }
         }
         do throws(PersistenceFailure) {
-            try queue.enqueue(update, token: Completion(run: completed))
+            try queue.enqueue(batch, token: Completion(run: completed))
         } catch .stopped {
             // The daemon is stopping: nobody waits for this any more.
         } catch {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the translation between the admin API and the kernel: keys, sets, counters, watches.
+// Owns the translation between the admin API and the kernel: reading keys, sets and counters.
 
 import AdminModel
 import AdminServer
@@ -15,23 +15,9 @@ extension KernelNode {
     /// What an entry takes beside its key and value, about.
     private static let entryBytes = 200
 
-    func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
-        try hub.watches.subscribe(
-            since: cursor, follow: true, accepts: { event in event.key.map(prefix.matches) ?? true },
-            resync: WatchEvent.resync)
-    }
-
     func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
         let (view, author) = try await read(key)
         return Self.keyDocument(view, author: author, key: key)
-    }
-
-    func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
-        try await write(key, .put(key: key.description, value: value))
-    }
-
-    func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
-        try await write(key, .delete(key: key.description))
     }
 
     func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
@@ -57,38 +43,10 @@ extension KernelNode {
         return KeyListDocument(entries: entries)
     }
 
-    func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
-        var result: WriteResult?
-        for element in elements {
-            result = try await write(key, .addElement(element, key: key.description))
-        }
-        guard let result else { throw AdminFailure(.badRequest, "name at least one element") }
-        return result
-    }
-
-    func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
-        var result: WriteResult?
-        for element in elements {
-            do throws(AdminFailure) {
-                result = try await write(key, .removeElement(element, key: key.description))
-            } catch {
-                guard error.code == .notFound else { throw error }
-            }
-        }
-        guard let result else { throw AdminFailure(.notFound, "none of the elements is in set \(key)") }
-        return result
-    }
-
     func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument {
         let (view, _) = try await read(key)
         guard case .set(let elements) = view.content else { throw Self.mismatch(key, view.type, wanted: .set) }
         return SetDocument(key: key, elements: elements)
-    }
-
-    func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult {
-        var result = try await write(key, .increment(key: key.description, by: increment))
-        result.value = try await counter(key).value
-        return result
     }
 
     func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument {
@@ -99,17 +57,11 @@ extension KernelNode {
         return CounterDocument(key: key, value: value)
     }
 
-    private func read(_ key: ConfigurationKey) async throws(AdminFailure) -> (KeyView, AuthorView) {
+    func read(_ key: ConfigurationKey) async throws(AdminFailure) -> (KeyView, AuthorView) {
         guard case .key(let view, let author) = try await ask(.read(key: key.description)) else {
             throw .unexpectedReply
         }
         return (view, author)
-    }
-
-    private func write(_ key: ConfigurationKey, _ command: Command) async throws(AdminFailure) -> WriteResult {
-        guard case .written(let report) = try await ask(command) else { throw .unexpectedReply }
-        return WriteResult(
-            key: key, version: report.version, nodesHolding: report.nodesHolding, nodesTotal: report.nodesTotal)
     }
 
     private static func mismatch(
@@ -118,16 +70,26 @@ extension KernelNode {
         AdminFailure(.typeConflict(key: key.description, existing: existing, requested: wanted))
     }
 
-    private static func keyDocument(_ view: KeyView, author: AuthorView, key: ConfigurationKey) -> KeyDocument {
-        let content: KeyContent =
-            switch view.content {
-            case .register(let value): .register(value)
-            case .set(let elements): .set(elements)
-            case .counter(let value): .counter(value)
-            }
-        return KeyDocument(
-            key: key, content: content, version: view.version.description, writtenAt: Timestamp(view.stamp.wall),
-            author: MemberIdentity(
-                id: author.id.description, name: author.name.isEmpty ? author.id.short : author.name))
+    static func keyDocument(_ view: KeyView, author: AuthorView, key: ConfigurationKey) -> KeyDocument {
+        KeyDocument(
+            key: key, content: KeyContent(view.content), version: view.version.description,
+            writtenAt: Timestamp(view.stamp.wall), author: MemberIdentity(author),
+            expiresAt: view.expiresAt == 0 ? nil : Timestamp(WallTime(milliseconds: view.expiresAt)))
+    }
+}
+
+extension MemberIdentity {
+    init(_ author: AuthorView) {
+        self.init(id: author.id.description, name: author.name.isEmpty ? author.id.short : author.name)
+    }
+}
+
+extension KeyContent {
+    init(_ content: KeyView.Content) {
+        switch content {
+        case .register(let value): self = .register(value)
+        case .set(let elements): self = .set(elements)
+        case .counter(let value): self = .counter(value)
+        }
     }
 }

@@ -13,6 +13,7 @@ import SystemdSupport
 struct KernelNode: NodeHandle {
     let perform: @Sendable (Command) async -> Reply
     let hub: EventHub
+    let past: StorePast
     let cluster: String
     let startedAt: ContinuousClock.Instant
     let leaveTimeout: Interval
@@ -22,6 +23,7 @@ struct KernelNode: NodeHandle {
 
     func status() async throws(AdminFailure) -> StatusDocument {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }
+        guard case .diagnosis(let store) = try await ask(.diagnose) else { throw .unexpectedReply }
         let uptime = startedAt.duration(to: .now)
         return StatusDocument(
             node: MemberIdentity(
@@ -30,7 +32,7 @@ struct KernelNode: NodeHandle {
             uptimeSeconds: Double(uptime.components.seconds) + Double(uptime.components.attoseconds) / 1e18,
             members: StatusDocument.MemberCounts(
                 alive: view.alive, suspect: view.suspect, failed: view.failed, left: view.left),
-            store: StatusDocument.Store(root: view.root.description, keys: view.keys, bytes: view.bytes),
+            store: StatusDocument.Store(view, store),
             localHealth: view.awareness, warnings: warnings)
     }
 
@@ -157,5 +159,21 @@ struct KernelNode: NodeHandle {
             rttMilliseconds: member.roundTrip.map { ($0.smoothed.milliseconds * 1_000).rounded() / 1_000 },
             since: since, isSelf: view.isSelf, protocolVersion: Int(member.info.protocolVersion),
             nameConflict: view.hasNameConflict, suspectedSince: member.state == .suspect ? since : nil)
+    }
+}
+
+extension StatusDocument.Store {
+    init(_ view: StatusView, _ store: StoreDiagnosis) {
+        let state: StatusDocument.StorageState =
+            switch store.storage {
+            case .ok: .ok
+            case .full: .full
+            case .slow: .slow
+            }
+        self.init(
+            root: view.root.description, keys: view.keys, bytes: view.bytes, revision: store.revision,
+            floorCutoff: store.floor.cutoff == .zero ? nil : Timestamp(store.floor.cutoff.wall),
+            catchUp: store.catchUp.map { StatusDocument.CatchUp(received: $0.received, total: $0.total) },
+            storage: state, queuedWrites: store.queuedWrites)
     }
 }

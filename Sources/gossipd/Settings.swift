@@ -34,8 +34,7 @@ extension KernelConfiguration {
     init(_ configuration: DaemonConfiguration, peers: [StoredPeer]) {
         self.init(cluster: ClusterID(name: configuration.cluster), sizes: PacketCodec.sizes)
         swim = SWIMConfiguration(configuration.membership)
-        store = StoreConfiguration(
-            clockSkewMaxMilliseconds: UInt64(clamping: configuration.store.clockSkewMax.nanoseconds / 1_000_000))
+        store = StoreConfiguration(configuration.store)
         datagramBytesMax = configuration.membership.datagramSizeMax
         seeds = configuration.join.map(\.description)
         rememberedPeers = peers.map { RememberedPeer(id: $0.id, name: $0.name, address: $0.address) }
@@ -45,6 +44,20 @@ extension KernelConfiguration {
         collectionGrace = configuration.store.collectionGrace
         collectionInterval = configuration.store.collectionInterval
         repairBytesPerSecond = configuration.store.repairBandwidth
+    }
+}
+
+extension StoreConfiguration {
+    init(_ store: DaemonConfiguration.Store) {
+        self.init(clockSkewMaxMilliseconds: UInt64(clamping: store.clockSkewMax.nanoseconds / 1_000_000))
+    }
+}
+
+extension HistoryLimits {
+    init(_ store: DaemonConfiguration.Store) {
+        self.init(
+            ageMilliseconds: UInt64(clamping: store.historyAgeMax.nanoseconds / 1_000_000),
+            countPerKey: store.historyPerKeyMax, changesKept: store.watchHistory)
     }
 }
 

@@ -41,7 +41,7 @@ struct List: ParsableCommand {
     func run() throws {
         guard let scenario else {
             for builtIn in BuiltInScenario.all {
-                print(builtIn.name + String(repeating: " ", count: max(1, 12 - builtIn.name.count)) + builtIn.summary)
+                print(builtIn.name + String(repeating: " ", count: max(1, 13 - builtIn.name.count)) + builtIn.summary)
             }
             return
         }

@@ -83,7 +83,9 @@ struct KernelBench {
     var resolving: [String] = []
     var persists: [(token: PersistToken, records: [DurableRecord])] = []
     var stopped: [LeaveOutcome] = []
-    private var persisted = 0
+    private(set) var persisted = 0
+    /// What earlier processes of this node had made durable.
+    var former: [[DurableRecord]] = []
     private var timersSet = 0
     private var nextCommand: UInt64 = 0
     private var nextAccepted: UInt64 = 1_001
@@ -93,20 +95,21 @@ struct KernelBench {
 
     init(
         _ number: Int = 1, seed: UInt64 = 1, now: Instant = KernelBench.start, fence: UInt64 = 0,
-        address own: Address? = nil,
+        address own: Address? = nil, recovered: RecoveredStore? = nil, storeEpoch: UInt32 = 1, wallOffset: UInt64 = 0,
         configure: (inout KernelConfiguration) -> Void = { _ in }
     ) {
         var configuration = KernelConfiguration(cluster: Self.cluster, sizes: FakeSizes.wire)
         configure(&configuration)
         self.number = number
         self.now = now
+        self.wallOffset = wallOffset
         rng = SeededGenerator(seed: seed &* 1_000 &+ UInt64(number))
         kernel = NodeKernel(
             configuration: configuration,
             identity: KernelIdentity(
                 id: id(number), name: "n\(number)", address: own ?? address(number), tags: [],
-                incarnationFence: fence, storeEpoch: 1),
-            clock: Clock(now: now, wall: WallTime(milliseconds: 0)))
+                incarnationFence: fence, storeEpoch: storeEpoch),
+            recovered: recovered, clock: Clock(now: now, wall: WallTime(milliseconds: 0)))
     }
 
     /// A kernel that has started and knows `peers` as alive, with its outputs cleared.
@@ -125,7 +128,7 @@ struct KernelBench {
     var clock: Clock {
         Clock(
             now: now,
-            wall: WallTime(milliseconds: 1_700_000_000_000 + wallOffset + UInt64(now.nanoseconds / 1_000_000)))
+            wall: WallTime(milliseconds: 1_700_000_000_000 &+ wallOffset &+ UInt64(now.nanoseconds / 1_000_000)))
     }
 
     mutating func handle(_ input: Input) {
@@ -163,6 +166,9 @@ struct KernelBench {
         }
     }
 
+    /// All batches that are durable.
+    var durable: [[DurableRecord]] { former + persists.prefix(persisted).map(\.records) }
+
     @discardableResult
     mutating func command(_ command: Command) -> CommandID {
         nextCommand += 1
@@ -170,6 +176,9 @@ struct KernelBench {
         handle(.command(id, command))
         return id
     }
+
+    /// This node's answer to a ping: it tells its wall clock.
+    func ack(_ sequence: UInt32) -> Message { .ack(Ack(sequence: sequence, wall: clock.wall.milliseconds)) }
 
     func answers(to id: CommandID) -> [Reply] { replies.filter { $0.id == id }.map(\.reply) }
 

@@ -31,6 +31,9 @@ struct KernelCluster {
     var nodes: [KernelBench] = []
     private(set) var now = KernelBench.start
     private(set) var crashed: Set<Int> = []
+    /// Those on one side of a partition hear nobody on the other.
+    var cut: Set<Int> = []
+    private var epochs: [Int: UInt32] = [:]
     /// The other end of each stream.
     private var ends: [End: End] = [:]
     private var flights: [Flight] = []
@@ -66,6 +69,30 @@ struct KernelCluster {
         nodes[number - 1] = KernelBench(number, now: now, fence: fence) { $0 = former.kernel.configuration }
         act(on: number) { $0.handle(.start) }
     }
+
+    /// The process comes back with everything that it had made durable.
+    mutating func recover(_ number: Int) {
+        crashed.remove(number)
+        let former = nodes[number - 1]
+        var disk = FakeDisk()
+        for batch in former.durable { disk.write(batch) }
+        epochs[number, default: 1] += 1
+        let epoch = epochs[number, default: 1]
+        let actor = ActorID(node: id(number), epoch: epoch)
+        nodes[number - 1] = KernelBench(
+            number, seed: UInt64(epoch), now: now, fence: disk.fence,
+            recovered: disk.recovered(actor: actor, configuration: former.kernel.configuration.store),
+            storeEpoch: epoch, wallOffset: former.wallOffset
+        ) {
+            $0 = former.kernel.configuration
+            $0.rememberedPeers = disk.peers
+        }
+        nodes[number - 1].former = former.durable
+        act(on: number) { $0.handle(.start) }
+    }
+
+    /// Whether a word of `a` reaches `b`.
+    private func isReachable(_ a: Int, _ b: Int) -> Bool { cut.contains(a) == cut.contains(b) }
 
     mutating func act(on number: Int, _ body: (inout KernelBench) -> Void) {
         nodes[number - 1].now = max(now, nodes[number - 1].now)
@@ -125,12 +152,16 @@ struct KernelCluster {
             switch action {
             case .send(let packet, let to):
                 datagrams += 1
-                if let target = self.number(at: to) { fly(.datagram(packet, from: address(number)), to: target) }
+                if let target = self.number(at: to), isReachable(number, target) {
+                    fly(.datagram(packet, from: address(number)), to: target)
+                }
             case .openStream(let id, let to, _):
                 connects += 1
                 connect(End(node: number, stream: id), to: self.number(at: to))
             case .writeStream(let id, let packet):
-                if let other = ends[End(node: number, stream: id)] { fly(.frame(other.stream, packet), to: other.node) }
+                if let other = ends[End(node: number, stream: id)], isReachable(number, other.node) {
+                    fly(.frame(other.stream, packet), to: other.node)
+                }
             case .closeStream(let id):
                 if let other = ends.removeValue(forKey: End(node: number, stream: id)) {
                     ends[other] = nil
@@ -142,6 +173,10 @@ struct KernelCluster {
     }
 
     private mutating func connect(_ end: End, to target: Int?) {
+        if let target, !isReachable(end.node, target) {
+            fly(.closed(end.stream, .timedOut), to: end.node, delay: 1_000)
+            return
+        }
         guard let target, !crashed.contains(target) else {
             fly(.closed(end.stream, .refused), to: end.node)
             return

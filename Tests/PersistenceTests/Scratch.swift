@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the throw-away directories of these tests and raw access to the files in them.
 
+import CSQLite
 import Glibc
 
 /// A directory under the system's temporary folder, removed with everything in it at the end of `body`.
@@ -66,5 +67,52 @@ struct Scratch {
         var status = stat()
         guard stat(path, &status) == 0 else { throw Failure(operation: "stat") }
         return status.st_mode & 0o7777
+    }
+}
+
+extension Scratch {
+    /// Runs SQL beside the daemon, as an operator could; gives the last row's first column.
+    @discardableResult
+    func sql(_ text: String) throws -> String? {
+        var handle: OpaquePointer?
+        guard sqlite3_open(data + "/store.db", &handle) == SQLITE_OK else { throw Failure(operation: "sqlite3_open") }
+        defer { sqlite3_close(handle) }
+        var found: String?
+        let code = withUnsafeMutablePointer(to: &found) { pointer in
+            sqlite3_exec(
+                handle, text,
+                { context, _, values, _ in
+                    let value = values?.pointee.map { String(cString: $0) }
+                    context?.assumingMemoryBound(to: String?.self).pointee = value
+                    return SQLITE_OK
+                }, pointer, nil)
+        }
+        guard code == SQLITE_OK else { throw Failure(operation: "\(text): \(String(cString: sqlite3_errmsg(handle)))") }
+        return found
+    }
+
+    func names() -> [String] {
+        var names: [String] = []
+        guard let directory = opendir(data) else { return [] }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+}
+
+extension Scratch {
+    /// A file of any size.
+    func whole(_ name: String) throws -> [UInt8] {
+        let file = Glibc.open(data + "/" + name, O_RDONLY)
+        guard file >= 0 else { throw Failure(operation: "open \(name)") }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: Int(lseek(file, 0, SEEK_END)))
+        guard pread(file, &bytes, bytes.count, 0) == bytes.count else { throw Failure(operation: "read \(name)") }
+        return bytes
     }
 }

@@ -305,3 +305,8 @@ extension Evidence {
         return words
     }
 }
+
+/// The answer to a ping: it tells the wall clock.
+func ack(_ sequence: UInt32, _ bench: Bench) -> SWIMMessage {
+    .ack(Ack(sequence: sequence, wall: bench.clock.wall.milliseconds))
+}

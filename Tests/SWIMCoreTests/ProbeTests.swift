@@ -193,7 +193,7 @@ struct ProbeTests {
         #expect(bench.machine.statistics.wrongTarget == 1)
         bench.hear(.ping(Ping(sequence: 8, target: id(1))))
         bench.hear(.ping(Ping(sequence: 9, target: .unknown)))
-        #expect(bench.messages(to: 2) == [.ack(Ack(sequence: 8)), .ack(Ack(sequence: 9))])
+        #expect(bench.messages(to: 2) == [ack(8, bench), ack(9, bench)])
     }
 
     @Test("ack handlers fire, expire, clean up")

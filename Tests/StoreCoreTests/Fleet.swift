@@ -53,7 +53,11 @@ struct Fleet {
     /// A row under way, with the events on it that it reflects.
     struct Delta {
         var row: Row
-        var seen: Set<Dot>
+        var seen: [RowID: Set<Dot>]
+        /// The author's floor: rows travel only between equal ones.
+        var mark: UInt64
+        /// The rows of one write come together or not at all, as far as floors are concerned.
+        var group: Int
     }
 
     var stores: [Store]
@@ -64,8 +68,11 @@ struct Fleet {
     var doubleDots: [Dot] = []
     var time: UInt64 = 0
     var rng: SeededGenerator
+    /// Whether rows of one write are delivered together.
+    var keepsGroups = false
+    private var groups = 0
     /// Keys whose name says which type they hold, and one that holds anything.
-    let keys = ["register/a", "register/b", "set/a", "set/b", "counter/a", "counter/b", "any"]
+    var keys = ["register/a", "register/b", "set/a", "set/b", "counter/a", "counter/b", "any"]
 
     init(replicas: Int, seed: UInt64) {
         stores = (1...replicas).map { store($0) }
@@ -85,9 +92,12 @@ struct Fleet {
     }
 
     mutating func deliver(_ index: Int, to replica: Int) {
-        let delta = deltas[index]
-        stores[replica].mergeAll([delta.row], wall: wall(time))
-        seen[replica][delta.row.id, default: []].formUnion(delta.seen)
+        guard deltas[index].mark == stores[replica].floor.mark else { return }
+        let group = deltas[index].group
+        for delta in keepsGroups ? deltas.filter({ $0.group == group }) : [deltas[index]] {
+            stores[replica].mergeAll([delta.row], wall: wall(time))
+            for (id, dots) in delta.seen { seen[replica][id, default: []].formUnion(dots) }
+        }
     }
 
     mutating func write(on replica: Int) {
@@ -121,19 +131,34 @@ struct Fleet {
 
     private mutating func record(_ mutation: Mutation, _ kind: Model.Kind, by replica: Int) {
         let author = stores[replica].actor
+        let mark = stores[replica].floor.mark
+        groups += 1
         for row in mutation.rows {
             guard let dot = row.versions.first(where: { $0.actor == author }) else { continue }
             if !dots.insert(dot).inserted { doubleDots.append(dot) }
-            let observed = seen[replica][row.id] ?? []
-            model.events[row.id, default: [:]][dot] = Model.Event(
-                dot: dot, kind: kind, version: row.version, observed: observed)
-            seen[replica][row.id, default: []].insert(dot)
-            deltas.append(Delta(row: row, seen: observed.union([dot])))
+            var reflected: [RowID: Set<Dot>] = [:]
+            for id in told(by: row, on: replica) {
+                let observed = seen[replica][id] ?? []
+                model.events[id, default: [:]][dot] = Model.Event(
+                    dot: dot, kind: kind, version: row.version, observed: observed)
+                seen[replica][id, default: []].insert(dot)
+                reflected[id] = observed.union([dot])
+            }
+            deltas.append(Delta(row: row, seen: reflected, mark: mark, group: groups))
+        }
+    }
+
+    /// The rows of the model that a row stands for: the share of the folded actors for all of theirs.
+    private func told(by row: Row, on replica: Int) -> [RowID] {
+        guard row.id.part == .counter(.folded) else { return [row.id] }
+        return stores[replica].floor.folded.map { RowID(key: row.id.key, part: .counter($0.actor)) }.filter {
+            seen[replica][$0] != nil
         }
     }
 
     /// A complete exchange in small batches.
     mutating func repair(_ replica: Int, from peer: Int) {
+        guard stores[replica].floor == stores[peer].floor else { return }
         stores[replica].pull(from: stores[peer], limit: RepairLimit(rowsMax: 2, bytesMax: 400), wall: wall(time))
         for (id, dots) in seen[peer] { seen[replica][id, default: []].formUnion(dots) }
     }
@@ -141,9 +166,15 @@ struct Fleet {
     /// Where a store differs from the model; nil when it does not.
     func difference(_ replica: Int) -> String? {
         let types = types(replica)
+        let floor = stores[replica].floor
         for (id, dots) in seen[replica] {
             let expected = model.content(id, seen: dots)
-            guard let row = stores[replica].row(id) else { return "store \(replica) lacks \(id)" }
+            guard let row = stores[replica].row(id) else {
+                // Collected when it was dead, or summed into the share of the folded actors.
+                let isFolded = floor.folded.contains { id.part == .counter($0.actor) }
+                if isFolded || (floor != .none && !expected.live) { continue }
+                return "store \(replica) lacks \(id)"
+            }
             if row.version != expected.newest { return "\(id) has the version \(row.version) on \(replica)" }
             if row.isLive != expected.live { return "\(id) is \(row.isLive ? "" : "not ")live on \(replica)" }
             switch row.content {
@@ -152,12 +183,17 @@ struct Fleet {
             case .element: break
             }
         }
-        if stores[replica].rowCount != seen[replica].count { return "store \(replica) has rows that nobody wrote" }
+        if floor == .none, stores[replica].rowCount != seen[replica].count {
+            return "store \(replica) has rows that nobody wrote"
+        }
         for key in keys {
             let expected = types[key].flatMap { visible(key, type: $0.type, replica: replica) }
             let read = stores[replica].read(key)
             if read?.content != expected { return "\(key) reads \(String(describing: read)) on \(replica)" }
-            if let read, read.version != types[key]?.newest { return "\(key) has another version on \(replica)" }
+            // The newest row may have been collected.
+            if floor == .none, let read, read.version != types[key]?.newest {
+                return "\(key) has another version on \(replica)"
+            }
         }
         return nil
     }

@@ -19,6 +19,10 @@ final class Connection {
     private init(handle: OpaquePointer, file: String) {
         self.handle = handle
         self.file = file
+    }
+
+    /// Counts the log's pages from now on. `PRAGMA wal_autocheckpoint` would end it: that uses the same hook.
+    func watchLog() {
         // Called on this connection's own thread, within a commit.
         _ = sqlite3_wal_hook(
             handle,

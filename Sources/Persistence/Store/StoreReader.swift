@@ -39,6 +39,11 @@ package final class StoreReader: Sendable {
         }
     }
 
+    /// The last revision that this node had given out at a point; nil: now.
+    package func revision(at point: HistoryPoint?) throws(StoreReadFailure) -> UInt64 {
+        try read { reading throws(StoreReadFailure) in try reading.revision(at: point) }
+    }
+
     /// The changes with revisions above `revision`, oldest first, with what they wrote.
     package func changes(after revision: UInt64, limit: Int) throws(StoreReadFailure) -> ChangesPage {
         try read { reading throws(StoreReadFailure) in try reading.changes(after: revision, limit: limit) }

@@ -17,6 +17,19 @@ extension StoreReading {
         return try view(of: key, at: point, meta: meta)
     }
 
+    func revision(at point: HistoryPoint?) throws(StoreReadFailure) -> UInt64 {
+        switch point {
+        case nil: return try meta().revision
+        case .revision(let revision): return revision
+        case .time(let time):
+            return try query { () throws(PersistenceFailure) in
+                let statement = try connection.prepare("SELECT max(revision) FROM history WHERE applied_at <= ?1")
+                statement.bind(1, time)
+                return try statement.step() ? statement.unsigned(0) : 0
+            }
+        }
+    }
+
     private func view(
         of key: String, at point: HistoryPoint, meta: StoredMeta
     ) throws(StoreReadFailure) -> KeyView? {

@@ -26,6 +26,7 @@ struct StoreRecovery {
         try create()
         let connection = try Connection.open(file, readOnly: false, fileSystem: fileSystem)
         try connection.execute(Self.writerSettings)
+        connection.watchLog()
         let mode = try connection.text("PRAGMA journal_mode = WAL")
         guard mode == "wal" else { throw wrong("journal_mode", mode ?? "unknown") }
         try connection.execute("PRAGMA synchronous = FULL")

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the translation between the admin API and the store's file: history, old watches, export, backup, restore.
+
+import AdminModel
+import AdminServer
+import BackupFormat
+import ClusterTypes
+import NodeKernel
+import Persistence
+import StoreCore
+import Synchronization
+import Transport
+
+extension KernelNode {
+    /// Changes read from the file at a time for a watch that was away.
+    private static let replayedChangesMax = 512
+    /// Keys of one page of an export.
+    private static let exportKeysMax = 256
+    /// The largest backup that a restore takes into memory.
+    private static let restoreBytesMax = 4 << 30
+
+    func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
+        let accepts: @Sendable (WatchEvent) -> Bool = { event in event.key.map(prefix.matches) ?? true }
+        if let cursor, case .older(let revision) = try hub.watches.place(of: cursor) {
+            return replay(cursor, after: revision, accepts)
+        }
+        return try hub.watches.subscribe(since: cursor, follow: true, accepts: accepts, resync: WatchEvent.resync)
+    }
+
+    /// Reads what the watch has missed from the file, page by page, and then attaches it to what is new.
+    private func replay(
+        _ cursor: String, after revision: UInt64, _ accepts: @escaping @Sendable (WatchEvent) -> Bool
+    ) -> Subscription<WatchEvent> {
+        let (past, hub) = (past, hub)
+        let replay = Replay(after: revision)
+        let pages = PullStream<[WatchEvent]>(next: { () async throws(AdminFailure) -> [WatchEvent]? in
+            let seen = replay.revision
+            if let subscription = replay.subscription, hub.watches.attach(subscription, after: seen, accepts: accepts) {
+                return nil
+            }
+            let page = try await past.read { try $0.changes(after: seen, limit: Self.replayedChangesMax) }
+            switch page {
+            case .changes(let records):
+                if let last = records.last { replay.move(to: last.revision) }
+                return records.compactMap { record in
+                    WatchEvent(
+                        record, author: hub.identity(record.change.author.node),
+                        cursor: hub.watches.cursor(record.revision))
+                }.filter(accepts)
+            case .gone:
+                let newest = hub.watches.newestSequence
+                replay.move(to: newest)
+                return [WatchEvent.resync(cursor: hub.watches.cursor(newest))]
+            }
+        })
+        let subscription = Subscription<WatchEvent>(startCursor: cursor, catchUp: pages)
+        replay.feed(subscription)
+        return subscription
+    }
+
+    func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument {
+        let place = HistoryPoint(point)
+        guard let view = try await past.read({ try $0.view(of: key.description, at: place) }) else {
+            throw AdminFailure(.notFound, "key \(key.description.quoted) did not exist at \(point)")
+        }
+        return keyDocument(view, key: key)
+    }
+
+    func history(
+        _ key: ConfigurationKey, before: UInt64?, limit: Int
+    ) async throws(AdminFailure) -> HistoryDocument {
+        let found = try await past.read { try $0.history(of: key.description, before: before, limit: limit) }
+        let entries = found.compactMap { entry in document(entry, key: key) }
+        return HistoryDocument(
+            key: key, entries: entries, next: found.count == limit ? found.last?.revision : nil)
+    }
+
+    private func document(_ entry: Persistence.HistoryEntry, key: ConfigurationKey) -> AdminModel.HistoryEntry {
+        let (event, element): (String, [UInt8]?) =
+            switch entry.kind {
+            case .put: ("put", nil)
+            case .delete: ("delete", nil)
+            case .add(let bytes): ("add", bytes)
+            case .remove(let bytes): ("remove", bytes)
+            case .increment: ("increment", nil)
+            case .typeConflict: ("type_conflict", nil)
+            }
+        var document = AdminModel.HistoryEntry(
+            revision: entry.revision, key: key, event: event, type: entry.type.document,
+            appliedAt: Timestamp(entry.appliedAt), writtenAt: Timestamp(entry.version.stamp.wall),
+            version: entry.version.description, author: hub.identity(entry.author.node))
+        document.user = entry.user.isEmpty ? nil : entry.user
+        document.reason = entry.reason.isEmpty ? nil : entry.reason
+        let expiry = entry.details.expiresAt
+        document.expiresAt = expiry == 0 ? nil : Timestamp(WallTime(milliseconds: expiry))
+        document.old = entry.old.map(KeyContent.init)
+        document.new = entry.new.map(KeyContent.init)
+        document.element = element
+        return document
+    }
+
+    func difference(
+        _ prefix: KeyPrefix, from: PastPoint, to: PastPoint?, after: ConfigurationKey?, limit: Int
+    ) async throws(AdminFailure) -> DiffDocument {
+        let (start, end) = (HistoryPoint(from), to.map(HistoryPoint.init))
+        let (page, range) = try await past.read { reader in
+            let page = try reader.diff(
+                prefix: prefix.description, from: start, to: end, after: after?.description, limit: limit)
+            return (page, (try reader.revision(at: start), try reader.revision(at: end)))
+        }
+        if let gone = page.entries.first(where: \.isOldGone) {
+            throw AdminFailure(
+                .historyGone, "the history of \(gone.key.quoted) does not reach back to \(from): choose a later point")
+        }
+        var entries: [DiffEntry] = []
+        for difference in page.entries {
+            let key = try ConfigurationKey(difference.key)
+            let old = difference.old.map { KeyContent($0.content) }
+            if let entry = DiffEntry(key: key, old: old, new: difference.new.map { KeyContent($0.content) }) {
+                entries.append(entry)
+            }
+        }
+        var next: ConfigurationKey?
+        if let key = page.next { next = try ConfigurationKey(key) }
+        return DiffDocument(fromRevision: range.0, toRevision: range.1, entries: entries, next: next)
+    }
+
+    func export(_ prefix: KeyPrefix) async throws(AdminFailure) -> PullStream<[KeyDocument]> {
+        let (hub, now) = (hub, SystemClock.now().wall)
+        return past.stream { reader, handover in
+            var page: [KeyDocument] = []
+            var bytes = 0
+            try reader.forEachKey(prefix: prefix.description, wall: now) { view in
+                let author = view.author.node
+                let identity = hub.identity(author)
+                let document = Self.keyDocument(
+                    view, author: AuthorView(id: author, name: identity.name), key: try ConfigurationKey(view.key))
+                page.append(document)
+                bytes += view.estimatedBytes
+                guard page.count >= Self.exportKeysMax || bytes >= 1 << 20 else { return }
+                try handover.give(page)
+                page = []
+                bytes = 0
+            }
+            if !page.isEmpty { try handover.give(page) }
+        }
+    }
+
+    func backup() async throws(AdminFailure) -> PullStream<[UInt8]> {
+        let now = SystemClock.now().wall
+        let name = try await status().node.name
+        return past.stream { reader, handover in
+            try reader.writeBackup(node: name, createdAt: now) { try handover.give($0) }
+        }
+    }
+
+    func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
+        var reader = BackupReader()
+        var rows: [Row] = []
+        var context = CausalContext()
+        var floor = CollectionFloor.none
+        var total = 0
+        while let piece = try await bytes.next() {
+            total += piece.count
+            guard total <= Self.restoreBytesMax else {
+                throw AdminFailure(.tooLarge, "the backup is larger than \(Self.restoreBytesMax >> 30) GiB")
+            }
+            do {
+                try reader.read(piece) { item in
+                    switch item {
+                    case .header: break
+                    case .context(let found): context = found
+                    case .floor(let found): floor = found
+                    case .row(let row): rows.append(row)
+                    }
+                }
+            } catch {
+                throw AdminFailure(.badRequest, "\(error)")
+            }
+        }
+        let summary: BackupSummary
+        do {
+            summary = try reader.finish()
+        } catch {
+            throw AdminFailure(.badRequest, "\(error)")
+        }
+        let command = Command.restore(
+            rows: rows, context: context, floor: floor, revision: summary.header.revision)
+        guard case .done = try await ask(command) else { throw .unexpectedReply }
+        let store = try await status().store
+        return RestoreResult(keys: store.keys, revision: store.revision)
+    }
+
+    private func keyDocument(_ view: KeyView, key: ConfigurationKey) -> KeyDocument {
+        let author = view.author.node
+        return Self.keyDocument(view, author: AuthorView(id: author, name: hub.identity(author).name), key: key)
+    }
+}
+
+extension HistoryPoint {
+    init(_ point: PastPoint) {
+        switch point {
+        case .revision(let revision): self = .revision(revision)
+        case .time(let time): self = .time(UInt64(clamping: time.milliseconds))
+        }
+    }
+}
+
+/// How far a watch has been fed from the file, and the subscription that it feeds. One reader moves it.
+private final class Replay: Sendable {
+    private struct State {
+        var revision: UInt64
+        weak var subscription: Subscription<WatchEvent>?
+    }
+    private let state: Mutex<State>
+
+    init(after revision: UInt64) { state = Mutex(State(revision: revision)) }
+
+    var revision: UInt64 { state.withLock { $0.revision } }
+    var subscription: Subscription<WatchEvent>? { state.withLock { $0.subscription } }
+    func move(to revision: UInt64) { state.withLock { $0.revision = revision } }
+    func feed(_ subscription: Subscription<WatchEvent>) { state.withLock { $0.subscription = subscription } }
+}
+
+extension StoreReader {
+    /// The live keys below a prefix in the order of their bytes, all as of one moment.
+    func forEachKey(prefix: String, wall: WallTime, _ body: (KeyView) throws -> Void) throws {
+        var rows: [Row] = []
+        func flush() throws {
+            guard let key = rows.first?.id.key else { return }
+            // A store of this key alone knows what it shows.
+            var store = Store(actor: ActorID(node: .unknown, epoch: 1), configuration: StoreConfiguration())
+            for row in rows { _ = store.load(row) }
+            _ = store.expire(through: wall)
+            if let view = store.read(key) { try body(view) }
+            rows.removeAll(keepingCapacity: true)
+        }
+        try exportSnapshot(begin: { _ in }) { row in
+            guard row.id.key.utf8.starts(with: prefix.utf8) else { return }
+            if let key = rows.first?.id.key, !key.utf8.elementsEqual(row.id.key.utf8) { try flush() }
+            rows.append(row)
+        }
+        try flush()
+    }
+}
