@@ -127,6 +127,19 @@ extension NodeHandle {
         }
     }
 
+    package func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
+        throw notBuilt
+    }
+    package func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult { throw notBuilt }
+    package func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
+        throw notBuilt
+    }
+    package func removeFromSet(
+        _ key: ConfigurationKey, elements: [[UInt8]]
+    ) async throws(AdminFailure) -> WriteResult { throw notBuilt }
+    package func addToCounter(
+        _ key: ConfigurationKey, increment: Int64
+    ) async throws(AdminFailure) -> WriteResult { throw notBuilt }
     package func holders(
         _ key: ConfigurationKey, version: String?, atLeast: Int, timeout: Duration
     ) async throws(AdminFailure) -> HoldersDocument { throw notBuilt }
