@@ -94,6 +94,22 @@ struct TransactionTests {
         #expect(bench.kernel.store.root == store.root && bench.kernel.store.context == store.context)
     }
 
+    @Test("what was overwritten by a row that is refused stays hidden at the end of the exchange too")
+    func overwrittenByRefused() throws {
+        var bench = KernelBench.knowing(2...3)
+        var store = writer(2)
+        let rows = try put(["a", "b"], 1, on: &store)
+        let tomorrow = WallTime(milliseconds: Self.wall.milliseconds + 86_400_000)
+        let newer = try store.write([.put(key: "a", value: [2])], wall: tomorrow).rows
+        let stream = bench.accept(from: 2)
+        bench.hear([.storeRequest(StoreRequest(context: store.context))], on: stream, from: 2)
+        bench.hear([.row(rows[1]), .row(newer[0]), .storeComplete(store.context)], on: stream, from: 2)
+        #expect(bench.kernel.statistics.rowsQuarantined == 1)
+        #expect(bench.value("b") == nil, "b without a is half of the transaction")
+        bench.hear([.row(rows[0])], from: 3)
+        #expect(bench.value("a") == [1] && bench.value("b") == [1])
+    }
+
     @Test(
         "rows that arrive in an exchange but are newer than its snapshot keep waiting, and the context is not adopted")
     func newerThanSnapshot() throws {
