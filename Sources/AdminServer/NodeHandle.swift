@@ -35,21 +35,11 @@ package protocol NodeHandle: Sendable {
 
     /// Fails with `not_found` when there is no such key, of whatever type.
     func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument
-    /// Writes a register; answers when it is durable here. Fails with `conflict` when the key has another type.
-    func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult
-    /// Deletes a key of any type; fails with `not_found` when there is none.
-    func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult
     /// In byte order of the keys.
     func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument
 
-    /// Creates the set when it is not there; fails with `conflict` when the key has another type.
-    func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult
-    /// Elements that are not there are ignored; fails with `not_found` when none of them is.
-    func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult
     func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument
 
-    /// Creates the counter when it is not there; `value` of the answer is set.
-    func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult
     func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument
 
     /// All of `writes` or none, visible at once on every node; answered when they are durable here. The answer is for
@@ -99,55 +89,4 @@ package protocol NodeHandle: Sendable {
 
     /// What `/metrics` shows besides the server's own samples.
     func metrics() async throws(AdminFailure) -> [MetricSample]
-}
-
-/// What a node that does not serve these yet answers. To be removed when the daemon does.
-extension NodeHandle {
-    private var notBuilt: AdminFailure { AdminFailure(.unavailable, "not built yet") }
-
-    /// The plain writes of before, one by one.
-    package func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult {
-        var plain = options
-        (plain.user, plain.message) = ("", "")
-        guard plain == KeyWriteOptions(), let first = writes.first else { throw notBuilt }
-        switch first {
-        case .put(let key, let value) where writes.count == 1: return try await put(key, value: value)
-        case .delete(let key) where writes.count == 1: return try await delete(key)
-        case .increment(let key, let amount) where writes.count == 1:
-            return try await addToCounter(key, increment: amount)
-        case .add(let key, _):
-            let added = writes.compactMap { if case .add(key, let element) = $0 { element } else { nil } }
-            guard added.count == writes.count else { throw notBuilt }
-            return try await addToSet(key, elements: added)
-        case .remove(let key, _):
-            let removed = writes.compactMap { if case .remove(key, let element) = $0 { element } else { nil } }
-            guard removed.count == writes.count else { throw notBuilt }
-            return try await removeFromSet(key, elements: removed)
-        case .put, .delete, .increment: throw notBuilt
-        }
-    }
-
-    package func holders(
-        _ key: ConfigurationKey, version: String?, atLeast: Int, timeout: Duration
-    ) async throws(AdminFailure) -> HoldersDocument { throw notBuilt }
-    package func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument {
-        throw notBuilt
-    }
-    package func history(
-        _ key: ConfigurationKey, before: UInt64?, limit: Int
-    ) async throws(AdminFailure) -> HistoryDocument { throw notBuilt }
-    package func difference(
-        _ prefix: KeyPrefix, from: PastPoint, to: PastPoint?, after: ConfigurationKey?, limit: Int
-    ) async throws(AdminFailure) -> DiffDocument { throw notBuilt }
-    package func export(_ prefix: KeyPrefix) async throws(AdminFailure) -> PullStream<[KeyDocument]> { throw notBuilt }
-    package func backup() async throws(AdminFailure) -> PullStream<[UInt8]> { throw notBuilt }
-    package func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult { throw notBuilt }
-    package func verify(timeout: Duration) async throws(AdminFailure) -> VerifyDocument { throw notBuilt }
-    package func doctor() async throws(AdminFailure) -> DoctorDocument { throw notBuilt }
-    package func queuedWrites(after: UInt64?, limit: Int) async throws(AdminFailure) -> QueueDocument {
-        throw notBuilt
-    }
-    package func decideQueued(
-        apply: [UInt64], drop: [UInt64], user: String
-    ) async throws(AdminFailure) -> QueueResult { throw notBuilt }
 }

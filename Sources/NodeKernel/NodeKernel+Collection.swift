@@ -196,9 +196,11 @@ extension NodeKernel {
     mutating func recordsVoiding(_ rows: [Row]) -> [DurableRecord] {
         guard let promise = collection.promise else { return [] }
         let isVoid = rows.contains { row in
-            if row.stamp <= promise.cutoff, !row.isLive || row.details.expiresAt != 0 { return true }
+            if row.stamp <= promise.cutoff { return true }
             return promise.folds.contains { fold in
-                row.versions.contains { $0.actor == fold.actor && $0.counter > fold.counter }
+                if row.changesShare(of: fold.actor) { return true }
+                return
+                    row.versions.contains { $0.actor == fold.actor && $0.counter > fold.counter }
             }
         }
         return isVoid ? voidPromise().map { [.store($0)] } ?? [] : []
@@ -257,6 +259,10 @@ extension NodeKernel {
             return
         }
         round.attempts += 1
+        // Rows may have been overwritten since: that takes nothing from what others have promised.
+        if round.request.folds.isEmpty {
+            round.request.deadHash = store.deadRows(at: round.request.cutoff).hash
+        }
         collection.round = round
         for peer in missing where membership.table[peer]?.state.isActive == true {
             tell([.collectRequest(round.request)], peer, &turn)
@@ -342,9 +348,10 @@ extension NodeKernel {
             collection.promise?.isDurable == true
         else { return }
         let request = round.request
-        guard request.floorMark == store.floor.mark,
-            store.deadRows(at: request.cutoff, folds: request.folds).hash == request.deadHash
-        else { return abandonRound(&turn) }
+        let isUnchanged =
+            request.folds.isEmpty
+            || store.deadRows(at: request.cutoff, folds: request.folds).hash == request.deadHash
+        guard request.floorMark == store.floor.mark, isUnchanged else { return abandonRound(&turn) }
         collection.round = nil
         var folded: [CollectionFloor.Folded] = []
         if !request.folds.isEmpty {
@@ -390,6 +397,17 @@ extension NodeKernel {
     var collectionWaitsFor: [String] {
         collection.waitsFor.prefix(CollectionState.waitsForNamedMax).map { id in
             membership.table[id]?.info.name ?? rememberedPeers.first { $0.id == id }?.name ?? id.short
+        }
+    }
+}
+
+extension Row {
+    /// Whether the row holds adds or counts of the actor.
+    fileprivate func changesShare(of actor: ActorID) -> Bool {
+        switch content {
+        case .register: false
+        case .element(let entries): entries.contains { $0.actor == actor }
+        case .counter: id.part == .counter(actor)
         }
     }
 }

@@ -172,7 +172,9 @@ extension NodeKernel {
             for (question, peer) in confirmations.takeDurable(token, turn.now) { confirm(question, to: peer, &turn) }
             if pendingWrites.isEmpty {
                 // Events that came to be known without a record of their own.
-                for (question, peer) in confirmations.takeHeld({ store.holds($0) }, turn.now) { confirm(question, to: peer, &turn) }
+                for (question, peer) in confirmations.takeHeld({ store.holds($0) }, turn.now) {
+                    confirm(question, to: peer, &turn)
+                }
             }
         }
         for id in confirmations.clients.keys.sorted() where confirmations.clients[id]?.write.token == token {

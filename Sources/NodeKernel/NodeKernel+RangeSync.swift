@@ -142,7 +142,7 @@ extension NodeKernel {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, sync.isInitiator, sync.way == .ranges,
             sync.ranges?.peerHasCompleted == true, sync.ranges?.waiting == nil, sync.outgoing == nil
         else { return }
-        // Transactions wait for the events that contexts tell.
+        // Transactions that wait are released by contexts too: what of them was overwritten is a hole of theirs.
         guard store.context.hasGaps || !transactions.isEmpty, !sync.isIncomplete else {
             close(id, &turn)
             finish(sync, with: stream.peer, &turn)

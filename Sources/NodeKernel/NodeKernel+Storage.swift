@@ -57,7 +57,8 @@ extension NodeKernel {
         var wait: Interval?
         if let due = store.nextExpiry {
             let wall = turn.clock.wall.milliseconds
-            let shortest: Interval = storage == .full || reset.isUnderWay ? ExpirySchedule.fullDiskInterval : .milliseconds(1)
+            let shortest: Interval =
+                storage == .full || reset.isUnderWay ? ExpirySchedule.fullDiskInterval : .milliseconds(1)
             let longest = UInt64(ExpirySchedule.checkInterval.milliseconds)
             wait = max(shortest, .milliseconds(Int(due > wall ? min(due - wall, longest) : 0)))
         }

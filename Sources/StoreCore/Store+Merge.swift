@@ -22,7 +22,7 @@ extension Store {
         guard let handle = place.row else {
             // What was seen and is gone was collected, and stays so.
             if holds(row.versions) { return .known }
-            if row.isDead(at: floor.cutoff) { return .beforeFloor }
+            if row.stamp <= floor.cutoff, floor.cutoff > .zero { return .beforeFloor }
             if rowCount >= configuration.rowsMax { return .storeFull }
             return .applied(apply(judged(row, beside: nil), over: nil, at: place, wall: wall))
         }
@@ -68,15 +68,6 @@ extension Store {
         var judged = row
         judged.content = .element(entries)
         return judged
-    }
-}
-
-extension Row {
-    /// What is live was not collected, only late: whoever has our floor has promised that it holds nothing dead that we
-    /// forgot.
-    fileprivate func isDead(at cutoff: HybridTimestamp) -> Bool {
-        guard stamp <= cutoff else { return false }
-        return !isLive || details.expiresAt > 0 && details.expiresAt <= cutoff.milliseconds
     }
 }
 

@@ -7,6 +7,7 @@ import Logging
 import NodeKernel
 import Persistence
 import StoreCore
+import Synchronization
 import SystemdSupport
 import Transport
 
@@ -22,6 +23,7 @@ final class DaemonHost: KernelHost {
     private let hub: EventHub
     private let logger: Logger
     private let signals: DaemonSignals
+    private let storageChanged = StorageListener()
 
     /// What to do when a batch is durable.
     struct Completion: Sendable {
@@ -54,7 +56,9 @@ final class DaemonHost: KernelHost {
                 case .success: completion.run()
                 case .failure(let failure): Self.stopBeforeLying(failure, logger: logger)
                 }
-            })
+            },
+            idle: { () throws(PersistenceFailure) in try database.prune(now: SystemClock.now().wall) },
+            condition: { [storageChanged] condition in storageChanged.tell(StorageCondition(condition)) })
     }
 
     /// Peers are a hint for the next start: a full disk is no reason to stop for them. Other failures are.
@@ -88,7 +92,7 @@ final class DaemonHost: KernelHost {
         }
     }
 
-    func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void) {}
+    func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void) { storageChanged.listen(changed) }
 
     func report(_ event: KernelEvent, clock: Clock) {
         hub.handle(event, clock: clock)
@@ -104,5 +108,25 @@ final class DaemonHost: KernelHost {
     private static func stopBeforeLying(_ failure: PersistenceFailure, logger: Logger) {
         logger.event(.storageFailed, "storage failed, stopping at once: \(failure)", metadata: ["reason": "\(failure)"])
         _exit(DaemonStatus.storageError.rawValue)
+    }
+}
+
+/// Passes the disk's condition on to the driver, which comes to be after the storage thread.
+private final class StorageListener: Sendable {
+    private let listener = Mutex<(@Sendable (StorageCondition) -> Void)?>(nil)
+
+    func listen(_ changed: @escaping @Sendable (StorageCondition) -> Void) { listener.withLock { $0 = changed } }
+
+    func tell(_ condition: StorageCondition) { listener.withLock { $0 }?(condition) }
+}
+
+extension StorageCondition {
+    init(_ condition: DiskCondition) {
+        self =
+            switch condition {
+            case .ok: .ok
+            case .full: .full
+            case .slow: .slow
+            }
     }
 }

@@ -9,7 +9,29 @@ final class FakeNode: NodeHandle {
     struct State {
         var members: [MemberDocument]
         var keys: [String: KeyDocument] = [:]
-        var writes: UInt64 = 0
+        var revision: UInt64 = 0
+        /// The keys after each revision, from 0 on.
+        var states: [[String: KeyDocument]] = [[:]]
+        var history: [HistoryEntry] = []
+        /// Revisions up to this one are no longer known.
+        var forgottenThrough: UInt64 = 0
+        var requests: [String: (writes: [KeyWrite], result: WriteResult)] = [:]
+        /// The options of the last write.
+        var lastOptions: KeyWriteOptions?
+        /// Steps of the last write.
+        var lastSteps = 0
+        /// Nodes that come to hold a write at most; each question finds one more.
+        var holdersMax = 5
+        var holding = 1
+        var verification = VerifyDocument(root: "00ff", rows: 3, peers: [])
+        var findings: [DoctorDocument.Finding] = []
+        var queue: [QueueDocument.Entry] = []
+        var restored: [UInt8] = []
+        var backup: [[UInt8]] = []
+        /// Ends a backup before its end.
+        var backupFailure: AdminFailure?
+        /// Long answers that were begun and not closed.
+        var openStreams = 0
         var left = false
         var listings = 0
         /// What every call fails with, when set.
@@ -45,6 +67,10 @@ final class FakeNode: NodeHandle {
     /// How often the member table was asked for.
     var listings: Int { state.withLock { $0.listings } }
 
+    /// Looks at the node's memory, or changes it.
+    @discardableResult
+    func peek<Result: Sendable>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
+
     func holds(_ key: String) -> Bool { state.withLock { $0.keys[key] != nil } }
 
     func emit(_ name: String, _ message: String) {
@@ -54,7 +80,7 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    private func with<Result: Sendable>(
+    func with<Result: Sendable>(
         _ body: (inout State) throws(AdminFailure) -> Result
     ) throws(AdminFailure) -> Result {
         try state.withLock { state throws(AdminFailure) in
@@ -77,7 +103,8 @@ final class FakeNode: NodeHandle {
                 node: me, cluster: "test", uptimeSeconds: 61,
                 members: .init(alive: 3, suspect: 1, failed: 1),
                 store: .init(
-                    root: "00ff", keys: state.keys.count, bytes: 10))
+                    root: "00ff", keys: state.keys.count, bytes: 10, revision: state.revision,
+                    queuedWrites: state.queue.count))
         }
     }
 
@@ -173,117 +200,6 @@ final class FakeNode: NodeHandle {
                 MetricSample(
                     "gossipd_members", help: "Members.", kind: .gauge, labels: [.init("state", "alive")], value: 3)
             ]
-        }
-    }
-}
-
-extension FakeNode {
-    func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
-        try with { state throws(AdminFailure) in
-            guard let document = state.keys[key.description] else { throw notFound(key) }
-            return document
-        }
-    }
-
-    func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
-        try write(key, .register) { _ in
-            .register(value)
-        } event: { cursor, version in
-            .put(cursor: cursor, time: Self.start, key: key, value: value, version: version, author: self.me)
-        }
-    }
-
-    func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
-        try with { state throws(AdminFailure) in
-            guard let old = state.keys.removeValue(forKey: key.description) else { throw notFound(key) }
-            state.writes += 1
-            let version = "v\(state.writes)"
-            changes.append { cursor in
-                .delete(
-                    cursor: cursor, time: Self.start, key: key, type: old.content.type, version: version,
-                    author: self.me)
-            }
-            return WriteResult(key: key, version: version, nodesHolding: 1, nodesTotal: 5)
-        }
-    }
-
-    func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
-        try with { state throws(AdminFailure) in
-            KeyListDocument(entries: state.keys.values.filter { prefix.matches($0.key) }.sorted { $0.key < $1.key })
-        }
-    }
-
-    func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
-        try write(key, .set) { old in
-            guard case .set(let held) = old else { return .set(Self.sorted(Set(elements))) }
-            return .set(Self.sorted(Set(held).union(elements)))
-        } event: { cursor, version in
-            .element(
-                elements[0], added: true, cursor: cursor, time: Self.start, key: key, version: version, author: self.me)
-        }
-    }
-
-    func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
-        _ = try await listSet(key)
-        return try write(key, .set) { old in
-            guard case .set(let held) = old else { return .set([]) }
-            return .set(Self.sorted(Set(held).subtracting(elements)))
-        } event: { cursor, version in
-            .element(
-                elements[0], added: false, cursor: cursor, time: Self.start, key: key, version: version,
-                author: self.me)
-        }
-    }
-
-    func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument {
-        guard case .set(let elements) = try await get(key).content else { throw otherType(key) }
-        return SetDocument(key: key, elements: elements)
-    }
-
-    func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult {
-        var sum: Int64 = 0
-        var result = try write(key, .counter) { old in
-            if case .counter(let held) = old { sum = held }
-            sum &+= increment
-            return .counter(sum)
-        } event: { cursor, version in
-            .increment(cursor: cursor, time: Self.start, key: key, value: 0, version: version, author: self.me)
-        }
-        result.value = sum
-        return result
-    }
-
-    func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument {
-        guard case .counter(let value) = try await get(key).content else { throw otherType(key) }
-        return CounterDocument(key: key, value: value)
-    }
-
-    private static func sorted(_ elements: Set<[UInt8]>) -> [[UInt8]] {
-        elements.sorted { $0.lexicographicallyPrecedes($1) }
-    }
-
-    private func notFound(_ key: ConfigurationKey) -> AdminFailure {
-        AdminFailure(.notFound, "there is no key \(key.description.quoted)")
-    }
-
-    private func otherType(_ key: ConfigurationKey) -> AdminFailure {
-        AdminFailure(.conflict, "key \(key.description.quoted) has another type")
-    }
-
-    private func write(
-        _ key: ConfigurationKey, _ type: KeyType, _ change: (KeyContent?) -> KeyContent,
-        event: @escaping (_ cursor: String, _ version: String) -> WatchEvent
-    ) throws(AdminFailure) -> WriteResult {
-        try with { state throws(AdminFailure) in
-            let old = state.keys[key.description]?.content
-            if let old, old.type != type { throw otherType(key) }
-            state.writes += 1
-            let version = "v\(state.writes)"
-            let content = change(old)
-            state.keys[key.description] = KeyDocument(
-                key: key, content: content, version: version, writtenAt: Self.start, author: me)
-            changes.append(cost: content.rawBytes.count + 256) { event($0, version) }
-            return WriteResult(key: key, version: version, nodesHolding: 1, nodesTotal: 5)
         }
     }
 }

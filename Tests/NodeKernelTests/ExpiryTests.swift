@@ -40,7 +40,10 @@ struct ExpiryTests {
         #expect(deleted(bench).isEmpty, "not durable yet")
         #expect(bench.kernel.revision == revision + 1)
         let batch = try #require(bench.persists.dropFirst(persists).first).records
-        #expect(batch.contains { if case .store(.change(let record)) = $0 { record.revision == revision + 1 } else { false } })
+        #expect(
+            batch.contains {
+                if case .store(.change(let record)) = $0 { record.revision == revision + 1 } else { false }
+            })
         #expect(batch.contains { if case .store(.expiredThrough) = $0 { true } else { false } })
         bench.persistAll()
         #expect(deleted(bench) == ["a"])
@@ -107,7 +110,10 @@ struct ExpiryTests {
         bench.handle(.storage(.full))
         let persists = bench.persists.count
         bench.passAnswering(.seconds(3))
-        #expect(bench.persists.dropFirst(persists).allSatisfy { !$0.records.contains { if case .store = $0 { true } else { false } } })
+        #expect(
+            bench.persists.dropFirst(persists).allSatisfy {
+                !$0.records.contains { if case .store = $0 { true } else { false } }
+            })
         #expect(deleted(bench).isEmpty && timers(bench) == 1)
         bench.handle(.storage(.ok))
         bench.passAnswering(.milliseconds(1_100))

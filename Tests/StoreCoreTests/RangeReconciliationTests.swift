@@ -206,6 +206,24 @@ import Testing
         #expect(exchange.differing == [DifferingKeys(first: "", end: nil)])
     }
 
+    @Test("A store with few rows compares with one that has many", arguments: [true, false])
+    func few(isLeftSmall: Bool) throws {
+        let pair = try RangeReconciliationTests.Pair(seed: 5, shared: 6_000)
+        var small = store(3)
+        // So few that the small store cannot split, and so many that the large one has to, twice.
+        let rows = pair.left.allRows.sorted { $0.id < $1.id }
+        small.mergeAll(rows.enumerated().filter { $0.offset.isMultiple(of: 250) }.map(\.element))
+        var exchange =
+            isLeftSmall
+            ? RangeExchange(small, pair.left, wall: wall(1)) : RangeExchange(pair.left, small, wall: wall(1))
+        exchange.purpose = .compare
+        exchange.run()
+        #expect(exchange.problems.isEmpty && exchange.rows == 0)
+        for (index, row) in rows.enumerated() where !index.isMultiple(of: 250) {
+            #expect(exchange.differing.contains { Self.isInside(row.id.key, $0) }, "\(row.id.key) is not named")
+        }
+    }
+
     @Test("A comparison ends with the 64th range")
     func most() throws {
         var left = store(1)

@@ -122,6 +122,8 @@ extension Simulation {
     private mutating func watch(_ records: [DurableRecord], node: Int) {
         let process = DotCheck.Process(node: node, number: nodes[node].process)
         var rows: [Row] = []
+        // Rows that folding has rewritten may stand before the floor that says so.
+        for case .store(.floor(let floor)) in records { resurrection.raised(to: floor) }
         for case .store(let record) in records {
             switch record {
             case .row(let row):
@@ -130,10 +132,9 @@ extension Simulation {
                 acked.persisting(row, node: node)
                 rows.append(row)
             case .rowRemoved(let id): resurrection.removed(id, node: node)
-            case .floor(let floor): resurrection.raised(to: floor)
             case .reset: resurrection.reset(node: node)
             case .queued(let write): acked.queued(write, node: node)
-            case .context, .contextReplaced, .promised, .change, .request, .dequeued, .expiredThrough: break
+            case .context, .contextReplaced, .floor, .promised, .change, .request, .dequeued, .expiredThrough: break
             }
         }
         guard !rows.isEmpty else { return }

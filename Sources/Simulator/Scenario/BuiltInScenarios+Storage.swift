@@ -31,11 +31,13 @@ extension BuiltInScenario {
         name: "disk-full", summary: "a disk without room for eight seconds, under writes; then there is room",
         text: """
             nodes 5
+            at 3s put n1 app/before "x"
             at 5s disk full n2 for 8s
             at 6s every 500ms for 6s put n2 full/{n} "{n}"
             at 6s every 500ms for 6s put n1 app/{n} "{n}"
             at 6s put n1 app/meanwhile "x"
-            at 7s expect value app/meanwhile "x" within 2s
+            at 11s expect value app/before "x"
+            at 14s expect value app/meanwhile "x" within 5s
             at 20s put n2 app/after "there is room"
             expect value app/after "there is room" within 3s
             expect value app/12 "12"
