@@ -205,7 +205,12 @@ extension NodeKernel {
         outgoing.prepared = frames(of: rows, heading: outgoing.heading, &bytes)
         outgoing.heading = []
         repair.pace.spend(bytes)
-        if let closing = closing(of: outgoing, snapshot) { outgoing.prepared.append([closing]) }
+        // What follows the rows rides with the last of them; it is small, or bounded as `boundedContext` says.
+        if let closing = closing(of: outgoing, snapshot) {
+            var last = outgoing.prepared.popLast() ?? []
+            last.append(closing)
+            outgoing.prepared.append(last)
+        }
         return rows
     }
 
@@ -238,7 +243,7 @@ extension NodeKernel {
     private func frames(of rows: [Row], heading: [Message], _ total: inout Int) -> [[Message]] {
         var frames: [[Message]] = []
         var frame = heading
-        var bytes = 0
+        var bytes = heading.reduce(0) { $0 + configuration.sizes.message($1) }
         for row in rows {
             let size = configuration.sizes.message(.row(row))
             if bytes + size > Self.framePayloadMax, bytes > 0 {
@@ -257,10 +262,6 @@ extension NodeKernel {
     private mutating func sendPrepared(on id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role, var outgoing = sync.outgoing
         else { return }
-        // What follows the rows rides with the last of them.
-        if outgoing.prepared.count > 1, let last = outgoing.prepared.popLast() {
-            outgoing.prepared[outgoing.prepared.count - 1] += last
-        }
         for frame in outgoing.prepared { write(frame, to: id, &turn) }
         outgoing.prepared = []
         outgoing.state = .asked

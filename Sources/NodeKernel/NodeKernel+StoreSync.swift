@@ -229,7 +229,8 @@ extension NodeKernel {
     mutating func onStoreComplete(_ context: CausalContext, on id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id], case .storeSync(var sync) = stream.role else { return }
         if sync.way == .ranges { return onRangesComplete(on: id, &turn) }
-        guard sync.way == .contexts, sync.outgoing == nil, sync.isInitiator != sync.hasCompleted else {
+        // An initiator that says so early does not want our rows any more.
+        guard sync.way == .contexts, !sync.isInitiator || sync.outgoing == nil && !sync.hasCompleted else {
             return reject(id, &turn)
         }
         guard !reset.isUnderWay, sync.floorMark == store.floor.mark else { return breakOff(id, &turn) }

@@ -52,7 +52,7 @@ struct RangeTests {
         #expect(pair.left.kernel.store.rowCount == 12_000)
         #expect(!pair.left.kernel.store.context.hasGaps)
         let largest = pair.frames.map { $0.packet.messages.reduce(0) { $0 + FakeSizes.size(of: $1) } }.max() ?? 0
-        #expect(largest <= 66_000)
+        #expect(largest <= 61_000)
         let told = pair.left.events.compactMap { if case .synchronised(let summary) = $0 { summary } else { nil } }
         #expect(told.count == 1)
         #expect(told.first?.rowsReceived == 12_000 - left.count)
