@@ -9,7 +9,8 @@ import Testing
 @Suite("Backup format")
 struct BackupTests {
     private let header = BackupHeader(
-        createdAt: WallTime(milliseconds: 1_700_000_000_123), node: "web-1 \"x\\y\" \u{1}ü", storeID: "0123456789abcdef",
+        createdAt: WallTime(milliseconds: 1_700_000_000_123), node: "web-1 \"x\\y\" \u{1}ü",
+        storeID: "0123456789abcdef",
         revision: 42)
     private let author = ActorID(node: NodeID(high: 1, low: 2), epoch: 3)
 
@@ -42,7 +43,8 @@ struct BackupTests {
         var pieces: [[UInt8]] = []
         try writer.begin(header, context: context, floor: floor) { pieces.append($0) }
         for row in rows { try writer.add(row) { pieces.append($0) } }
-        return (pieces, try writer.finish { pieces.append($0) })
+        let summary = try writer.finish { pieces.append($0) }
+        return (pieces, summary)
     }
 
     @Test("what is written is read back, in pieces of any size", arguments: [1, 7, 4_096, 1 << 20])
@@ -138,7 +140,9 @@ struct BackupTests {
         for bit in 0..<(bytes.count * 8) {
             var damaged = bytes
             damaged[bit / 8] ^= 1 << (bit % 8)
-            #expect(throws: StoredRowCodec.Damage.self) { try damaged.withUnsafeBytes { try StoredRowCodec.decode($0) } }
+            #expect(throws: StoredRowCodec.Damage.self) {
+                try damaged.withUnsafeBytes { try StoredRowCodec.decode($0) }
+            }
         }
         #expect(throws: StoredRowCodec.Damage.self) { try [UInt8]().withUnsafeBytes { try StoredRowCodec.decode($0) } }
     }

@@ -91,9 +91,10 @@ struct StoreKillTests {
     }
 
     private typealias Unshare = @convention(c) (CInt) -> CInt
-    private typealias Mount = @convention(c) (
-        UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<CChar>?, UInt, UnsafePointer<CChar>?
-    ) -> CInt
+    private typealias Mount =
+        @convention(c) (
+            UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<CChar>?, UInt, UnsafePointer<CChar>?
+        ) -> CInt
 
     private static func fillDisk() throws {
         let directory = try childDirectory()

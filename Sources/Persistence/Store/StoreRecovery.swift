@@ -12,7 +12,8 @@ struct StoreRecovery {
     var fileSystem: String?
 
     /// Settings of every connection. `trusted_schema`: functions that a damaged schema names are not run.
-    private static let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
+    private static let settings =
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
 
     /// Of the writer. The log is folded by ourselves (`checkpoint`), and cut to 16 MiB when it begins anew. Free pages
     /// are not overwritten with zeros: the file is as secret as the values in it.
@@ -44,7 +45,8 @@ struct StoreRecovery {
     }
 
     private func wrong(_ setting: String, _ value: String) -> PersistenceFailure {
-        .database(operation: "open", file: file, code: 0, message: "\(setting) is \(value), so nothing would be durable")
+        .database(
+            operation: "open", file: file, code: 0, message: "\(setting) is \(value), so nothing would be durable")
     }
 
     /// SQLite gives its log the mode of the database, and would give the database mode 0644.
