@@ -19,6 +19,9 @@ extension Store {
         if floor.names(actor) { renewActor(to: actor) }
     }
 
+    /// Stamps up to this one may have been given out, though no row shows it any more.
+    package mutating func observe(_ stamp: HybridTimestamp) { clock.observe(stamp) }
+
     /// Takes over a row as it is, without the judgement of `merge`. False, and nothing changed, when the row breaks a
     /// rule, is there already, or is one too many. Any order works, that of ids is the fast one. A value that was
     /// expired already does not show.

@@ -173,3 +173,127 @@ struct DurabilityQueueTests {
         }
     }
 }
+
+/// A commit that finds no room or takes its time until the test says otherwise, and what the queue said of it.
+private final class Disk: Sendable {
+    private let room: Mutex<Bool>
+    let conditions = Conditions()
+    let attempts = Mutex(0)
+    let committed = Mutex<[Int]>([])
+
+    init(hasRoom: Bool) { room = Mutex(hasRoom) }
+
+    func makeRoom() { room.withLock { $0 = true } }
+
+    func commit(_ batches: [Int]) throws(PersistenceFailure) {
+        attempts.withLock { $0 += 1 }
+        if !room.withLock({ $0 }) { throw .diskFull(file: "store.db") }
+        committed.withLock { $0 += batches }
+    }
+}
+
+/// Conditions as they come; a test waits for one.
+private final class Conditions: Sendable {
+    private let seen = Mutex<[DiskCondition]>([])
+    private let gates: [DiskCondition: Gate] = [.full: Gate(), .slow: Gate(), .ok: Gate()]
+
+    func add(_ condition: DiskCondition) {
+        seen.withLock { $0.append(condition) }
+        gates[condition]?.open()
+    }
+
+    func wait(for condition: DiskCondition) { gates[condition]?.wait() }
+
+    var all: [DiskCondition] { seen.withLock { $0 } }
+}
+
+@Suite("Durability queue on a full or slow disk")
+struct DurabilityQueueConditionTests {
+    private typealias Queue = DurabilityQueue<Int, Int>
+
+    @Test("a full disk keeps the round, says so once, and goes on in order when there is room")
+    func full() throws {
+        let disk = Disk(hasRoom: false)
+        let recorder = Recorder()
+        let queue = try Queue(
+            timing: Queue.Timing(retryMilliseconds: 1),
+            commit: { batches throws(PersistenceFailure) in try disk.commit(batches) },
+            completed: { recorder.completed($0, $1) }, condition: { disk.conditions.add($0) })
+        for index in 1...3 { try queue.enqueue(index, token: index) }
+        disk.conditions.wait(for: .full)
+        try queue.enqueue(4, token: 4)
+        while disk.attempts.withLock({ $0 }) < 4 { sched_yield() }
+        #expect(recorder.completions.withLock { $0.isEmpty })
+        disk.makeRoom()
+        disk.conditions.wait(for: .ok)
+        queue.stop()
+        #expect(disk.committed.withLock { $0 } == [1, 2, 3, 4])
+        #expect(recorder.completions.withLock { $0.map(\.token) } == [1, 2, 3, 4])
+        #expect(recorder.completions.withLock { $0.allSatisfy(\.succeeded) })
+        #expect(disk.conditions.all == [.full, .ok])
+    }
+
+    @Test("stopping ends on a full disk, and what waited fails with the reason")
+    func stopWhenFull() throws {
+        let disk = Disk(hasRoom: false)
+        let failures = Mutex<[PersistenceFailure]>([])
+        let queue = try Queue(
+            roundMax: 1, timing: Queue.Timing(retryMilliseconds: 3_600_000),
+            commit: { batches throws(PersistenceFailure) in try disk.commit(batches) },
+            completed: { _, result in
+                if case .failure(let failure) = result { failures.withLock { $0.append(failure) } }
+            },
+            condition: { disk.conditions.add($0) })
+        for index in 1...3 { try queue.enqueue(index, token: index) }
+        disk.conditions.wait(for: .full)
+        queue.stop()
+        #expect(failures.withLock { $0 } == [PersistenceFailure](repeating: .diskFull(file: "store.db"), count: 3))
+    }
+
+    @Test("a commit that takes long is reported while it does, and once")
+    func slow() throws {
+        let disk = Disk(hasRoom: true)
+        let recorder = Recorder()
+        let queue = try Queue(
+            timing: Queue.Timing(slowAfterMilliseconds: 1),
+            commit: { batches throws(PersistenceFailure) in try recorder.commit(batches) },
+            completed: { recorder.completed($0, $1) }, condition: { disk.conditions.add($0) })
+        try queue.enqueue(1, token: 1)
+        // The recorder holds the commit until it is opened.
+        disk.conditions.wait(for: .slow)
+        #expect(recorder.completions.withLock { $0.isEmpty })
+        recorder.open()
+        disk.conditions.wait(for: .ok)
+        queue.stop()
+        #expect(Array(disk.conditions.all.prefix(2)) == [.slow, .ok])
+        #expect(recorder.completions.withLock { $0.map(\.token) } == [1])
+    }
+
+    @Test("idle work is done in steps between rounds, and its failure is the next batch's")
+    func idle() throws {
+        let recorder = Recorder()
+        recorder.open()
+        let steps = Mutex(0)
+        let done = Gate()
+        let queue = try Queue(
+            commit: { batches throws(PersistenceFailure) in try recorder.commit(batches) },
+            completed: { recorder.completed($0, $1) },
+            idle: { () throws(PersistenceFailure) in
+                let step = steps.withLock { steps in
+                    steps += 1
+                    return steps
+                }
+                if step == 5 {
+                    done.open()
+                    throw .system(operation: "fsync", path: "store.db", errno: EIO)
+                }
+                return true
+            })
+        done.wait()
+        try queue.enqueue(1, token: 1)
+        queue.stop()
+        #expect(steps.withLock { $0 } == 5)
+        #expect(recorder.rounds.withLock { $0.isEmpty })
+        #expect(recorder.completions.withLock { $0.map(\.succeeded) } == [false])
+    }
+}

@@ -18,13 +18,13 @@ struct Scratch {
     /// The data directory under test; not created.
     var data: String { path + "/data" }
 
-    fileprivate init() throws {
+    init() throws {
         var template = Array("/tmp/gossipd-persistence-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Failure(operation: "mkdtemp") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    fileprivate func remove() { Self.remove(path) }
+    func remove() { Self.remove(path) }
 
     private static func remove(_ path: String) {
         if let directory = opendir(path) {

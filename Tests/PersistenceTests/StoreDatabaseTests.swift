@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the tests of opening, committing and getting everything back.
 
-import ClusterTypes
 import CSQLite
+import ClusterTypes
 import Glibc
 import Persistence
 import StoreCore
@@ -132,7 +132,10 @@ struct StoreDatabaseTests {
                     [.promised(HybridTimestamp(wall: wall(600))), .promised(HybridTimestamp(wall: wall(300)))],
                     [.floor(floor), .request(request), .queued(queued), .expiredThrough(55), .expiredThrough(44)],
                     writer.put("a", "1", at: 1_000) + writer.put("a", "2", at: 1_001),
-                    [.request(second), .queued(QueuedWrite(number: 5, cause: .beforeFloor, row: queued.row, queuedAt: wall(9)))],
+                    [
+                        .request(second),
+                        .queued(QueuedWrite(number: 5, cause: .beforeFloor, row: queued.row, queuedAt: wall(9))),
+                    ],
                     [.dequeued([5])],
                 ])
                 do {
@@ -187,7 +190,10 @@ struct StoreDatabaseTests {
                 var writer = RegisterWriter()
                 try database.commit([writer.put("a", "1", at: 1_000), [.floor(floor)]])
                 try database.commit([
-                    [.row(register("gone", "x", 9, at: 1)), .reset(revision: 50), .row(register("z", "new", 1, at: 5, by: bob))]
+                    [
+                        .row(register("gone", "x", 9, at: 1)), .reset(revision: 50),
+                        .row(register("z", "new", 1, at: 5, by: bob)),
+                    ]
                 ])
                 do {
                     let reader = try database.openReader()

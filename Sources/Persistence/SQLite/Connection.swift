@@ -62,6 +62,7 @@ final class Connection {
 
     /// Runs statements that give no rows.
     func execute(_ sql: String) throws(PersistenceFailure) {
+        errno = 0
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         if code != SQLITE_OK { throw failure(code, Self.verb(of: sql)) }
     }
@@ -91,6 +92,7 @@ final class Connection {
     func checkpoint(truncate: Bool) throws(PersistenceFailure) -> (logged: Int, moved: Int) {
         var logged: CInt = 0
         var moved: CInt = 0
+        errno = 0
         let mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE
         let code = sqlite3_wal_checkpoint_v2(handle, nil, mode, &logged, &moved)
         // A reader or another process is in the way: later.
@@ -104,7 +106,11 @@ final class Connection {
 
     /// What a result code says.
     func failure(_ code: CInt, _ operation: String) -> PersistenceFailure {
-        let system = sqlite3_system_errno(handle)
+        // SQLite does not keep what ended a COMMIT; then it is the last thing that failed on this thread since the
+        // call, which began with 0.
+        let last = errno
+        let kept = sqlite3_system_errno(handle)
+        let system = kept == 0 ? last : kept
         let message = sqlite3_errmsg(handle).map { String(cString: $0) } ?? "unknown"
         switch code & 0xff {
         case SQLITE_FULL: return .diskFull(file: file)

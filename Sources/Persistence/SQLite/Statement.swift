@@ -2,6 +2,7 @@
 // Owns one prepared statement: typed binds, steps and columns.
 
 import CSQLite
+import Glibc
 
 /// A prepared statement, to be used again and again. Parameters count from 1, columns from 0, as in SQLite.
 final class Statement {
@@ -55,6 +56,7 @@ final class Statement {
 
     /// True: a row is there to be read.
     func step() throws(PersistenceFailure) -> Bool {
+        errno = 0
         let code = sqlite3_step(handle)
         switch code {
         case SQLITE_ROW: return true

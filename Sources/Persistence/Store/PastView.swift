@@ -47,7 +47,9 @@ struct PastView {
             switch row.kind {
             case .add, .remove: undoElement(row.kind)
             case .increment(_, let delta):
-                if case .counter(let value) = content { content = .counter(Int64(clamping: Int128(value) - Int128(delta))) }
+                if case .counter(let value) = content {
+                    content = .counter(Int64(clamping: Int128(value) - Int128(delta)))
+                }
             case .put, .delete, .typeConflict: break
             }
             return true

@@ -83,9 +83,8 @@ enum Schema {
         """
     ]
 
-    /// Brings the database to the present version, all steps in one transaction. Nothing is changed in a file of a
-    /// newer version, or of another program (`corrupt`).
-    static func migrate(_ connection: Connection) throws(PersistenceFailure) {
+    /// The file's version. A newer one and another program's file (`corrupt`) are refused before anything is changed.
+    static func check(_ connection: Connection) throws(PersistenceFailure) -> Int {
         let found = Int(try connection.integer("PRAGMA user_version") ?? 0)
         let application = try connection.integer("PRAGMA application_id") ?? 0
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
@@ -95,10 +94,15 @@ enum Schema {
         if found > version {
             throw .newerSchema(file: connection.file, version: found, supported: version)
         }
-        if found == version { return }
         guard found >= 0 else {
             throw .corrupt(file: connection.file, reason: "its schema has the version \(found)")
         }
+        return found
+    }
+
+    /// Brings the database from version `found` to the present one, all steps in one transaction.
+    static func migrate(_ connection: Connection, from found: Int) throws(PersistenceFailure) {
+        if found == version { return }
         try connection.execute("BEGIN IMMEDIATE")
         do throws(PersistenceFailure) {
             for step in steps[found...] { try connection.execute(step) }

@@ -93,8 +93,11 @@ extension StoreReading {
             }
             return rows
         }
-        var store = Store(actor: ActorID(node: .unknown, epoch: 1))
-        for row in rows { _ = store.merge(row, wall: HybridClock.wallMax) }
+        // A store of this key alone: it knows best which type shows, and what has expired.
+        var store = Store(
+            actor: ActorID(node: .unknown, epoch: 1), configuration: StoreConfiguration(), floor: .none,
+            context: CausalContext(), expiredThrough: meta.expiredThrough)
+        for row in rows { _ = store.load(row) }
         return (store.read(key), rows.map(\.stamp).max() ?? .zero)
     }
 

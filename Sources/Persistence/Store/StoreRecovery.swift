@@ -12,7 +12,8 @@ struct StoreRecovery {
     var fileSystem: String?
 
     /// Settings of every connection. `trusted_schema`: functions that a damaged schema names are not run.
-    private static let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
+    private static let settings =
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
 
     /// Of the writer. The log is folded by ourselves (`checkpoint`), and cut to 16 MiB when it begins anew. Free pages
     /// are not overwritten with zeros: the file is as secret as the values in it.
@@ -25,6 +26,7 @@ struct StoreRecovery {
     func openWriter() throws(PersistenceFailure) -> Connection {
         try create()
         let connection = try Connection.open(file, readOnly: false, fileSystem: fileSystem)
+        let version = try Schema.check(connection)
         try connection.execute(Self.writerSettings)
         connection.watchLog()
         let mode = try connection.text("PRAGMA journal_mode = WAL")
@@ -32,7 +34,7 @@ struct StoreRecovery {
         try connection.execute("PRAGMA synchronous = FULL")
         let level = try connection.integer("PRAGMA synchronous")
         guard level == 2 else { throw wrong("synchronous", level.map(String.init) ?? "unknown") }
-        try Schema.migrate(connection)
+        try Schema.migrate(connection, from: version)
         return connection
     }
 
@@ -43,7 +45,8 @@ struct StoreRecovery {
     }
 
     private func wrong(_ setting: String, _ value: String) -> PersistenceFailure {
-        .database(operation: "open", file: file, code: 0, message: "\(setting) is \(value), so nothing would be durable")
+        .database(
+            operation: "open", file: file, code: 0, message: "\(setting) is \(value), so nothing would be durable")
     }
 
     /// SQLite gives its log the mode of the database, and would give the database mode 0644.
@@ -73,9 +76,11 @@ struct StoreRecovery {
             try checkStructure(connection)
             let floor = try floor(connection)
             let context = try ContextTable.read(connection)
-            var store = Store(actor: actor, configuration: configuration)
+            var store = Store(
+                actor: actor, configuration: configuration, floor: floor, context: context,
+                expiredThrough: meta.expiredThrough)
+            store.observe(meta.clock)
             try readRows(connection, into: &store, progress: progress)
-            try adopt(context, floor, into: &store)
             let last = try connection.integer("SELECT max(revision) FROM history").map { UInt64(bitPattern: $0) }
             meta.revision = max(meta.revision, last ?? 0)
             let queued = try connection.integer("SELECT count(*) FROM queued") ?? 0
@@ -150,22 +155,11 @@ struct StoreRecovery {
     }
 
     private func install(_ row: Row, into store: inout Store) throws(PersistenceFailure) {
-        // Whatever was kept was accepted once; the clock of today does not judge it again.
-        switch store.merge(row, wall: HybridClock.wallMax) {
-        case .applied, .known: break
-        case .storeFull: throw .database(operation: "open", file: file, code: 0, message: "it has too many rows")
-        case .quarantined, .invalid, .foreignUseOfOwnActor, .beforeFloor:
-            throw .corrupt(file: file, reason: "the row of key \(row.id.key) breaks a rule")
+        if store.load(row) { return }
+        guard store.rowCount < store.configuration.rowsMax else {
+            throw .database(operation: "open", file: file, code: 0, message: "it has too many rows")
         }
-    }
-
-    private func adopt(
-        _ context: CausalContext, _ floor: CollectionFloor, into store: inout Store
-    ) throws(PersistenceFailure) {
-        switch store.adopt(context: context) {
-        case .adopted: break
-        case .foreignUseOfOwnActor: throw .corrupt(file: file, reason: "it knows the actor that is to be new")
-        }
+        throw .corrupt(file: file, reason: "the row of key \(row.id.key) breaks a rule")
     }
 
     private func requests(_ connection: Connection) throws(PersistenceFailure) -> [RequestRecord] {
