@@ -131,7 +131,7 @@ struct BrokenDiskTests {
 
     @Test("A disk that keeps half of a batch is found out by transactions")
     func half() throws {
-        let failures = try (1...12 as ClosedRange<UInt64>).flatMap { try Self.failures(crash: "half", seed: $0) }
+        let failures = try (1...6 as ClosedRange<UInt64>).flatMap { try Self.failures(crash: "half", seed: $0) }
         #expect(failures.contains { $0.contains("of the transaction") }, "\(failures)")
     }
 
