@@ -8,8 +8,8 @@ import StoreCore
 /// Watches acknowledged writes. Whenever their node starts again, and at the end, its store must hold each of them or
 /// something newer; a counter's value lies between what was acknowledged and what was asked for.
 ///
-/// Excused: rows that died later and were collected, counters' shares of folded actors (the totals are still compared), writes that a reset put into the import queue, and all that a disk
-/// held which the scenario replaced.
+/// Excused: rows that died later and were collected, counters' shares of folded actors (the totals are still compared),
+/// writes that a reset put into the import queue, and all that a disk held which the scenario replaced.
 package struct AckedWriteCheck: Sendable {
     /// One counter's sums over all commands: acknowledged, and of those without an answer what could have been written.
     private struct Tally: Sendable {

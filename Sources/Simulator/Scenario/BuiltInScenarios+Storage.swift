@@ -114,10 +114,11 @@ extension BuiltInScenario {
             at 8s delete n1 app/gone
             at 8s delete n5 app/alone
             at 75s heal
-            expect converged within 120s
+            at 76s bounce n5 for 1s
+            at 77s expect converged within 30s
             expect no key app/gone
             expect value app/kept "x"
-            run 200s
+            run 120s
             """)
 
     private static let interrupted = BuiltInScenario(
