@@ -131,7 +131,16 @@ struct BrokenDiskTests {
 
     @Test("A disk that keeps half of a batch is found out by transactions")
     func half() throws {
-        let failures = try (1...12 as ClosedRange<UInt64>).flatMap { try Self.failures(crash: "half", seed: $0) }
+        let text = """
+            nodes 3
+            crash half
+            disk 20ms jitter 20ms
+            at 2s every 30ms for 6s import n2 big/{n} 8 "x"
+            at 3s every 1s for 4s bounce n2 for 300ms
+            run 10s
+            """
+        let scenario = try ScenarioParser.parse(text, file: "broken", name: "broken")
+        let failures = try Simulation(scenario: scenario, seed: 1).run().failures
         #expect(failures.contains { $0.contains("of the transaction") }, "\(failures)")
     }
 

@@ -25,6 +25,12 @@ struct SimulationTests {
         ([1] + freshSeeds(1)).map { Case(scenario: scenario, seed: $0) }
     }
 
+    /// Stories about what lasts: crashes, disks, collection, clocks, copies.
+    static let lastingCases: [Case] = [
+        "crashes", "disk-full", "disk-stall", "disk-error", "away", "interrupted", "year-ahead", "restored", "cloned",
+        "wiped", "import", "ttl",
+    ].flatMap { scenario in ([1] + freshSeeds(1)).map { Case(scenario: scenario, seed: $0) } }
+
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a
     /// suspicion, by gossip of a refutation that missed a node, by an accusation that only the accuser heard of.
     static let keptCases: [Case] = [
@@ -43,7 +49,7 @@ struct SimulationTests {
         (0..<count).map { _ in UInt64.random(in: 100...UInt64(UInt32.max)) }
     }
 
-    @Test("A disturbed cluster ends where its scenario says", arguments: cases + smallCases + keptCases)
+    @Test("A disturbed cluster ends where its scenario says", arguments: cases + smallCases + lastingCases + keptCases)
     func scenario(of test: Case) throws {
         // Said before it runs: a broken invariant ends the process.
         print("simulating: \(test.testDescription)")

@@ -49,8 +49,14 @@ package struct ResurrectionCheck: Sendable {
 
     /// The running process of `node` asked its disk to drop the row.
     package mutating func removed(_ id: RowID, node: Int) {
-        guard let row = held[node].removeValue(forKey: id) else { return }
+        guard let row = held[node].removeValue(forKey: id), !isFolded(id) else { return }
         buried[node][id] = row.version
+    }
+
+    /// The share of a counter's owner has moved into that of the folded actors.
+    private func isFolded(_ id: RowID) -> Bool {
+        if case .counter(let owner) = id.part { return folded.contains(owner) || owner == .folded }
+        return false
     }
 
     /// A process keeps `floor`.
@@ -102,6 +108,8 @@ package struct ResurrectionCheck: Sendable {
     /// A new process of `node` found `rows` on its disk: what was not confirmed to the former may be among them or not.
     package mutating func recovered(_ rows: [RowID: Row], node: Int) {
         held[node] = rows
+        // What was collected in a batch that the crash lost was not collected.
+        buried[node] = buried[node].filter { rows[$0.key] == nil }
         for (key, version) in deletes[node].sorted(by: { $0.key < $1.key }) {
             let row = rows[RowID(key: key, part: .register)]
             if let row, row.isLive, row.version <= version {

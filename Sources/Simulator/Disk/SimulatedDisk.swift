@@ -106,7 +106,8 @@ package struct SimulatedDisk: Sendable {
         case .half:
             let kept = rng.index(below: pending.count)
             for batch in pending.prefix(kept) { apply(batch.records) }
-            apply(Array(pending[kept].records.prefix(pending[kept].records.count / 2)))
+            let records = pending[kept].records
+            if records.count > 1 { apply(Array(records.prefix(1 + rng.index(below: records.count - 1)))) }
             return kept
         }
     }

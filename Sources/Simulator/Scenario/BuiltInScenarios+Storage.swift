@@ -86,8 +86,8 @@ extension BuiltInScenario {
             at 8s kill n5
             at 9s delete n1 app/gone
             at 9s remove n2 app/set "removed"
-            at 45s heal
-            at 46s start n5
+            at 75s heal
+            at 76s start n5
             expect converged within 20s
             expect no key app/gone
             expect no key app/unseen
@@ -95,9 +95,9 @@ extension BuiltInScenario {
             expect element app/set "stays"
             expect value app/kept "x"
             expect queued n5 1
-            at 70s put n5 app/again "and on it goes"
+            at 100s put n5 app/again "and on it goes"
             expect value app/again "and on it goes" within 5s
-            run 80s
+            run 110s
             """)
 
     private static let stranded = BuiltInScenario(
@@ -113,11 +113,12 @@ extension BuiltInScenario {
             at 6s partition 1-4 | 5
             at 8s delete n1 app/gone
             at 8s delete n5 app/alone
-            at 45s heal
-            expect converged within 30s
+            at 75s heal
+            at 76s bounce n5 for 1s
+            at 77s expect converged within 30s
             expect no key app/gone
             expect value app/kept "x"
-            run 90s
+            run 120s
             """)
 
     private static let interrupted = BuiltInScenario(
@@ -135,18 +136,18 @@ extension BuiltInScenario {
             at 8500ms put n5 app/unseen "by n5"
             at 9s kill n5
             at 10s every 100ms for 2s delete n2 gone/{n}
-            at 45s heal
-            at 46s start n5
-            at 46200ms every 350ms for 4s bounce n5 for 100ms
-            at 48s cut n5 -> n1
-            at 48s cut n1 -> n5
-            at 52s heal
+            at 75s heal
+            at 76s start n5
+            at 76200ms every 350ms for 4s bounce n5 for 100ms
+            at 78s cut n5 -> n1
+            at 78s cut n1 -> n5
+            at 82s heal
             expect converged within 20s
             expect no key gone/1
             expect no key gone/20
             expect no key app/unseen
             expect queued n5 1
-            run 85s
+            run 115s
             """)
 
     private static let yearAhead = BuiltInScenario(
