@@ -43,7 +43,7 @@ import Testing
             await #expect(throws: AdminFailure.self) { try await fixture.collect(since: "5f-1") }
             var seen: [WatchEvent] = []
             let key = try ConfigurationKey("a")
-            try await fixture.client.watch(since: "4e-7") { () throws(AdminFailure) in
+            try await fixture.client.watch(since: "4e-7") { _ throws(AdminFailure) in
                 _ = try await fixture.client.put(key, value: [0x31])
             } onEvent: { event, _ throws(AdminFailure) in
                 seen.append(event)
@@ -58,7 +58,7 @@ import Testing
         try await ServerFixture.run { fixture in
             let client = fixture.client
             var seen: [WatchEvent] = []
-            try await client.watch(try KeyPrefix("app/")) { () throws(AdminFailure) in
+            try await client.watch(try KeyPrefix("app/")) { _ throws(AdminFailure) in
                 _ = try await client.put(try ConfigurationKey("other"), value: [0x31])
                 _ = try await client.put(try ConfigurationKey("app/r"), value: [0xff])
                 _ = try await client.addToSet(try ConfigurationKey("app/s"), ["e"])
