@@ -94,6 +94,8 @@ let package = Package(
             "gossipd",
             [
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
+                "BackupFormat",
+
                 "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),

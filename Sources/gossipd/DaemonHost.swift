@@ -46,8 +46,7 @@ final class DaemonHost: KernelHost {
             commit: { batches throws(PersistenceFailure) in
                 // The directory's files first: written twice they say the same.
                 let updates = batches.map(\.update).filter { $0.incarnationFence != nil || $0.peers != nil }
-                try directory.commit(updates.map { DataDirectoryUpdate(incarnationFence: $0.incarnationFence) })
-                try Self.commitPeers(updates, to: directory, logger: logger)
+                try directory.commit(updates)
                 let records = batches.map(\.records).filter { !$0.isEmpty }
                 if !records.isEmpty { try database.commit(records) }
             },
@@ -59,18 +58,6 @@ final class DaemonHost: KernelHost {
             },
             idle: { () throws(PersistenceFailure) in try database.prune(now: SystemClock.now().wall) },
             condition: { [storageChanged] condition in storageChanged.tell(StorageCondition(condition)) })
-    }
-
-    /// Peers are a hint for the next start: a full disk is no reason to stop for them. Other failures are.
-    private static func commitPeers(
-        _ updates: [DataDirectoryUpdate], to directory: DataDirectory, logger: Logger
-    ) throws(PersistenceFailure) {
-        do throws(PersistenceFailure) {
-            try directory.commit(updates.map { DataDirectoryUpdate(peers: $0.peers) })
-        } catch .system(let operation, let path, let code) where code == ENOSPC || code == EDQUOT {
-            let failure = PersistenceFailure.system(operation: operation, path: path, errno: code)
-            logger.warning("the peers to join through after a restart were not written down: \(failure)")
-        }
     }
 
     func persist(_ records: [DurableRecord], completed: @escaping @Sendable () -> Void) {
