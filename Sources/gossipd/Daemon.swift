@@ -127,7 +127,7 @@ struct Daemon: Sendable {
             throw StartFailure(status: .temporary, message: "cannot serve \(sockets.address): \(error)")
         }
 
-        let metrics = Metrics(driver: driver)
+        let metrics = Metrics(driver: driver, past: past)
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings,

@@ -12,8 +12,12 @@ import WireProtocol
 /// Gathers the samples of `/metrics` from the kernel, the network and the process. The admin server adds its own.
 struct Metrics: Sendable {
     private let driver: KernelDriver
+    private let past: StorePast
 
-    init(driver: KernelDriver) { self.driver = driver }
+    init(driver: KernelDriver, past: StorePast) {
+        self.driver = driver
+        self.past = past
+    }
 
     @Sendable func samples() async -> [MetricSample] {
         var samples: [MetricSample] = []
@@ -21,7 +25,10 @@ struct Metrics: Sendable {
         if case .statistics(let view) = await driver.perform(.statistics) {
             Self.add(view.membership, to: &samples)
             Self.add(view, to: &samples)
+            Self.addStore(view.kernel, to: &samples)
         }
+        if case .diagnosis(let store) = await driver.perform(.diagnose) { Self.addStore(store, to: &samples) }
+        Self.addStore(past.statistics, to: &samples)
         Self.add(driver.counters, lag: driver.progress.loopLag, to: &samples)
         Self.addProcess(to: &samples)
         return samples
@@ -147,13 +154,13 @@ struct Metrics: Sendable {
 }
 
 extension [MetricSample] {
-    fileprivate mutating func gauge(_ name: String, _ help: String, _ value: Int, _ labels: (String, String)...) {
+    mutating func gauge(_ name: String, _ help: String, _ value: Int, _ labels: (String, String)...) {
         append(
             MetricSample(
                 name, help: help, kind: .gauge, labels: labels.map { .init($0.0, $0.1) }, value: Double(value)))
     }
 
-    fileprivate mutating func counter(_ name: String, _ help: String, _ value: UInt64, _ labels: (String, String)...) {
+    mutating func counter(_ name: String, _ help: String, _ value: UInt64, _ labels: (String, String)...) {
         append(
             MetricSample(
                 name, help: help, kind: .counter, labels: labels.map { .init($0.0, $0.1) }, value: Double(value)))
