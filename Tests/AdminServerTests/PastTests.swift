@@ -31,7 +31,9 @@ import Testing
             #expect(rest.entries.first?.reason == "first")
             #expect(rest.next == nil)
             let table = try await fixture.gossipctl(["kv", "history", "k", "--limit", "2"])
-            let words = table.output.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true) }
+            let words = table.output.split(separator: "\n").map {
+                $0.split(separator: " ", omittingEmptySubsequences: true)
+            }
             #expect(words.first?.map(String.init) == ["REVISION", "TIME", "CHANGE", "BY", "USER", "REASON", "VALUE"])
             #expect(words.dropFirst().map { $0.last.map(String.init) } == ["c", "->"])
             let all = try await fixture.gossipctl(["--output", "json", "kv", "history", "k"])
@@ -46,7 +48,9 @@ import Testing
             let raw = try await fixture.client.send(AdminRequest("GET", "/v1/history/k"))
             let text = String(decoding: raw.body, as: UTF8.self)
             #expect(text.contains(#""new":{"type":"register","value_base64":"/wA="},"old":null"#), "\(text)")
-            #expect(try await fixture.client.history(try ConfigurationKey("k"), limit: 1).entries[0].new == .register([0xff, 0]))
+            #expect(
+                try await fixture.client.history(try ConfigurationKey("k"), limit: 1).entries[0].new
+                    == .register([0xff, 0]))
         }
     }
 

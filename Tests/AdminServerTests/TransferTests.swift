@@ -72,7 +72,8 @@ import Testing
         }
     }
 
-    @Test func `keys that expire are written for the time that is left, those that expired are left out`() async throws {
+    @Test func `keys that expire are written for the time that is left, those that expired are left out`() async throws
+    {
         try await ServerFixture.run { fixture in
             let text =
                 #"{"key":"past","type":"register","value":"1","expires_at":"2001-01-01T00:00:00Z"}"# + "\n"
@@ -88,9 +89,16 @@ import Testing
 
     @Test(arguments: [
         ("{", AdminFailure.Code.badRequest, "line 1: "), (lines[0] + "\n" + #"{"key":"a"}"#, .badRequest, "line 2: "),
-        (lines[0] + "\n" + lines[0], .badRequest, "twice"), (#"{"key":"a//b","type":"counter","counter":1}"#, .badRequest, "line 1: "),
-        (#"{"key":"set","type":"register","value":"1"}"#, .conflict, "\"set\" is a set here and a register in the import"),
-        (#"{"key":"k","type":"register","value":""# + String(repeating: "v", count: 524_289) + #""}"#, .tooLarge, "524289"),
+        (lines[0] + "\n" + lines[0], .badRequest, "twice"),
+        (#"{"key":"a//b","type":"counter","counter":1}"#, .badRequest, "line 1: "),
+        (
+            #"{"key":"set","type":"register","value":"1"}"#, .conflict,
+            "\"set\" is a set here and a register in the import"
+        ),
+        (
+            #"{"key":"k","type":"register","value":""# + String(repeating: "v", count: 524_289) + #""}"#, .tooLarge,
+            "524289"
+        ),
     ])
     func `a line that cannot be is named, and nothing is written`(
         text: String, code: AdminFailure.Code, words: String
@@ -110,10 +118,24 @@ import Testing
             let answer = try await fixture.client.send(AdminRequest("POST", "/v1/import").upload(text))
             #expect(answer.failure.code == .tooLarge)
             #expect(answer.failure.message.contains("--chunk N"))
+            #expect(fixture.node.peek { $0.revision } == 0)
+        }
+    }
+
+    @Test func `a file goes in chunk by chunk, and a chunk that fails says what is written`() async throws {
+        try await ServerFixture.run { fixture in
             let path = fixture.folder + "/import"
+            let text = (1...25).map { #"{"key":"k/\#($0)","type":"register","value":"1"}"# }.joined(separator: "\n")
             try Self.write(text, path)
-            let chunked = try await fixture.gossipctl(["kv", "import", path, "--chunk", "10000"])
-            #expect(chunked == Outcome(0, "16385 added, 0 changed, 0 removed, 0 unchanged\n", ""))
+            let chunked = try await fixture.gossipctl(["kv", "import", path, "--chunk", "10"])
+            #expect(chunked == Outcome(0, "25 added, 0 changed, 0 removed, 0 unchanged\n", ""))
+            #expect(fixture.node.peek { $0.lastSteps } == 5)
+            try Self.write(text.replacing("\"1\"}", with: "\"2\"}") + "\n{", path)
+            let broken = try await fixture.gossipctl(["kv", "import", path, "--chunk", "10"])
+            #expect(broken.status == 64)
+            #expect(broken.error.contains("in the lines from 21: line 6: "), "\(broken.error)")
+            #expect(broken.error.contains("20 keys before them are written"))
+            #expect(try await fixture.gossipctl(["kv", "get", "k/21"]).output == "1")
         }
     }
 
@@ -163,7 +185,9 @@ import Testing
             }
             let list = try await fixture.gossipctl(["kv", "import", "--queued"])
             #expect(list.output.split(separator: "\n").count == 6)
-            #expect(list.output.contains("     1  2026-11-18T11:06:40Z  before_floor  put     k    web-1  v1\n"), "\(list.output)")
+            #expect(
+                list.output.contains("     1  2026-11-18T11:06:40Z  before_floor  put     k    web-1  v1\n"),
+                "\(list.output)")
             let none = try await fixture.gossipctl(["kv", "import", "--queued", "--apply", "9"])
             #expect(none.status == 3)
             let done = try await fixture.gossipctl(["kv", "import", "--queued", "--apply", "1", "2", "--drop", "4"])
@@ -253,10 +277,12 @@ import Testing
             let isFirst = Mutex(true)
             slow.upload = PullStream { () async throws(AdminFailure) in
                 // Once the daemon has taken the first piece, the only place is taken.
-                guard !isFirst.withLock({ first in
-                    defer { first = false }
-                    return first
-                }) else { return [0x31] }
+                guard
+                    !isFirst.withLock({ first in
+                        defer { first = false }
+                        return first
+                    })
+                else { return [0x31] }
                 var code: AdminFailure.Code?
                 repeat {
                     code = try await client.send(AdminRequest("GET", "/v1/backup")).failure.code
@@ -297,7 +323,8 @@ import Testing
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
         }
         return names.filter { $0 != "." && $0 != ".." }.sorted()
     }

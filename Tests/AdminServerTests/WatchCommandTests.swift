@@ -16,13 +16,17 @@ import Testing
             let script = Self.script + #"; [ "$GOSSIPD_KEY" != app/stop ] || exit 3"#
             async let watching = fixture.gossipctl(["kv", "watch", "app/", "--", "sh", "-c", script])
             try await fixture.eventually { $0.streamsOpen == 1 }
-            for (name, value) in [("app/a", "1; $(x)"), ("other", "2"), ("app/b", "3"), ("app/stop", "4"), ("app/c", "5")] {
+            for (name, value) in [
+                ("app/a", "1; $(x)"), ("other", "2"), ("app/b", "3"), ("app/stop", "4"), ("app/c", "5"),
+            ] {
                 _ = try await fixture.node.put(try ConfigurationKey(name), value: Array(value.utf8))
             }
             let outcome = try await watching
             #expect(outcome.status == 1)
             #expect(outcome.output == "put app/a 1; $(x)<1; $(x)>\nput app/b 3<3>\nput app/stop 4<4>\n")
-            #expect(outcome.error.contains(#""sh" exited with status 3 for put of "app/stop": stopped"#), "\(outcome.error)")
+            #expect(
+                outcome.error.contains(#""sh" exited with status 3 for put of "app/stop": stopped"#), "\(outcome.error)"
+            )
         }
     }
 
@@ -51,7 +55,9 @@ import Testing
 
     @Test func `a value that the command does not read does no harm, however large`() async throws {
         try await ServerFixture.run { fixture in
-            async let watching = fixture.gossipctl(["kv", "watch", "--", "sh", "-c", "echo ${GOSSIPD_VALUE-unset}; kill $PPID"])
+            async let watching = fixture.gossipctl([
+                "kv", "watch", "--", "sh", "-c", "echo ${GOSSIPD_VALUE-unset}; kill $PPID",
+            ])
             try await fixture.eventually { $0.streamsOpen == 1 }
             _ = try await fixture.node.put(
                 try ConfigurationKey("large"), value: [UInt8](repeating: 0x61, count: 512 * 1024))
@@ -98,7 +104,9 @@ import Testing
         let closed = Mutex(0)
         let subscription = Subscription<Int>(
             startCursor: "0",
-            catchUp: PullStream { () throws(AdminFailure) in pages.withLock { $0.popFirst() } } close: {
+            catchUp: PullStream { () throws(AdminFailure) in
+                pages.withLock { $0.popFirst() }
+            } close: {
                 closed.withLock { $0 += 1 }
             })
         subscription.offer(4)
@@ -116,9 +124,11 @@ import Testing
         #expect(subscription.ending == .cut(.shutdown))
     }
 
-    @Test(arguments: [
-        ([VerifyDocument.Result.equal], Int32(0)), ([.equal, .different, .unknown], 1), ([.unknown, .equal], 5), ([], 0),
-    ] as [([VerifyDocument.Result], Int32)])
+    @Test(
+        arguments: [
+            ([VerifyDocument.Result.equal], Int32(0)), ([.equal, .different, .unknown], 1), ([.unknown, .equal], 5),
+            ([], 0),
+        ] as [([VerifyDocument.Result], Int32)])
     func `verify exits with 1 when a store differs, 5 when one is not known`(
         results: [VerifyDocument.Result], status: Int32
     ) async throws {

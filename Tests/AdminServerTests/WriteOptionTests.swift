@@ -110,13 +110,15 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (["kv", "put", "k", "v", "--if-absent"], Int32(4)), (["kv", "put", "k", "v", "--if-version", "v9"], 4),
-        (["kv", "put", "k", "v", "--if-version", "v1"], 0), (["kv", "delete", "k", "--if-version", "v2"], 4),
-        (["kv", "put", "k", "v", "--request-id", "used"], 4), (["kv", "put", "k", "v", "--ttl", "90s"], 0),
-        (["kv", "put", "k", "v", "--message", "two\nlines"], 64), (["set", "add", "s", "a", "b", "--if-absent"], 0),
-        (["counter", "add", "c", "-5", "--if-absent", "--message", "x"], 0),
-    ] as [([String], Int32)])
+    @Test(
+        arguments: [
+            (["kv", "put", "k", "v", "--if-absent"], Int32(4)), (["kv", "put", "k", "v", "--if-version", "v9"], 4),
+            (["kv", "put", "k", "v", "--if-version", "v1"], 0), (["kv", "delete", "k", "--if-version", "v2"], 4),
+            (["kv", "put", "k", "v", "--request-id", "used"], 4), (["kv", "put", "k", "v", "--ttl", "90s"], 0),
+            (["kv", "put", "k", "v", "--message", "two\nlines"], 64),
+            (["set", "add", "s", "a", "b", "--if-absent"], 0),
+            (["counter", "add", "c", "-5", "--if-absent", "--message", "x"], 0),
+        ] as [([String], Int32)])
     func `conditions have their exit status`(arguments: [String], status: Int32) async throws {
         try await ServerFixture.run { fixture in
             let used = options { $0.requestID = "used" }
@@ -136,7 +138,8 @@ import Testing
     func `options beyond their bounds are refused before anything is written`(query: String, words: String) async throws
     {
         try await ServerFixture.run { fixture in
-            let answer = try await fixture.client.send(AdminRequest("PUT", "/v1/kv/k", body: [0x31]).at("/v1/kv/k?" + query))
+            let answer = try await fixture.client.send(
+                AdminRequest("PUT", "/v1/kv/k", body: [0x31]).at("/v1/kv/k?" + query))
             #expect(answer.failure.code == .badRequest)
             #expect(answer.failure.message.contains(words), "\(answer.failure.message)")
             #expect(!fixture.node.holds("k"))

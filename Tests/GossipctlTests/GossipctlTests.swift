@@ -89,7 +89,8 @@ import Testing
     }
 
     @Test(arguments: [
-        [], ["status"], ["kv"], ["kv", "get", "x"], ["backup", "verify", "x"], ["backup", "x"], ["backup", "-"], ["join", "history"], ["help", "kv"], ["help", "nonsense"],
+        [], ["status"], ["kv"], ["kv", "get", "x"], ["backup", "verify", "x"], ["backup", "x"], ["backup", "-"],
+        ["join", "history"], ["help", "kv"], ["help", "nonsense"],
         ["--version"], ["kv", "--help"], ["--generate-completion-script", "bash"], ["--nonsense", "x"], ["--socket"],
     ])
     func `commands that exist are left to the parser`(arguments: [String]) {
@@ -242,7 +243,7 @@ import Testing
             cluster  prod
             version  0.1.0, up 1m 1s
             members  2 alive, 0 suspect, 0 failed, 0 left
-            store    1 key, 10 B, root ff
+            store    1 key, 10 B, root ff, revision 0
 
             """
         #expect(StatusCommand.render(status) == calm)

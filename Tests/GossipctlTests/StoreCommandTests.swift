@@ -10,12 +10,13 @@ import Testing
 @Suite struct PastPointTests {
     static let now = Timestamp(milliseconds: 1_795_003_600_000)
 
-    @Test(arguments: [
-        ("10m", 1_795_003_000_000), ("1.5h", 1_794_998_200_000), ("1d", 1_794_917_200_000),
-        ("2026-11-18T11:06:40Z", 1_795_000_000_000), ("2026-11-18T11:06:40.250Z", 1_795_000_000_250),
-        ("2026-11-18 11:06:40", 1_795_000_000_000), ("2026-11-18 11:06", 1_794_999_960_000),
-        ("2026-11-18", 1_794_960_000_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("10m", 1_795_003_000_000), ("1.5h", 1_794_998_200_000), ("1d", 1_794_917_200_000),
+            ("2026-11-18T11:06:40Z", 1_795_000_000_000), ("2026-11-18T11:06:40.250Z", 1_795_000_000_250),
+            ("2026-11-18 11:06:40", 1_795_000_000_000), ("2026-11-18 11:06", 1_794_999_960_000),
+            ("2026-11-18", 1_794_960_000_000),
+        ] as [(String, Int64)])
     func `times are dates in UTC or how long ago`(text: String, milliseconds: Int64) {
         #expect(TimeArgument(text, now: Self.now)?.time == Timestamp(milliseconds: milliseconds))
     }
@@ -58,7 +59,8 @@ import Testing
         (.set([[0x61], [0x62]]), .set([[0x62]]), "--- k (then)\n+++ k (now)\n-a\n b\n"),
         (.register([0xff]), .register([0x1b]), "--- k (then)\n+++ k (now)\n-base64:/w==\n+\\u{1b}\n"),
     ])
-    func `each type reads as lines that cannot steer a terminal`(old: KeyContent, new: KeyContent, text: String) throws {
+    func `each type reads as lines that cannot steer a terminal`(old: KeyContent, new: KeyContent, text: String) throws
+    {
         let entry = try #require(DiffEntry(key: ConfigurationKey("k"), old: old, new: new))
         #expect(DiffText.render(entry, .init(old: "then", new: "now"), plain) == text)
     }
@@ -83,7 +85,8 @@ import Testing
         }
         #expect(try text(["web-3"]) == "held by 2 of 5 (waiting for web-3)")
         #expect(try text([]) == "held by 2 of 5")
-        #expect(try text(["a", "b\u{1b}", "c", "d", "e"]) == "held by 2 of 5 (waiting for a, b\\u{1b}, c, d, \u{2026})")
+        #expect(
+            try text(["a", "b\u{1b}", "c", "d", "e"]) == "held by 2 of 5 (waiting for a, b\\u{1b}, c, d, \u{2026})")
     }
 
     @Test(arguments: [("3", WaitGoal.nodes(3), 3), ("majority", .majority, 3), ("all", .all, 5), ("7", .nodes(7), 7)])
@@ -121,6 +124,24 @@ import Testing
         return HistoryEntry(
             revision: 1, key: try ConfigurationKey("k"), event: "put", type: .register, appliedAt: time,
             writtenAt: time, version: "v", author: MemberIdentity(id: "0a", name: "web-1"))
+    }
+
+    @Test func `status tells of a store that is not at rest`() {
+        let status = StatusDocument(
+            node: MemberIdentity(id: "0a", name: "web-1"), cluster: "prod", uptimeSeconds: 61,
+            members: .init(alive: 2),
+            store: .init(
+                root: "ff", keys: 2, bytes: 10, revision: 7, floorCutoff: Timestamp(milliseconds: 0),
+                catchUp: .init(received: 5, total: 9), storage: .full, queuedWrites: 3))
+        let lines = StatusCommand.render(status).split(separator: "\n").dropFirst(4)
+        #expect(
+            lines.joined(separator: "\n") == """
+                store    2 keys, 10 B, root ff, revision 7
+                catch up 5 of 9 keys received
+                storage  full: no writes until there is room; reads go on
+                queue    3 writes wait for a decision: gossipctl kv import --queued
+                floor    deletes before 1970-01-01T00:00:00.000Z are forgotten
+                """)
     }
 
     @Test func `findings come worst first with evidence and advice`() {
