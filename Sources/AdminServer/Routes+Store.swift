@@ -44,7 +44,7 @@ extension RouteTable {
         ) { request async throws(AdminFailure) in
             try .json(try await ImportHandler(request).run())
         },
-        Route(.get, "/v1/backup", .admin) { request async throws(AdminFailure) in
+        Route(.get, "/v1/backup", .read) { request async throws(AdminFailure) in
             .octets(try await request.node.backup())
         },
         Route(.post, "/v1/restore", .admin, body: .streamed { $0.maxRestoreBytes }, patience: .seconds(1800)) {

@@ -17,6 +17,22 @@ extension FakeNode {
         try await write([.put(key, value)], KeyWriteOptions())
     }
 
+    func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
+        try await write([.delete(key)], KeyWriteOptions())
+    }
+
+    func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
+        try await write(elements.map { .add(key, element: $0) }, KeyWriteOptions())
+    }
+
+    func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
+        try await write(elements.map { .remove(key, element: $0) }, KeyWriteOptions())
+    }
+
+    func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult {
+        try await write([.increment(key, by: increment)], KeyWriteOptions())
+    }
+
     func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
         try with { state throws(AdminFailure) in
             KeyListDocument(entries: state.keys.values.filter { prefix.matches($0.key) }.sorted { $0.key < $1.key })

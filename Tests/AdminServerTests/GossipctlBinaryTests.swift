@@ -49,7 +49,7 @@ import Testing
             (["set", "add", "n", "x"], 4, "another type"), (["ping", "web-3"], 5, "did not answer"),
             (["join", "nowhere:1"], 5, "none of the addresses"), (["join", "10.0.0.1:1", "nowhere:1"], 1, "1 of 2"),
             (["kv", "get", "a//b"], 64, "empty segment"), (["kv", "put", "k", "@/nonexistent"], 64, "cannot read"),
-            (["kv", "put", "k"], 64, "one of the two"), (["kv", "history", "x"], 64, "unknown command \"kv history\""),
+            (["kv", "put", "k"], 64, "one of the two"), (["kv", "rename", "x"], 64, "unknown command \"kv rename\""),
             (["members", "--state", "dead"], 64, "invalid"),
             (["--timeout", "5", "status"], 64, "invalid"), (["nonsense"], 64, "nonsense"),
             (["tags", "set", "x"], 64, "x"),

@@ -388,7 +388,7 @@ extension String {
 
 extension AdminRequest {
     /// The request with its target as it stands, query included.
-    fileprivate func at(_ target: String) -> AdminRequest {
+    func at(_ target: String) -> AdminRequest {
         var request = self
         request.path = target
         return request

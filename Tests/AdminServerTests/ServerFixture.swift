@@ -23,8 +23,18 @@ struct ServerFixture: Sendable {
     ) async throws -> Result {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
-        let node = FakeNode()
-        var settings = AdminServerSettings(socketPath: folder.path + "/admin.sock")
+        return try await serve(
+            FakeNode(), folder.path + "/admin.sock", policy: policy, denied: denied, change: change, body)
+    }
+
+    /// As above, for a node and a path that outlive the server.
+    static func serve<Result: Sendable>(
+        _ node: FakeNode, _ path: String, policy: AccessPolicy? = nil,
+        denied: @escaping @Sendable (AdminFailure) -> Void = { _ in },
+        change: (inout AdminServerSettings) -> Void = { _ in },
+        _ body: @Sendable (ServerFixture) async throws -> Result
+    ) async throws -> Result {
+        var settings = AdminServerSettings(socketPath: path)
         change(&settings)
         let group = MultiThreadedEventLoopGroup.singleton
         let server = AdminServer(
