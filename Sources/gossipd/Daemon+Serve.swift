@@ -110,7 +110,24 @@ extension Daemon {
         if view.left > 0 { parts.append("\(view.left) left") }
         var line = "\(parts.joined(separator: ", ")); \(view.keys) \(view.keys == 1 ? "key" : "keys")"
         if view.awareness > 0 { line += "; local health \(view.awareness)" }
+        guard case .diagnosis(let store) = await driver.perform(.diagnose) else { return line }
+        for trouble in Self.troubles(of: store) { line += "; \(trouble)" }
         return line
+    }
+
+    /// What of the store belongs into one line: what is under way, and what keeps it from taking writes.
+    private static func troubles(of store: StoreDiagnosis) -> [String] {
+        var troubles: [String] = []
+        switch store.storage {
+        case .ok: break
+        case .full: troubles.append("disk full, writes refused")
+        case .slow: troubles.append("disk slow")
+        }
+        if store.isClockOutlier { troubles.append("clock off, writes refused") }
+        if store.isResetting { troubles.append("taking over a peer's store") }
+        if let catchUp = store.catchUp { troubles.append("catching up, \(catchUp.received) of \(catchUp.total) rows") }
+        if store.queuedWrites > 0 { troubles.append("\(store.queuedWrites) queued writes") }
+        return troubles
     }
 
     /// Tells systemd when the summary has changed; many events at once make one line.
