@@ -150,6 +150,10 @@ extension WatchEvent {
         case .typeConflict:
             return nil
         }
-        if !change.details.reason.isEmpty { message = change.details.reason }
+        if case .delete = change.kind, change.details.expiresAt > 0 {
+            message = KernelNode.expired
+        } else if !change.details.reason.isEmpty {
+            message = change.details.reason
+        }
     }
 }

@@ -75,6 +75,9 @@ extension KernelNode {
             key: key, entries: entries, next: found.count == limit ? found.last?.revision : nil)
     }
 
+    /// The reason told for a value whose time was over.
+    static let expired = "expired"
+
     private func document(_ entry: Persistence.HistoryEntry, key: ConfigurationKey) -> AdminModel.HistoryEntry {
         let (event, element): (String, [UInt8]?) =
             switch entry.kind {
@@ -93,6 +96,12 @@ extension KernelNode {
         document.reason = entry.reason.isEmpty ? nil : entry.reason
         let expiry = entry.details.expiresAt
         document.expiresAt = expiry == 0 ? nil : Timestamp(WallTime(milliseconds: expiry))
+        if event == "delete", expiry > 0 {
+            // Nobody deleted it: its time was over.
+            document.writtenAt = Timestamp(WallTime(milliseconds: expiry))
+            document.user = nil
+            document.reason = Self.expired
+        }
         document.old = entry.old.map(KeyContent.init)
         document.new = entry.new.map(KeyContent.init)
         document.element = element
