@@ -67,7 +67,7 @@ struct ByteReader {
     }
 
     /// The bytes of a counted field of at most `max` bytes.
-    private mutating func counted(max: Int) throws(DecodeFailure) -> UnsafeRawBufferPointer {
+    mutating func counted(max: Int) throws(DecodeFailure) -> UnsafeRawBufferPointer {
         let length = try count(max: UInt64(max), elementBytesMin: 1)
         let bytes = UnsafeRawBufferPointer(start: base + at, count: length)
         at &+= length
@@ -76,10 +76,23 @@ struct ByteReader {
 
     mutating func bytes(max: Int) throws(DecodeFailure) -> [UInt8] { try Array(counted(max: max)) }
 
+    /// The next `count` bytes; the caller has seen that as many remain.
+    @inline(__always)
+    mutating func bytes(count: Int) throws(DecodeFailure) -> [UInt8] {
+        guard count <= remaining else { throw .truncated }
+        defer { at &+= count }
+        return Array(UnsafeRawBufferPointer(start: base + at, count: count))
+    }
+
     /// Counted UTF-8 text of `min...max` bytes.
     mutating func text(min: Int, max: Int) throws(DecodeFailure) -> String {
         let bytes = try counted(max: max)
         guard bytes.count >= min else { throw .bounds }
+        return try Self.text(bytes)
+    }
+
+    @inline(__always)
+    static func text(_ bytes: UnsafeRawBufferPointer) throws(DecodeFailure) -> String {
         // Nearly all text is ASCII, and the general path costs five times as much.
         if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw .utf8 }

@@ -13,7 +13,8 @@ protocol ByteSink {
     /// LEB128: seven bits a byte, lowest first, the high bit set on all but the last; never longer than needed.
     mutating func put(varint value: UInt64)
     mutating func put(raw bytes: [UInt8])
-    mutating func put(utf8 text: String)
+    /// The bytes of `text` but for the first `start`, which it has.
+    mutating func put(utf8 text: String, from start: Int)
     /// Leaves room for a 2-byte length and returns where the framed bytes begin.
     mutating func openFrame() -> Int
     /// Fills in the length of what was written since; `mark` is what `openFrame` returned.
@@ -66,12 +67,12 @@ extension ByteSink {
     @inline(__always)
     mutating func put(counted text: String) {
         put(count: text.utf8.count)
-        put(utf8: text)
+        put(utf8: text, from: 0)
     }
 }
 
 /// Counts the bytes that a `ByteWriter` would write.
-struct SizeCounter: ByteSink {
+struct SizeCounter: PacketSink {
     private(set) var bytes = 0
 
     @inline(__always) mutating func put(_ value: UInt8) { bytes += 1 }
@@ -83,7 +84,7 @@ struct SizeCounter: ByteSink {
     mutating func put(varint value: UInt64) { bytes += (70 - (value | 1).leadingZeroBitCount) / 7 }
 
     @inline(__always) mutating func put(raw bytes: [UInt8]) { self.bytes += bytes.count }
-    @inline(__always) mutating func put(utf8 text: String) { bytes += text.utf8.count }
+    @inline(__always) mutating func put(utf8 text: String, from start: Int) { bytes += text.utf8.count - start }
 
     @inline(__always)
     mutating func openFrame() -> Int {
@@ -97,11 +98,15 @@ struct SizeCounter: ByteSink {
     }
 
     @inline(__always) mutating func refuse() {}
+
+    var count: Int { bytes }
+    var hasFailed: Bool { false }
+    mutating func rewind(to count: Int) { bytes = count }
 }
 
 /// Writes into a buffer of fixed size, never beyond it. The first field that does not fit sets `failure` for good: what
 /// the buffer then holds means nothing.
-struct ByteWriter: ByteSink {
+struct ByteWriter: PacketSink {
     private let base: UnsafeMutableRawPointer
     private let limit: Int
     private(set) var count = 0
@@ -125,6 +130,13 @@ struct ByteWriter: ByteSink {
     }
 
     mutating func refuse() { fail(.contentMismatch) }
+
+    var hasFailed: Bool { failure != nil }
+
+    mutating func rewind(to count: Int) {
+        self.count = count
+        failure = nil
+    }
 
     @inline(__always)
     private mutating func store<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) {
@@ -153,10 +165,12 @@ struct ByteWriter: ByteSink {
         bytes.withUnsafeBytes { copy($0) }
     }
 
-    mutating func put(utf8 text: String) {
-        guard hasRoom(text.utf8.count) else { return }
-        let wasContiguous: Void? = text.utf8.withContiguousStorageIfAvailable { copy(UnsafeRawBufferPointer($0)) }
-        if wasContiguous == nil { for byte in text.utf8 { store(byte) } }
+    mutating func put(utf8 text: String, from start: Int) {
+        guard hasRoom(text.utf8.count - start) else { return }
+        let wasContiguous: Void? = text.utf8.withContiguousStorageIfAvailable {
+            copy(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[start...]))
+        }
+        if wasContiguous == nil { for byte in text.utf8.dropFirst(start) { store(byte) } }
     }
 
     @inline(__always)

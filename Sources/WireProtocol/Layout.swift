@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the numbers of the format: magic, versions, message kinds, codes. Docs/protocol.md describes every byte.
 
+import ClusterTypes
+
 /// The protocol's version: one byte, the major version in the high half, the minor in the low half.
 ///
 /// Another major version is refused. Every minor version is accepted: a newer one only adds message kinds, values
@@ -37,6 +39,18 @@ package enum WireLayout {
     static let rowFlagReason: UInt8 = 0x20
     static let rowFlagExpiry: UInt8 = 0x40
     static let rowFlagTransaction: UInt8 = 0x80
+    /// A row's first byte in a `rows` message: the key type below, whether the row is plain (one version, whose actor is
+    /// the author), which details follow.
+    static let rowsTypeMask: UInt8 = 0x03
+    static let rowsFlagPlain: UInt8 = 0x04
+    static let rowsFlagUnused: UInt8 = 0x08
+    /// Head, two lengths of the key, actor and event, stamp, content.
+    static let rowsElementBytesMin = 7
+    /// Actors that a place of one byte can stand for; more are written out each time.
+    package static let rowsNamedMax = 127
+    /// What the `rows` messages of one packet leave out together, because it was written before: shared prefixes, actors,
+    /// users and reasons. So no packet says more than twice what its frame could hold as single rows.
+    package static let rowsLeftOutMax = Bounds.frameBytesMax
     /// A time of expiry that no honest node reaches: stamps end at 2^48.
     static let expiryMax: UInt64 = 1 << 49
 
@@ -89,4 +103,6 @@ enum MessageKind: UInt8, CaseIterable {
     case storeContinue = 20
     case rowRequest = 21
     case ranges = 22
+    /// Several rows; to the kernel they are as many row messages.
+    case rows = 23
 }

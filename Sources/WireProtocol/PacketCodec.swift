@@ -7,7 +7,8 @@ import SWIMCore
 
 /// The byte codec of protocol version 1; Docs/protocol.md describes every byte. No input can make it trap.
 package enum PacketCodec {
-    /// The exact sizes of what `encode` writes, for the kernel to fill datagrams by.
+    /// The exact sizes of messages on their own, for the kernel to fill datagrams by. Neighbouring rows of one packet take
+    /// less together, never more: a packet is no longer than the sum.
     package static let sizes = WireSizes(header: WireLayout.headerBytes, message: { size(of: $0) })
 
     /// One message with its frame, in bytes.
@@ -17,10 +18,10 @@ package enum PacketCodec {
         return counter.bytes
     }
 
-    /// The whole packet, in bytes.
+    /// The whole packet, in bytes: exactly what `encode` writes.
     package static func size(of packet: Packet) -> Int {
         var counter = SizeCounter()
-        for message in packet.messages { counter.put(message) }
+        counter.put(packet.messages)
         return WireLayout.headerBytes + counter.bytes
     }
 
@@ -37,9 +38,7 @@ package enum PacketCodec {
         writer.put(UInt8(0))
         writer.put(packet.cluster.rawValue)
         writer.put(packet.sender)
-        packet.messages.withUnsafeBufferPointer { messages in
-            for index in messages.indices { writer.put(messages[index]) }
-        }
+        writer.put(packet.messages)
         if let failure = writer.failure { throw failure }
         return writer.count
     }
@@ -74,7 +73,9 @@ package enum PacketCodec {
         let sender = try reader.knownNodeID()
 
         var messages: [Message] = []
-        messages.reserveCapacity(min(try frames(from: reader), 16))
+        let frames = try frames(from: reader)
+        messages.reserveCapacity(min(frames, 16))
+        var budget = PacketBudget(frames: frames)
         var skipped = Skipped()
         while !reader.isAtEnd {
             let code = try reader.uint8()
@@ -83,7 +84,9 @@ package enum PacketCodec {
                 skipped.unknownKinds += 1
                 continue
             }
-            if let message = try body.message(kind, &skipped) {
+            if kind == .rows {
+                try body.rows(into: &messages, &budget)
+            } else if let message = try body.message(kind, &skipped) {
                 messages.append(message)
             } else {
                 skipped.unknownValues += 1
@@ -174,6 +177,8 @@ extension ByteReader {
         case .storeContinue: .storeContinue
         case .rowRequest: .rowRequest(try dots())
         case .ranges: try ranges().map { .ranges($0) }
+        // Several messages: `rows(into:)` reads them.
+        case .rows: nil
         }
     }
 }

@@ -93,7 +93,7 @@ private struct ByteList: ByteSink {
     }
 
     mutating func put(raw bytes: [UInt8]) { self.bytes += bytes }
-    mutating func put(utf8 text: String) { bytes += text.utf8 }
+    mutating func put(utf8 text: String, from start: Int) { bytes += text.utf8.dropFirst(start) }
 
     /// Standalone values hold no frames.
     mutating func openFrame() -> Int { preconditionFailure("a frame inside a standalone value") }

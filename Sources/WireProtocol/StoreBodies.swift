@@ -38,11 +38,7 @@ extension ByteSink {
             }
         case (.counter(let owner), .counter(let entry)):
             put(owner, among: row.versions)
-            put(varint: entry.generation)
-            put(varint: entry.increments)
-            put(varint: entry.decrements)
-            put(varint: entry.resetIncrements)
-            put(varint: entry.resetDecrements)
+            put(entry)
         case (.register, _), (.element, _), (.counter, _):
             refuse()
         }
@@ -51,17 +47,21 @@ extension ByteSink {
     /// An actor that the row's versions name is written as its place among them, from 1, the folded one as the place
     /// behind them; 0 is followed by the actor.
     private mutating func put(_ actor: ActorID, among versions: [Dot]) {
-        if let index = versions.index(of: actor) {
-            put(count: index + 1)
-        } else if actor == .folded {
-            put(count: versions.count + 1)
-        } else {
-            put(UInt8(0))
-            put(actor)
-        }
+        if let place = versions.place(of: actor) { return put(count: place) }
+        put(UInt8(0))
+        put(actor)
     }
 
-    private mutating func put(_ details: EventDetails) {
+    @inline(__always)
+    mutating func put(_ entry: CounterEntry) {
+        put(varint: entry.generation)
+        put(varint: entry.increments)
+        put(varint: entry.decrements)
+        put(varint: entry.resetIncrements)
+        put(varint: entry.resetDecrements)
+    }
+
+    mutating func put(_ details: EventDetails) {
         if !details.user.isEmpty { put(counted: details.user) }
         if !details.reason.isEmpty { put(counted: details.reason) }
         if details.expiresAt != 0 { put(varint: details.expiresAt) }
@@ -93,8 +93,14 @@ extension ByteSink {
 }
 
 extension [Dot] {
+    /// What stands for `actor` in a row with these versions; nil: nothing does.
+    func place(of actor: ActorID) -> Int? {
+        if let index = index(of: actor) { return index + 1 }
+        return actor == .folded ? count + 1 : nil
+    }
+
     /// Where `actor` is among dots sorted by actor; by bisection, as a row may name a thousand.
-    fileprivate func index(of actor: ActorID) -> Int? {
+    private func index(of actor: ActorID) -> Int? {
         var low = 0
         var high = count
         while low < high {
@@ -107,7 +113,7 @@ extension [Dot] {
 
 extension EventDetails {
     /// Which details follow in a row.
-    fileprivate var flags: UInt8 {
+    var flags: UInt8 {
         var flags: UInt8 = 0
         if !user.isEmpty { flags |= WireLayout.rowFlagUser }
         if !reason.isEmpty { flags |= WireLayout.rowFlagReason }
@@ -155,17 +161,11 @@ extension ByteReader {
             }
         case .set:
             part = .element(try bytes(max: Bounds.elementBytesMax))
-            content = .element(try elementEntries(versions))
+            content = .element(
+                try elementEntries { reader throws(DecodeFailure) in try reader.actor(among: versions) })
         case .counter:
             part = .counter(try actor(among: versions))
-            let generation = try eventNumber(from: 0)
-            let increments = try varint()
-            let decrements = try varint()
-            let resetIncrements = try varint()
-            content = .counter(
-                CounterEntry(
-                    generation: generation, increments: increments, decrements: decrements,
-                    resetIncrements: resetIncrements, resetDecrements: try varint()))
+            content = .counter(try counterEntry())
         }
         return Row(
             id: RowID(key: key, part: part), versions: versions, stamp: stamp, author: author, content: content,
@@ -173,7 +173,7 @@ extension ByteReader {
     }
 
     /// What a flag announces is there: nothing empty, no 0.
-    private mutating func details(flags: UInt8) throws(DecodeFailure) -> EventDetails {
+    mutating func details(flags: UInt8) throws(DecodeFailure) -> EventDetails {
         var details = EventDetails.none
         if flags & WireLayout.rowFlagUser != 0 { details.user = try text(min: 1, max: Bounds.userBytesMax) }
         if flags & WireLayout.rowFlagReason != 0 { details.reason = try text(min: 1, max: Bounds.reasonBytesMax) }
@@ -205,18 +205,39 @@ extension ByteReader {
     }
 
     private mutating func actor(among versions: [Dot]) throws(DecodeFailure) -> ActorID {
+        if let actor = try place(among: versions) { return actor }
+        return try actor()
+    }
+
+    /// The actor whom a place in a row with these versions stands for; nil: it follows.
+    @inline(__always)
+    mutating func place(among versions: [Dot]) throws(DecodeFailure) -> ActorID? {
         let place = try varint()
-        if place == 0 { return try actor() }
+        if place == 0 { return nil }
         guard place <= UInt64(versions.count) + 1 else { throw .value }
         return place <= versions.count ? versions[Int(place) - 1].actor : .folded
     }
 
-    private mutating func elementEntries(_ versions: [Dot]) throws(DecodeFailure) -> [ElementEntry] {
+    mutating func counterEntry() throws(DecodeFailure) -> CounterEntry {
+        let generation = try eventNumber(from: 0)
+        let increments = try varint()
+        let decrements = try varint()
+        let resetIncrements = try varint()
+        return CounterEntry(
+            generation: generation, increments: increments, decrements: decrements,
+            resetIncrements: resetIncrements, resetDecrements: try varint())
+    }
+
+    /// `actor` reads the actor of an entry.
+    @inline(__always)
+    mutating func elementEntries(
+        _ actor: (inout ByteReader) throws(DecodeFailure) -> ActorID
+    ) throws(DecodeFailure) -> [ElementEntry] {
         let count = try count(max: UInt64(Bounds.rowActorsMax), elementBytesMin: 3)
         var entries: [ElementEntry] = []
         entries.reserveCapacity(count)
         for _ in 0..<count {
-            let actor = try actor(among: versions)
+            let actor = try actor(&self)
             if let last = entries.last, !(last.actor < actor) { throw .value }
             let added = try eventNumber(from: 0)
             entries.append(ElementEntry(actor: actor, added: added, removed: try eventNumber(from: 0)))

@@ -52,6 +52,8 @@ struct DocumentTests {
             "foldedactors:varint,atmost\(CollectionFloor.foldedMax)|",
             "numberofranges:varint,atmost\(WireLayout.rangesMax)|",
             "takeatmost\(WireLayout.rangeEndBytesMax)byteswrittenout",
+            "thefirst\(WireLayout.rowsNamedMax)actors",
+            "together,atmost\(WireLayout.rowsLeftOutMax)bytes",
             "numberofversions:varint,atmost\(Bounds.rowActorsMax)|",
             "numberofrows:varint,atmost\(Bounds.membersMax)|",
             "islargerthan\(Bounds.frameBytesMax)bytes",

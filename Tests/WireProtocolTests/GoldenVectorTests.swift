@@ -11,8 +11,19 @@ import WireProtocol
 /// A message and its bytes, field by field.
 struct Golden: Sendable, CustomTestStringConvertible {
     let name: String
-    let message: Message
+    /// One, or several that travel as one.
+    let messages: [Message]
     let hex: String
+
+    init(name: String, messages: [Message], hex: String) {
+        self.name = name
+        self.messages = messages
+        self.hex = hex
+    }
+
+    init(name: String, message: Message, hex: String) { self.init(name: name, messages: [message], hex: hex) }
+
+    var message: Message { messages[0] }
 
     var testDescription: String { name }
 
@@ -231,7 +242,46 @@ struct Golden: Sendable, CustomTestStringConvertible {
             hex: "0e 0025 0191000000000001 01 \(a) 00000001 0191000000000001"),
     ]
 
-    static let all = membership + store + agreement
+    static let grouped: [Golden] = [
+        Golden(
+            name: "rows",
+            messages: [
+                .row(
+                    Row(
+                        id: RowID(key: "app/port", part: .register), versions: [Dot(actor: actorB, counter: 5)],
+                        stamp: stamp, author: actorB, content: .register([0x38, 0x30]),
+                        details: EventDetails(user: "root"))),
+                .row(
+                    Row(
+                        id: RowID(key: "app/ports", part: .register), versions: [Dot(actor: actorB, counter: 7)],
+                        stamp: HybridTimestamp(rawValue: stamp.rawValue + 0x10000), author: actorB,
+                        content: .register(nil), details: EventDetails(user: "root"))),
+                .row(
+                    Row(
+                        id: RowID(key: "hosts", part: .element(Array("web-1".utf8))),
+                        versions: [Dot(actor: actorA, counter: 9), Dot(actor: actorB, counter: 200)],
+                        stamp: stamp, author: actorB,
+                        content: .element([
+                            ElementEntry(actor: actorA, added: 9, removed: 0),
+                            ElementEntry(actor: actorB, added: 200, removed: 5),
+                        ]))),
+                .row(
+                    Row(
+                        id: RowID(key: "hits", part: .counter(.folded)), versions: [], stamp: stamp, author: actorB,
+                        content: .counter(
+                            CounterEntry(increments: 300, decrements: 1, resetIncrements: 0, resetDecrements: 0)))),
+            ],
+            hex: """
+                17 0083 04
+                15 00 08 6170702f706f7274 00 \(b) 00000003 05 828080808080809103 04 726f6f74 03 3830
+                15 08 01 73 01 04 808008 00 00
+                02 00 05 686f737473 02 00 \(a) 00000001 09 01 8203 ffff07 02
+                05 7765622d31 02 01 09 00 02 c801 05
+                03 01 03 697473 00 00 00 01 01 00 ac02 01 00 00
+                """)
+    ]
+
+    static let all = membership + store + agreement + grouped
     static let headerHex = "6773 10 00 a1a2a3a4a5a6a7a8 \(a)"
 }
 
@@ -239,7 +289,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
 struct GoldenVectorTests {
     @Test("A message has exactly these bytes, both ways", arguments: Golden.all)
     func matches(_ golden: Golden) throws {
-        let packet = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: [golden.message])
+        let packet = Packet(cluster: Raw.cluster, sender: Raw.sender, messages: golden.messages)
         let bytes = hex(Golden.headerHex) + hex(golden.hex)
 
         #expect(text(try PacketCodec.encode(packet, limit: 1_400)) == text(bytes))
@@ -249,7 +299,7 @@ struct GoldenVectorTests {
     @Test("Every message kind has a golden vector")
     func complete() {
         let kinds = Set(Golden.all.map { hex($0.hex)[0] })
-        #expect(kinds == Set(1...22))
+        #expect(kinds == Set(1...23))
     }
 
     @Test("A packet is the header and its messages in order, and the idle ones are small")

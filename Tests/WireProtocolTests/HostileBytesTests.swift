@@ -64,7 +64,7 @@ struct HostileBytesTests {
             // The same behind a header, so that they reach the bodies.
             var messages: [UInt8] = []
             for _ in 0..<4 {
-                let kind = UInt8(1 + generator.rng.index(below: 22))
+                let kind = UInt8(1 + generator.rng.index(below: 23))
                 messages += Raw.message(kind, generator.bytes(max: 120))
             }
             _ = outcome(Raw.header() + messages)

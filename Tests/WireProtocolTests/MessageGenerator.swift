@@ -15,9 +15,12 @@ struct MessageGenerator {
 
     mutating func packet(messagesMax: Int = 6) -> Packet {
         let count = rng.index(below: messagesMax + 1)
+        var messages = (0..<count).map { _ in message() }
+        if rng.chance(0.4) {
+            messages.insert(contentsOf: neighbours(max: 5), at: rng.index(below: messages.count + 1))
+        }
         return Packet(
-            cluster: ClusterID(rawValue: rng.next()), sender: NodeID(using: &rng),
-            messages: (0..<count).map { _ in message() })
+            cluster: ClusterID(rawValue: rng.next()), sender: NodeID(using: &rng), messages: messages)
     }
 
     mutating func message() -> Message {
@@ -232,6 +235,31 @@ struct MessageGenerator {
 }
 
 extension MessageGenerator {
+    /// Rows that have much in common with each other, or little.
+    mutating func neighbours(max: Int) -> [Message] {
+        let stem = text(min: 0, max: 30)
+        let actors = (0..<4).map { _ in actor() }.sorted()
+        var stamp = rng.next()
+        var counter = number(1...(1 << 40))
+        return (0..<rng.index(below: max + 1)).map { _ in
+            var row = row()
+            stamp = rng.chance(0.8) ? stamp &+ number(0...(1 << 40)) : rng.next()
+            row.stamp = HybridTimestamp(rawValue: stamp)
+            if rng.chance(0.8) { row.id.key = stem + text(min: 1, max: 5) }
+            if rng.chance(0.7), case .register = row.id.part {
+                counter = rng.chance(0.8) ? counter + number(0...300) : number(1...Dot.counterMax - 10_000)
+                row.author = actors[rng.index(below: 4)]
+                row.versions = [Dot(actor: row.author, counter: counter)]
+            } else if rng.chance(0.7), row.versions.count <= 4, case .counter = row.id.part {
+                row.versions = actors.map { Dot(actor: $0, counter: counter) }
+                row.author = rng.chance(0.5) ? actors[2] : .folded
+                row.id.part = .counter(actors[rng.index(below: 4)])
+            }
+            if rng.chance(0.6) { row.details = EventDetails(user: "root", reason: rng.chance(0.5) ? stem : "") }
+            return .row(row)
+        }
+    }
+
     /// A register of that many bytes.
     static func rowOf(valueBytes: Int) -> Row {
         Row(
