@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Starts five real daemons on loopback in a temporary folder and shows the main job: members, configuration that is
-# written on one node and read on another, a kill -9 and its detection, the return, a clean stop. Leaves nothing behind.
+# written on one node and read on another, its past, a kill -9 and its detection, the return, a kill -9 of all nodes at
+# once that loses nothing, a backup, a clean stop. Leaves nothing behind.
 set -euo pipefail
 
 bin=$(cd "${1:?usage: demo.sh FOLDER-OF-THE-PROGRAMS}" && pwd)
@@ -34,12 +35,25 @@ seconds_since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", (b - a) / 
 names=(web-1 web-2 web-3 db-1 db-2)
 port() { local i; for i in "${!names[@]}"; do [ "${names[$i]}" = "$1" ] && echo $((base + i)); done; }
 ctl() { local node=$1; shift; "$bin/gossipctl" --socket "$folder/$node.sock" "$@"; }
-show() { local node=$1; shift; printf '%s$ gossipctl %s\n' "$node" "$*"; ctl "$node" "$@"; }
+show() {
+    local node=$1 word; shift
+    printf '%s$ gossipctl' "$node"
+    for word in "$@"; do case $word in *\ *) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac; done
+    echo
+    ctl "$node" "$@"
+}
 
 start() {
     "$bin/gossipd" --name "$1" --bind "127.0.0.1:$(port "$1")" --join "127.0.0.1:$base" --log-format text \
         --data-dir "$folder/$1" --socket "$folder/$1.sock" >>"$folder/$1.log" 2>&1 &
     pid[$1]=$!
+}
+
+# end NAME...: kill -9, without the shell's own word on it.
+end() {
+    local name
+    { for name in "$@"; do kill -KILL "${pid[$name]}"; done; } 2>/dev/null
+    for name in "$@"; do { wait "${pid[$name]}" || true; } 2>/dev/null; unset "pid[$name]"; done
 }
 
 # until_true SECONDS COMMAND...: asks again until it succeeds.
@@ -67,6 +81,12 @@ written=$(now)
 until_true 5 reads db-2 app/db/url postgres://db-1/app || fail "db-2 reads the value"
 printf 'db-2$ gossipctl kv get app/db/url\n%s   (%s s later)\n' "$(ctl db-2 kv get app/db/url)" "$(seconds_since "$written")"
 
+say "It is changed on web-2, for a reason, until a majority holds it; then the change is taken back"
+show web-2 kv put app/db/url postgres://db-2/app --wait majority --message "db-1 is retired"
+until_true 5 reads web-1 app/db/url postgres://db-2/app || fail "web-1 reads the change"
+show web-1 kv history app/db/url
+show web-1 kv revert app/db/url --to 1 --message "db-2 is not ready"
+
 say "A set gets elements on two nodes, a counter is counted on all"
 show web-1 set add app/upstreams 10.0.0.1:80
 show web-2 set add app/upstreams 10.0.0.2:80
@@ -82,9 +102,7 @@ show web-3 counter get app/deploys
 
 say "web-3 dies: kill -9"
 killed=$(now)
-kill -KILL "${pid[web-3]}"
-{ wait "${pid[web-3]}" || true; } 2>/dev/null
-unset 'pid[web-3]'
+end web-3
 for name in web-1 web-2 db-1 db-2; do
     until_true 15 logged "$name" 'member web-3 failed' || fail "$name detects the failure"
 done
@@ -102,6 +120,29 @@ for name in "${names[@]}"; do until_true 10 alive "$name" 5 || fail "$name sees 
 until_true 10 reads web-3 app/written/meanwhile yes || fail "web-3 reads what was written meanwhile"
 echo "alive everywhere and up to date $(seconds_since "$returned") s after its start"
 show web-3 kv list app/
+
+say "All five die at once: kill -9. What was acknowledged is there when they start again"
+end "${names[@]}"
+restarted=$(now)
+for name in "${names[@]}"; do start "$name"; done
+for name in "${names[@]}"; do until_true 10 alive "$name" 5 || fail "$name sees five members again"; done
+echo "all five see all five, $(seconds_since "$restarted") s after the first start"
+reads web-1 app/db/url postgres://db-1/app || fail "web-1 has kept the value"
+show web-1 kv history app/db/url
+equal() { ctl db-1 kv verify; }
+until_true 10 equal || fail "all stores are equal"
+show db-1 kv verify
+
+say "A backup, and a file of changes that is looked at before it is written"
+show db-2 backup "$folder/gossipd.backup"
+show db-2 backup verify "$folder/gossipd.backup"
+cat >"$folder/release.jsonl" <<'END'
+{"key":"app/db/url","type":"register","value":"postgres://db-2/app"}
+{"key":"app/db/pool","type":"register","value":"40"}
+END
+show web-1 kv import "$folder/release.jsonl" --dry-run
+show web-1 kv import "$folder/release.jsonl" --message "release 12"
+show web-1 doctor
 
 say "Everybody stops cleanly"
 for name in "${names[@]}"; do

@@ -10,7 +10,7 @@ struct KVExportCommand: DaemonCommand {
         commandName: "export", abstract: "Print keys as JSON lines, for kv import, scripts and version control.",
         discussion: """
             One object a key, as --output json kv get has it, in the order of the keys, all as of one moment. For all \
-            that the store knows, history included, make a backup.
+            that a new cluster needs, deletions included, make a backup. Neither has history.
 
             EXAMPLES
               gossipctl kv export > all.jsonl
