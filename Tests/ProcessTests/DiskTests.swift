@@ -4,18 +4,18 @@
 import AdminClient
 import AdminModel
 import Glibc
-import Synchronization
 import Testing
 
 extension ProcessTests {
     @Suite("A bad disk")
     struct DiskTests {
         private static func fail(_ client: AdminClient, _ key: String) async throws -> AdminFailure? {
-            do {
-                _ = try await client.put(try ConfigurationKey(key), value: [UInt8](repeating: 120, count: 4_000))
+            let key = try ConfigurationKey(key)
+            do throws(AdminFailure) {
+                _ = try await client.put(key, value: [UInt8](repeating: 120, count: 4_000))
                 return nil
-            } catch let failure as AdminFailure {
-                return failure
+            } catch {
+                return error
             }
         }
 
@@ -83,30 +83,30 @@ extension ProcessTests {
                 var options = try DaemonOptions("n1")
                 options.environment = disk.environment
                 let daemon = try await DaemonProcess.start(options, in: arena)
-                let acknowledged = Mutex<[String]>([])
-                let isBroken = Mutex(false)
-                let late = Mutex<[String]>([])
+                let acknowledged = Shared<[String]>([])
+                let isBroken = Shared(false)
+                let late = Shared<[String]>([])
                 try await withThrowingTaskGroup(of: Void.self) { tasks in
                     for writer in 0..<4 {
                         tasks.addTask {
                             for number in 0..<100_000 {
                                 let key = "sync/\(writer)/\(number)"
-                                let beganBroken = isBroken.withLock { $0 }
+                                let beganBroken = isBroken.value
                                 guard (try? await daemon.client.put(try ConfigurationKey(key), value: [1])) != nil
                                 else { return }
-                                acknowledged.withLock { $0.append(key) }
-                                if beganBroken { late.withLock { $0.append(key) } }
+                                acknowledged.change { $0.append(key) }
+                                if beganBroken { late.change { $0.append(key) } }
                             }
                         }
                     }
                     try await Task.sleep(for: .milliseconds(300))
                     try disk.breakDown()
-                    isBroken.withLock { $0 = true }
+                    isBroken.change { $0 = true }
                     try await tasks.waitForAll()
                 }
                 #expect(try await daemon.child.waitForEnd() == 74)
-                #expect(late.withLock { $0 } == [])
-                #expect(acknowledged.withLock { $0.count } > 10, "hardly anything was written")
+                #expect(late.value == [])
+                #expect(acknowledged.value.count > 10, "hardly anything was written")
                 let line = try #require(daemon.log.first { $0.event == "storage_failed" })
                 #expect(line.message.hasPrefix("storage failed, stopping at once: "), "\(line)")
                 print(line.message)
@@ -114,7 +114,7 @@ extension ProcessTests {
                 options.environment = [:]
                 let again = try await DaemonProcess.start(options, in: arena)
                 let keys = Set(try await again.client.list().entries.map(\.key))
-                #expect(Set(acknowledged.withLock { $0 }).subtracting(keys).isEmpty)
+                #expect(Set(acknowledged.value).subtracting(keys).isEmpty)
             }
         }
 
@@ -137,7 +137,8 @@ extension ProcessTests {
             }
         }
 
-        @Test("A damaged database is named and kept aside, and the node gets everything from a peer",
+        @Test(
+            "A damaged database is named and kept aside, and the node gets everything from a peer",
             arguments: Damage.allCases)
         func damaged(_ damage: Damage) async throws {
             try await Arena.with { arena in
@@ -160,9 +161,10 @@ extension ProcessTests {
                 cluster.daemons[1] = try await DaemonProcess.start(options, in: arena)
                 let line = try #require(cluster[1].log.first { $0.event == "store_set_aside" })
                 print(line.message, line.reason ?? "-")
-                let aside = try #require(Folder.names(cluster[1].dataDirectory).first { name in
-                    name.hasPrefix("store.db") && FileText.bytes(cluster[1].dataDirectory + "/" + name) == bad
-                })
+                let aside = try #require(
+                    Folder.names(cluster[1].dataDirectory).first { name in
+                        name.hasPrefix("store.db") && FileText.bytes(cluster[1].dataDirectory + "/" + name) == bad
+                    })
                 #expect(line.message.contains(aside), "\(line.message) does not name \(aside)")
                 try await cluster.allSeeAll()
                 try await cluster.converge()

@@ -11,7 +11,8 @@ struct SmallDisk: Sendable {
 
     /// A namespace of mounts is ours to make as root, or inside a user namespace where the kernel allows that.
     private static var flags: [String] { geteuid() == 0 ? ["-m"] : ["-U", "-r", "-m"] }
-    private static let script = "mount -t tmpfs -o size=\"$2\",mode=0700 gossipd-test \"$1\" && echo up && exec sleep 600"
+    private static let script =
+        "mount -t tmpfs -o size=\"$2\",mode=0700 gossipd-test \"$1\" && echo up && exec sleep 600"
 
     static let isAvailable: Bool = {
         guard Programs.exist("unshare", "nsenter", "mount"), let folder = try? Folder.make() else { return false }
