@@ -48,20 +48,27 @@ enum Folder {
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// The names in a folder, sorted.
+    static func names(_ path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
     /// Removes a folder and what is in it; symbolic links are not followed.
     static func remove(_ path: String) {
-        if let folder = opendir(path) {
-            while let entry = readdir(folder) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-                }
-                guard name != ".", name != ".." else { continue }
-                var status = stat()
-                let inner = path + "/" + name
-                guard lstat(inner, &status) == 0 else { continue }
-                if status.st_mode & S_IFMT == S_IFDIR { remove(inner) } else { unlink(inner) }
-            }
-            closedir(folder)
+        for name in names(path) {
+            var status = stat()
+            let inner = path + "/" + name
+            guard lstat(inner, &status) == 0 else { continue }
+            if status.st_mode & S_IFMT == S_IFDIR { remove(inner) } else { unlink(inner) }
         }
         rmdir(path)
     }
