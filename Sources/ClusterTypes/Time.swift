@@ -40,9 +40,13 @@ package struct Interval: Hashable, Comparable, Sendable, CustomStringConvertible
         Interval(nanoseconds: a.nanoseconds / Int64(divisor))
     }
 
-    /// Seconds with one decimal below a minute, as in `2.1 s`; milliseconds below a second, as in `340 ms`.
+    /// `340 ms` below a second, `2.1 s` below ten minutes, then whole minutes, hours, days: `42 min`, `30 h`, `365 d`.
     package var description: String {
         if nanoseconds < 1_000_000_000 { return "\(nanoseconds / 1_000_000) ms" }
+        let whole = nanoseconds / 1_000_000_000
+        if whole >= 3 * 86_400 { return "\(whole / 86_400) d" }
+        if whole >= 3 * 3_600 { return "\(whole / 3_600) h" }
+        if whole >= 600 { return "\(whole / 60) min" }
         let tenths = nanoseconds / 100_000_000 + nanoseconds % 100_000_000 / 50_000_000
         return "\(tenths / 10).\(tenths % 10) s"
     }

@@ -50,7 +50,7 @@ enum KeyTable {
         KeySpecification(
             "data_dir", \.dataDirectory, .path(max: ConfigurationBounds.pathSizeMax),
             default: .value("/var/lib/gossipd"),
-            "The directory that holds the node's identity. One daemon per directory.",
+            "The directory that holds the node's identity and the configuration store. One daemon per directory.",
             flag: "--data-dir"),
         KeySpecification(
             "join", \.join, .seeds, default: .value([]),

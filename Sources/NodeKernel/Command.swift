@@ -218,7 +218,7 @@ package struct WriteReport: Sendable {
     package var version: String
     /// Nodes known to hold the write durably, this one included.
     package var nodesHolding: Int
-    /// Active members, this one included.
+    /// Members that have not left, failed ones too, this one included.
     package var nodesTotal: Int
 
     package init(key: String, version: String, nodesHolding: Int, nodesTotal: Int) {

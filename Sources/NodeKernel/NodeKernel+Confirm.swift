@@ -123,10 +123,10 @@ extension NodeKernel {
     private mutating func endConfirmation(_ id: CommandID, _ turn: inout Turn) {
         guard let client = confirmations.clients[id] else { return }
         let missing = membership.table.members
-            .filter { $0.state.isActive && $0.id != selfID && !client.confirmed.contains($0.id) }
+            .filter { $0.state.isPresumed && $0.id != selfID && !client.confirmed.contains($0.id) }
             .map(\.info.name).sorted().prefix(ConfirmationState.missingMax)
         let confirmation = Confirmation(
-            holding: holding(client), total: membership.table.activeCount, missing: Array(missing))
+            holding: holding(client), total: presumedCount, missing: Array(missing))
         confirmations.end(id)
         reply(id, .confirmed(confirmation), &turn)
     }
@@ -181,4 +181,15 @@ extension NodeKernel {
             _ = answerConfirmed(id, &turn)
         }
     }
+}
+
+extension MemberState {
+    /// Neither left nor forgotten: a node that is failed still counts when a majority is asked for, or the few that are
+    /// left of a cluster would be a majority of themselves.
+    var isPresumed: Bool { isActive || self == .failed }
+}
+
+extension NodeKernel {
+    /// Members that are expected to hold the store, this one included.
+    var presumedCount: Int { membership.table.activeCount + membership.table.count(of: .failed) }
 }

@@ -120,7 +120,7 @@ extension NodeKernel {
 
     private func report(_ record: RequestRecord) -> WriteReport {
         WriteReport(
-            key: record.key, version: record.version, nodesHolding: 1, nodesTotal: membership.table.activeCount)
+            key: record.key, version: record.version, nodesHolding: 1, nodesTotal: presumedCount)
     }
 
     /// Tells requests apart: a hash of everything that was asked for, the same in every process.

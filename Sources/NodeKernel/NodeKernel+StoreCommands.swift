@@ -58,7 +58,7 @@ extension NodeKernel {
         }
         statistics.localWrites += 1
         let report = WriteReport(
-            key: key, version: version, nodesHolding: 1, nodesTotal: membership.table.activeCount)
+            key: key, version: version, nodesHolding: 1, nodesTotal: presumedCount)
         let record = options.requestID.map {
             RequestRecord(id: $0, fingerprint: fingerprint, key: key, version: version, at: turn.clock.wall)
         }

@@ -8,9 +8,9 @@ import StoreCore
 package struct Confirmation: Hashable, Sendable {
     /// This node included.
     package var holding: Int
-    /// Active members, this node included.
+    /// Members that have not left, failed ones too, this node included.
     package var total: Int
-    /// Names of active members that have not confirmed; at most 16.
+    /// Names of those members that have not confirmed; at most 16.
     package var missing: [String]
 
     package init(holding: Int, total: Int, missing: [String]) {

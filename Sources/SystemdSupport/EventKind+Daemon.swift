@@ -28,7 +28,7 @@ extension EventKind {
     static let stoppedDescription = Description(
         messageID: "e93111b3003a4c2f971591f5519944ce", level: .notice,
         subject: "gossipd has stopped",
-        meaning: "Its identity is on disk; the configuration lives on in the other nodes.",
+        meaning: "Its identity and the configuration are on disk.",
         action: "Nothing.")
 
     static let reloadedDescription = Description(

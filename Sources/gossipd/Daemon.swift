@@ -89,7 +89,8 @@ struct Daemon: Sendable {
         let startedAt = ContinuousClock.now
         // Before any other descriptor is opened.
         let adopted = Systemd.listenSockets().first
-        let directory = try openDirectory(configuration.dataDirectory)
+        let notifier = SystemdNotifier()
+        let directory = try await openDirectory(configuration.dataDirectory, notifier: notifier, logger: logger)
         for warning in directory.warnings { logger.warning("\(warning)") }
         let sockets = try bind(configuration.bind)
         let advertised = configuration.advertised(boundTo: sockets.address)
@@ -99,7 +100,6 @@ struct Daemon: Sendable {
         // directory or from a backup of it: no dot is ever used twice.
         var generator = SystemRandomNumberGenerator()
         let storeEpoch = UInt32.random(in: 1...UInt32.max, using: &generator)
-        let notifier = SystemdNotifier()
         let (database, recovery) = try openStore(
             configuration, actor: ActorID(node: identity.id, epoch: storeEpoch), notifier: notifier, logger: logger)
         let past = StorePast(database: database)
@@ -108,6 +108,12 @@ struct Daemon: Sendable {
         let hub = EventHub(
             epoch: identity.bootEpoch, storeID: recovery.storeID, revision: recovery.recovered.revision,
             selfID: identity.id, name: configuration.name, address: advertised, logger: logger)
+        if let file = recovery.setAside {
+            hub.tell(
+                .storeSetAside, at: SystemClock.now(),
+                "the store's database was damaged and is now \(file): starting empty, peers send what they hold",
+                reason: recovery.warnings.first ?? "damaged")
+        }
         let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
         let kernel = NodeKernel(
@@ -131,6 +137,7 @@ struct Daemon: Sendable {
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings,
+            setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
             samples: metrics.samples)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops[1], logger: logger,
@@ -149,11 +156,25 @@ struct Daemon: Sendable {
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 
-    private static func openDirectory(_ path: String) throws(StartFailure) -> DataDirectory {
-        do throws(PersistenceFailure) {
-            return try DataDirectory.open(path)
-        } catch {
-            throw StartFailure(storage: error)
+    /// Waits for room when the disk is full: a service that gave up would not come back when there is.
+    private static func openDirectory(
+        _ path: String, notifier: SystemdNotifier, logger: Logger
+    ) async throws -> DataDirectory {
+        var hasTold = false
+        while true {
+            do throws(PersistenceFailure) {
+                return try DataDirectory.open(path)
+            } catch .diskFull(let file) {
+                let failure = PersistenceFailure.diskFull(file: file)
+                if !hasTold {
+                    logger.event(.storageFull, "cannot start yet: \(failure)", metadata: ["reason": "disk_full"])
+                }
+                hasTold = true
+                _ = notifier.extendTimeout(seconds: 30, status: "waiting for room on the disk of \(path)")
+            } catch {
+                throw StartFailure(storage: error)
+            }
+            try await Task.sleep(for: .seconds(1))
         }
     }
 
@@ -170,12 +191,6 @@ struct Daemon: Sendable {
                     _ = notifier.extendTimeout(seconds: 30, status: "reading the store: \(rows)\(all) rows")
                 })
             for warning in recovery.warnings { logger.warning("\(warning)") }
-            if let file = recovery.setAside {
-                logger.event(
-                    .storeSetAside,
-                    "the store's database was damaged and is now \(file): starting empty, peers send what they hold",
-                    metadata: ["reason": .string(recovery.warnings.first ?? "damaged")])
-            }
             let store = recovery.recovered.store
             logger.info("the store is open: \(store.liveKeyCount) keys, \(recovery.milliseconds) ms")
             return (database, recovery)

@@ -39,6 +39,15 @@ final class EventHub: Sendable {
             logger.debug("\(told.message)", metadata: metadata(told))
             return
         }
+        publish(told, clock)
+    }
+
+    /// Tells something that no kernel has seen: what happened while the daemon started.
+    func tell(_ kind: EventKind, at clock: Clock, _ message: String, reason: String) {
+        publish(Narration(kind: kind, message: message, reason: reason), clock)
+    }
+
+    private func publish(_ told: Narration, _ clock: Clock) {
         logger.event(told.kind, "\(told.message)", metadata: metadata(told))
         events.append { cursor in
             ClusterEvent(

@@ -36,12 +36,14 @@ extension EventNarrator {
         case .storeReset(let peer, let rows, let queued):
             return tellReset(peer, rows: rows, queued: queued)
         case .collected(let rows, let folded, let cutoff):
-            let actors = folded == 0 ? "" : ", \(folded) former authors folded"
+            guard rows + folded > 0 else { return nil }
+            let parts = [
+                rows > 0 ? "forgot \(counted(rows, "deleted row")) from before \(Timestamp(cutoff.wall))" : nil,
+                folded > 0 ? "folded \(counted(folded, "former author"))" : nil,
+            ]
             return Narration(
                 kind: .collected,
-                message:
-                    "forgot \(rows) deleted rows from before \(Timestamp(cutoff.wall))\(actors): every member holds "
-                    + "the deletions")
+                message: parts.compactMap { $0 }.joined(separator: ", ") + ": every member holds what that takes")
         case .clockOutlier, .clockRecovered:
             return tellClock(event)
         case .storage(let condition):
@@ -53,14 +55,19 @@ extension EventNarrator {
     }
 
     private func tellReset(_ peer: NodeID, rows: Int, queued: Int) -> Narration {
+        guard peer != selfID else {
+            return Narration(
+                kind: .storeReset, message: "restored the store from a backup: \(counted(rows, "row"))",
+                reason: "restored")
+        }
         let writes =
             queued == 0
             ? ""
-            : "; \(queued) writes that nobody else had wait for you: see gossipctl kv import --queued"
+            : "; \(counted(queued, "write")) that nobody else had: decide with gossipctl kv import --queued"
         return Narration(
             kind: .storeReset,
             message:
-                "took over the whole store of \(identity(peer).name) (\(rows) rows) in place of this node's\(writes)",
+                "took over the whole store of \(identity(peer).name) (\(counted(rows, "row"))) in place of this node's\(writes)",
             member: identity(peer), reason: queued == 0 ? "before_floor" : "writes_queued")
     }
 

@@ -18,7 +18,7 @@ struct Narration: Sendable {
 
 /// Tells membership events. It keeps the names of the members it has heard of, so that a sentence names hosts.
 struct EventNarrator: Sendable {
-    private let selfID: NodeID
+    let selfID: NodeID
     private var names: [NodeID: MemberIdentity] = [:]
 
     init(selfID: NodeID, name: String, address: Address) {

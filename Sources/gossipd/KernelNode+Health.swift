@@ -29,7 +29,8 @@ extension KernelNode {
     func doctor() async throws(AdminFailure) -> DoctorDocument {
         guard case .status(let status) = try await ask(.status) else { throw .unexpectedReply }
         guard case .diagnosis(let store) = try await ask(.diagnose) else { throw .unexpectedReply }
-        var findings = warnings.map {
+        var findings = setAside.map(Self.setAsideFinding)
+        findings += warnings.map {
             DoctorDocument.Finding(.warning, code: "standing_warning", summary: $0, advice: "see Docs/operations.md")
         }
         findings += memberFindings(status)
@@ -38,10 +39,21 @@ extension KernelNode {
             findings = [
                 DoctorDocument.Finding(
                     .ok, code: "healthy",
-                    summary: "\(status.alive) members are alive, \(status.keys) keys are durable, nothing needs you")
+                    summary:
+                        "\(counted(status.alive, "member")) alive, \(counted(status.keys, "key")) durable, nothing needs you"
+                )
             ]
         }
         return DoctorDocument(findings: findings)
+    }
+
+    private static func setAsideFinding(_ file: String) -> DoctorDocument.Finding {
+        DoctorDocument.Finding(
+            .warning, code: "store_set_aside",
+            summary: "the store's database was damaged at the last start and is now \(file)",
+            advice:
+                "check the disk (dmesg, smartctl) and gossipctl kv verify; delete the file when it is of no more use",
+            evidence: ["file": file])
     }
 
     private func memberFindings(_ status: StatusView) -> [DoctorDocument.Finding] {
@@ -50,7 +62,7 @@ extension KernelNode {
             findings.append(
                 DoctorDocument.Finding(
                     .warning, code: "members_down",
-                    summary: "\(status.failed) members are failed, \(status.suspect) are suspected",
+                    summary: "members are down: \(status.failed) failed, \(status.suspect) suspected",
                     advice: "see gossipctl members --state failed and gossipctl member explain NAME",
                     evidence: ["failed": "\(status.failed)", "suspect": "\(status.suspect)"]))
         }
@@ -60,6 +72,14 @@ extension KernelNode {
                     .warning, code: "local_health", summary: "this node doubts itself (score \(status.awareness))",
                     advice: "look for CPU pressure, packet loss or a full queue on this host",
                     evidence: ["score": "\(status.awareness)"]))
+        }
+        if hasSeeds, status.alive == 1 {
+            findings.append(
+                DoctorDocument.Finding(
+                    .warning, code: "alone", summary: "this node knows no other, though it is to join a cluster",
+                    advice:
+                        "check join, cluster, the firewall (UDP and TCP) and that the others run; see gossipctl events")
+            )
         }
         return findings
     }
@@ -92,7 +112,8 @@ extension KernelNode {
             findings.append(
                 DoctorDocument.Finding(
                     .error, code: "clock_outlier",
-                    summary: "this host's clock is \(offset.magnitude) ms \(offset > 0 ? "ahead of" : "behind") most "
+                    summary:
+                        "this host's clock is \(Interval.milliseconds(Int(clamping: offset.magnitude))) \(offset > 0 ? "ahead of" : "behind") most "
                         + "others: writes are refused",
                     advice: "repair time synchronisation (timedatectl, chronyc tracking)",
                     evidence: ["offset_ms": "\(offset)"]))

@@ -19,6 +19,10 @@ struct KernelNode: NodeHandle {
     let leaveTimeout: Interval
     /// Sentences about what an operator should look at.
     let warnings: [String]
+    /// The damaged database that this start moved away, at most one.
+    let setAside: [String]
+    /// The configuration names nodes to join.
+    let hasSeeds: Bool
     let samples: @Sendable () async -> [MetricSample]
 
     func status() async throws(AdminFailure) -> StatusDocument {

@@ -13,7 +13,7 @@ extension StoreReading {
 
     func view(of key: String, at point: HistoryPoint) throws(StoreReadFailure) -> KeyView? {
         let meta = try meta()
-        if case .revision(let revision) = point, revision > meta.revision { throw .notYet(revision: meta.revision) }
+        if case .revision(let revision) = point, revision > meta.revision { throw .notYet(revision: revision) }
         return try view(of: key, at: point, meta: meta)
     }
 
@@ -106,7 +106,7 @@ extension StoreReading {
     ) throws(StoreReadFailure) -> HistoryDifferences {
         let meta = try meta()
         for case .revision(let revision)? in [from, to] where revision > meta.revision {
-            throw .notYet(revision: meta.revision)
+            throw .notYet(revision: revision)
         }
         switch from {
         case .revision(let revision):
