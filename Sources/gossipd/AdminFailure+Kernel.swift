@@ -51,18 +51,18 @@ extension AdminFailure {
             self.init(.unavailable, "the store holds as many entries as it may: delete some keys")
         case .conditionFailed(let key, let current):
             let now = current.map { "it is at version \($0)" } ?? "it does not exist"
-            self.init(.conflict, "key \(key.quoted) is not as the condition says: \(now)")
+            self.init(.conditionFailed, "key \(key.quoted) is not as the condition says: \(now)")
         case .requestIDReused(let id):
-            self.init(.conflict, "request id \(id.quoted) was used for another request: choose a new one")
+            self.init(.requestIDReused, "request id \(id.quoted) was used for another request: choose a new one")
         case .storageFull:
-            self.init(.unavailable, "the disk under the data directory is full: make room, then try again")
+            self.init(.storageFull, "the disk under the data directory is full: make room, then try again")
         case .clockOutlier(let offset):
             self.init(
-                .unavailable,
+                .clockOutlier,
                 "this host's clock is \(abs(offset)) ms \(offset > 0 ? "ahead of" : "behind") most others: set it right, then try again"
             )
         case .resetting:
-            self.init(.unavailable, "this node was away for long and is fetching the others' state: try again soon")
+            self.init(.resetting, "this node was away for long and is fetching the others' state: try again soon")
         case .storeNotEmpty(let keys):
             self.init(.conflict, "the store holds \(keys) keys: restore into a new node with an empty data directory")
         case .notReady:
