@@ -82,8 +82,8 @@ extension AdminFailure {
                 .historyGone,
                 "history before revision \(since) is not kept here: see store.history_max_age and "
                     + "store.history_max_per_key, or ask another node")
-        case .notYet(let revision):
-            self.init(.badRequest, "revision \(revision) has not been given out yet: see gossipctl status")
+        case .notYet(let newest):
+            self.init(.badRequest, "this node has not come so far: its newest revision is \(newest)")
         case .evicted:
             self.init(.unavailable, "the read took so long that it was cut off: try again, or ask for less")
         case .storage(let failure):

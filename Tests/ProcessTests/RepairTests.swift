@@ -191,18 +191,24 @@ extension ProcessTests {
                     // No repair while we look.
                     $0.configuration = "[store]\nsync_interval_min = \"60s\"\n"
                 }
-                _ = try await cluster[0].client.put(try ConfigurationKey("app/same"), value: [1])
+                let file = arena.folder + "/keys"
+                let lines = (0..<900).map { #"{"key":"app/\#(100 + $0)","type":"register","value":"x"}"# + "\n" }
+                try FileText.write(lines.joined(), to: file)
+                #expect(try await cluster[0].gossipctl("kv", "import", file).status == 0)
                 try await cluster.converge()
                 try await network.cut()
-                _ = try await cluster[0].client.put(try ConfigurationKey("app/lost"), value: [1])
+                _ = try await cluster[0].client.put(try ConfigurationKey("app/500"), value: [1])
                 // Until gossip has given up telling of it.
                 try await Task.sleep(for: .seconds(1))
                 try await network.heal()
                 let outcome = try await cluster[0].gossipctl("kv", "verify")
                 #expect(outcome.status == 1, "\(outcome.output)\(outcome.errors)")
                 #expect(outcome.errors.contains("the stores differ on n2"), "\(outcome.errors)")
-                #expect(
-                    outcome.output.contains("different") && outcome.output.contains("app/lost"), "\(outcome.output)")
+                #expect(outcome.output.contains("different") && outcome.output.contains("app/"), "\(outcome.output)")
+                // Not the whole store: a part of it with the key in it.
+                let ranges = try await cluster[0].client.verify(timeout: .seconds(5)).peers.flatMap(\.ranges)
+                #expect(ranges.contains { $0.first <= "app/500" && "app/500" < $0.end ?? "z" }, "\(ranges)")
+                #expect(ranges.allSatisfy { $0.first > "app/2" && $0.end ?? "z" < "app/8" }, "\(ranges)")
             }
         }
     }
