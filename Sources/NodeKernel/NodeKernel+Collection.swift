@@ -37,15 +37,25 @@ struct CollectionState: Sendable {
     var floors = FloorViews()
     /// How many actors the next round tries to fold: fewer after each refusal.
     var foldLimit = CollectionState.foldsMax
-    /// Actors whose folding was refused on their own account.
-    var foldsAvoided: Set<ActorID> = []
+    /// Actors whose folding was refused on their own account, sorted by when.
+    var foldsAvoided: [FoldRefusal] = []
 
     static let foldsMax = 32
-    static let foldsAvoidedMax = 4_096
+    static let foldsAvoidedMax = 256
+    /// An actor whose folding was refused is tried again after so many intervals, or once its node has another one.
+    static let foldsAvoidedIntervals = 30
     /// Questions of one round to a member that does not answer, one each second.
     static let attemptsMax = 10
     static let repeatInterval = Interval.seconds(1)
     static let waitsForNamedMax = 16
+
+    /// Somebody writes under the actor, or does not hold all that we do. Neither lasts for ever.
+    struct FoldRefusal: Hashable, Sendable {
+        var actor: ActorID
+        /// All actors of the node then; sorted.
+        var siblings: [ActorID]
+        var until: Instant
+    }
 
     init(promised: HybridTimestamp = .zero) {
         self.promised = promised
@@ -155,9 +165,14 @@ extension NodeKernel {
         let wanted = min(collection.foldLimit, room)
         var folds: [Dot] = []
         if wanted > 0 {
-            let candidates = store.foldCandidates(
-                isGone: { isGone($0, now) }, limit: wanted + collection.foldsAvoided.count)
-            folds = Array(candidates.filter { !collection.foldsAvoided.contains($0.actor) }.prefix(wanted))
+            let known = store.context.entries(cloudMax: 0).map(\.actor)
+            collection.foldsAvoided.removeAll { refusal in
+                refusal.until <= now
+                    || known.contains { $0.node == refusal.actor.node && !refusal.siblings.contains($0) }
+            }
+            let avoided = Set(collection.foldsAvoided.map(\.actor))
+            let candidates = store.foldCandidates(isGone: { isGone($0, now) }, limit: wanted + avoided.count)
+            folds = Array(candidates.filter { !avoided.contains($0.actor) }.prefix(wanted))
         }
         // A round without folds was due: the next one tries one again.
         if collection.foldLimit == 0 { collection.foldLimit = 1 }
@@ -240,15 +255,18 @@ extension NodeKernel {
 
     /// Fewer folds the next time: one of them may be what nobody can agree on.
     private mutating func abandonRound(_ turn: inout Turn) {
-        if let round = collection.round, !round.request.folds.isEmpty, round.isVetoed { noteVeto(round) }
+        if let round = collection.round, !round.request.folds.isEmpty, round.isVetoed { noteVeto(round, turn.now) }
         collection.round = nil
     }
 
-    private mutating func noteVeto(_ round: CollectionState.Round) {
+    private mutating func noteVeto(_ round: CollectionState.Round, _ now: Instant) {
         if round.request.folds.count == 1, let only = round.request.folds.first {
-            if collection.foldsAvoided.count < CollectionState.foldsAvoidedMax {
-                collection.foldsAvoided.insert(only.actor)
-            }
+            if collection.foldsAvoided.count >= CollectionState.foldsAvoidedMax { collection.foldsAvoided.removeFirst() }
+            let siblings = store.context.entries(cloudMax: 0).map(\.actor).filter { $0.node == only.actor.node }
+            collection.foldsAvoided.append(
+                CollectionState.FoldRefusal(
+                    actor: only.actor, siblings: siblings,
+                    until: now + configuration.collectionInterval * CollectionState.foldsAvoidedIntervals))
             collection.foldLimit = CollectionState.foldsMax
         } else {
             collection.foldLimit = round.request.folds.count / 2
@@ -273,6 +291,9 @@ extension NodeKernel {
             collection.promise?.isDurable == true
         else { return }
         let request = round.request
+        // Those who did not answer may have been dropped from the table meanwhile: nobody is asked for them, but they are
+        // lost all the same.
+        guard isMajority else { return abandonRound(&turn) }
         let isUnchanged =
             request.folds.isEmpty
             || store.deadRows(at: request.cutoff, folds: request.folds).hash == request.deadHash
@@ -281,10 +302,10 @@ extension NodeKernel {
         var folded: [CollectionFloor.Folded] = []
         if !request.folds.isEmpty {
             if !round.isVetoed, request.folds.allSatisfy({ store.holdsExactly($0) }) {
-                folded = request.folds.map { CollectionFloor.Folded(actor: $0.actor, cutoff: request.cutoff) }
+                folded = request.folds.map { CollectionFloor.Folded($0, cutoff: request.cutoff) }
                 collection.foldLimit = min(CollectionState.foldsMax, request.folds.count * 2)
             } else {
-                noteVeto(round)
+                noteVeto(round, turn.now)
             }
         }
         let addition = CollectionFloor(cutoff: request.cutoff, folded: folded.sorted { $0.actor < $1.actor })

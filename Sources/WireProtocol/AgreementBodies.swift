@@ -35,7 +35,7 @@ extension ByteSink {
         put(floor.cutoff.rawValue)
         put(count: floor.folded.count)
         for entry in floor.folded {
-            put(entry.actor)
+            put(Dot(actor: entry.actor, counter: entry.counter))
             put(entry.cutoff.rawValue)
         }
     }
@@ -72,13 +72,13 @@ extension ByteReader {
 
     mutating func floor() throws(DecodeFailure) -> CollectionFloor {
         let cutoff = HybridTimestamp(rawValue: try uint64())
-        let count = try count(max: UInt64(CollectionFloor.foldedMax), elementBytesMin: WireLayout.actorBytes + 8)
+        let count = try count(max: UInt64(CollectionFloor.foldedMax), elementBytesMin: WireLayout.actorBytes + 9)
         var folded: [CollectionFloor.Folded] = []
         folded.reserveCapacity(count)
         for _ in 0..<count {
-            let actor = try actor()
-            if let last = folded.last, !(last.actor < actor) { throw .value }
-            folded.append(CollectionFloor.Folded(actor: actor, cutoff: HybridTimestamp(rawValue: try uint64())))
+            let last = try dot()
+            if let before = folded.last, !(before.actor < last.actor) { throw .value }
+            folded.append(CollectionFloor.Folded(last, cutoff: HybridTimestamp(rawValue: try uint64())))
         }
         return CollectionFloor(cutoff: cutoff, folded: folded)
     }

@@ -227,8 +227,9 @@ struct Golden: Sendable, CustomTestStringConvertible {
         Golden(
             name: "floor",
             message: .floor(
-                CollectionFloor(cutoff: stamp, folded: [CollectionFloor.Folded(actor: actorA, cutoff: stamp)])),
-            hex: "0e 0025 0191000000000001 01 \(a) 00000001 0191000000000001"),
+                CollectionFloor(
+                    cutoff: stamp, folded: [CollectionFloor.Folded(Dot(actor: actorA, counter: 300), cutoff: stamp)])),
+            hex: "0e 0027 0191000000000001 01 \(a) 00000001 ac02 0191000000000001"),
     ]
 
     static let all = membership + store + agreement

@@ -68,7 +68,9 @@ struct MessageGenerator {
         CollectionFloor(
             cutoff: HybridTimestamp(rawValue: rng.next()),
             folded: (0..<rng.index(below: 30)).map { _ in actor() }.sorted().map {
-                CollectionFloor.Folded(actor: $0, cutoff: HybridTimestamp(rawValue: rng.next()))
+                CollectionFloor.Folded(
+                    Dot(actor: $0, counter: 1 + rng.next() % Dot.counterMax),
+                    cutoff: HybridTimestamp(rawValue: rng.next()))
             })
     }
 

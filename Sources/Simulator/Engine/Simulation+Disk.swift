@@ -137,6 +137,9 @@ extension Simulation {
             case .context, .contextReplaced, .floor, .promised, .change, .request, .dequeued, .expiredThrough: break
             }
         }
+        if records.contains(where: { if case .store(.reset) = $0 { true } else { false } }) {
+            acked.reset(node: node, to: rows)
+        }
         guard !rows.isEmpty else { return }
         if let commandInStep { acked.asked(commandInStep, rows: rows) }
         if let store = nodes[node].kernel?.store {
