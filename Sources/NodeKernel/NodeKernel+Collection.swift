@@ -21,6 +21,8 @@ struct CollectionState: Sendable {
         /// Sorted.
         var agreed: [NodeID] = []
         var isVetoed = false
+        /// A veto told us under which actor somebody writes: next time that one is not asked for.
+        var hasLearned = false
         var attempts = 0
     }
 
@@ -37,25 +39,15 @@ struct CollectionState: Sendable {
     var floors = FloorViews()
     /// How many actors the next round tries to fold: fewer after each refusal.
     var foldLimit = CollectionState.foldsMax
+    /// Under which actors members write, by what they last said; at most `Bounds.membersMax`.
+    var writers: [NodeID: ActorID] = [:]
     /// Actors whose folding was refused on their own account, sorted by when.
     var foldsAvoided: [FoldRefusal] = []
 
-    static let foldsMax = 32
-    static let foldsAvoidedMax = 256
-    /// An actor whose folding was refused is tried again after so many intervals, or once its node has another one.
-    static let foldsAvoidedIntervals = 30
     /// Questions of one round to a member that does not answer, one each second.
     static let attemptsMax = 10
     static let repeatInterval = Interval.seconds(1)
     static let waitsForNamedMax = 16
-
-    /// Somebody writes under the actor, or does not hold all that we do. Neither lasts for ever.
-    struct FoldRefusal: Hashable, Sendable {
-        var actor: ActorID
-        /// All actors of the node then; sorted.
-        var siblings: [ActorID]
-        var until: Instant
-    }
 
     init(promised: HybridTimestamp = .zero) {
         self.promised = promised
@@ -161,21 +153,7 @@ extension NodeKernel {
         let cutoff = HybridTimestamp(rawValue: (limit - 1) << 16 | turn.rng.next() & 0xffff)
         guard cutoff > store.floor.cutoff, cutoff > collection.promised else { return }
         let now = turn.now
-        let room = CollectionFloor.foldedMax - store.floor.folded.count
-        let wanted = min(collection.foldLimit, room)
-        var folds: [Dot] = []
-        if wanted > 0 {
-            let known = store.context.entries(cloudMax: 0).map(\.actor)
-            collection.foldsAvoided.removeAll { refusal in
-                refusal.until <= now
-                    || known.contains { $0.node == refusal.actor.node && !refusal.siblings.contains($0) }
-            }
-            let avoided = Set(collection.foldsAvoided.map(\.actor))
-            let candidates = store.foldCandidates(isGone: { isGone($0, now) }, limit: wanted + avoided.count)
-            folds = Array(candidates.filter { !avoided.contains($0.actor) }.prefix(wanted))
-        }
-        // A round without folds was due: the next one tries one again.
-        if collection.foldLimit == 0 { collection.foldLimit = 1 }
+        let folds = chooseFolds(now)
         let dead = store.deadRows(at: cutoff, folds: folds)
         collection.waitsFor = []
         guard dead.count > 0 || !folds.isEmpty else { return }
@@ -187,15 +165,6 @@ extension NodeKernel {
             cutoff: cutoff, floorMark: store.floor.mark, deadHash: dead.hash, folds: folds)
         collection.round = CollectionState.Round(request: request)
         promise(request, then: .round(cutoff: cutoff), &turn)
-    }
-
-    private func isGone(_ node: NodeID, _ now: Instant) -> Bool {
-        guard let member = membership.table[node] else { return node != .unknown }
-        switch member.state {
-        case .alive, .suspect, .failed: return false
-        case .left: return now - member.since.now >= configuration.collectionGrace
-        case .forgotten: return true
-        }
     }
 
     mutating func onCollectionWrite(_ write: CollectionWrite, _ turn: inout Turn) {
@@ -259,23 +228,9 @@ extension NodeKernel {
         collection.round = nil
     }
 
-    private mutating func noteVeto(_ round: CollectionState.Round, _ now: Instant) {
-        if round.request.folds.count == 1, let only = round.request.folds.first {
-            if collection.foldsAvoided.count >= CollectionState.foldsAvoidedMax { collection.foldsAvoided.removeFirst() }
-            let siblings = store.context.entries(cloudMax: 0).map(\.actor).filter { $0.node == only.actor.node }
-            collection.foldsAvoided.append(
-                CollectionState.FoldRefusal(
-                    actor: only.actor, siblings: siblings,
-                    until: now + configuration.collectionInterval * CollectionState.foldsAvoidedIntervals))
-            collection.foldLimit = CollectionState.foldsMax
-        } else {
-            collection.foldLimit = round.request.folds.count / 2
-        }
-    }
-
     mutating func onCollectAnswer(_ answer: CollectAnswer, from peer: NodeID, _ turn: inout Turn) {
         guard var round = collection.round, round.request.cutoff == answer.cutoff else { return }
-        if !answer.agreesToFolds, !round.request.folds.isEmpty { round.isVetoed = true }
+        noteFolds(answer, from: peer, &round)
         if answer.agrees, !round.agreed.contains(peer) {
             round.agreed.insert(peer, at: round.agreed.firstIndex { peer < $0 } ?? round.agreed.count)
         }

@@ -69,9 +69,11 @@ extension Store {
     }
 
     /// Actors to fold, each with its last event: all of nodes that are gone, then of others those that a newer one has
-    /// replaced. Which one that is, is a guess; the node itself knows (`holdsExactly`). Never our own, none with a gap,
-    /// no more than the floor can name.
-    package func foldCandidates(isGone: (NodeID) -> Bool, limit: Int) -> [Dot] {
+    /// replaced. Which one that is, is a guess where `writer` does not know it; the node itself does. Never our own, none
+    /// with a gap, no more than the floor can name.
+    package func foldCandidates(
+        isGone: (NodeID) -> Bool, writer: (NodeID) -> ActorID? = { _ in nil }, limit: Int
+    ) -> [Dot] {
         var gone: [Dot] = []
         var replaced: [Dot] = []
         var parts = context.actors[...]
@@ -79,7 +81,7 @@ extension Store {
             let siblings = parts.prefix { $0.actor.node == node }
             parts = parts.dropFirst(siblings.count)
             let isNodeGone = isGone(node)
-            let newest = isNodeGone ? nil : newestActor(of: node, among: siblings.map(\.actor))
+            let newest = isNodeGone ? nil : writer(node) ?? newestActor(of: node, among: siblings.map(\.actor))
             for sibling in siblings where sibling.actor != actor && sibling.actor != newest {
                 guard sibling.runs.count == 1, sibling.runs[0].first == 1 else { continue }
                 let dot = Dot(actor: sibling.actor, counter: sibling.runs[0].last)
@@ -89,6 +91,9 @@ extension Store {
         let room = max(0, CollectionFloor.foldedMax - floor.folded.count)
         return Array((gone + replaced).prefix(min(max(limit, 0), room)))
     }
+
+    /// Rows that name the actor as one of their writers.
+    package func rowCount(naming actor: ActorID) -> Int { actors.rowCount(of: actor) }
 
     /// The actor under which a living node probably writes: our own, or the one whose last event is on the newest row.
     private func newestActor(of node: NodeID, among siblings: [ActorID]) -> ActorID? {

@@ -29,6 +29,7 @@ extension ByteSink {
         put(answer.cutoff.rawValue)
         let agrees = answer.agrees ? WireLayout.answerFlagAgrees : 0
         put(answer.agreesToFolds ? agrees | WireLayout.answerFlagFolds : agrees)
+        put(answer.epoch)
     }
 
     mutating func put(_ floor: CollectionFloor) {
@@ -67,7 +68,7 @@ extension ByteReader {
         let flags = try uint8()
         return CollectAnswer(
             cutoff: cutoff, agrees: flags & WireLayout.answerFlagAgrees != 0,
-            agreesToFolds: flags & WireLayout.answerFlagFolds != 0)
+            agreesToFolds: flags & WireLayout.answerFlagFolds != 0, epoch: try uint32())
     }
 
     mutating func floor() throws(DecodeFailure) -> CollectionFloor {

@@ -52,7 +52,8 @@ struct MessageGenerator {
             .collectAnswer(
                 CollectAnswer(
                     cutoff: HybridTimestamp(rawValue: rng.next()), agrees: rng.chance(0.5),
-                    agreesToFolds: rng.chance(0.5)))
+                    agreesToFolds: rng.chance(0.5),
+                    epoch: UInt32(truncatingIfNeeded: rng.next())))
         case 18: .floor(floor())
         case 19: .rowRequest((0..<rng.index(below: 40)).map { _ in dot() })
         case _: .ranges(ranges())
