@@ -48,6 +48,8 @@ struct CollectionState: Sendable {
     static let attemptsMax = 10
     static let repeatInterval = Interval.seconds(1)
     static let waitsForNamedMax = 16
+    /// Dead rows that one collection drops, about: each takes some 10 us, and the node does nothing else meanwhile.
+    static let rowsMax = 20_000
 
     init(promised: HybridTimestamp = .zero) {
         self.promised = promised
@@ -147,10 +149,19 @@ extension NodeKernel {
         return min(wall.milliseconds, HybridClock.wallMax.milliseconds) - grace
     }
 
+    /// The low bits tell the cutoffs of two collectors at one moment apart. So low that no member stands still for long
+    /// while it drops what is dead; it must only be higher than what was promised before.
+    private func chooseCutoff(upTo milliseconds: UInt64, _ turn: inout Turn) -> HybridTimestamp {
+        let salt = turn.rng.next() & 0xffff
+        let highest = HybridTimestamp(rawValue: milliseconds << 16 | salt)
+        let enough = store.cutoff(upTo: highest, rowsMax: CollectionState.rowsMax)
+        let wanted = max(enough, store.floor.cutoff, collection.promised).milliseconds + 1
+        return min(highest, HybridTimestamp(rawValue: wanted << 16 | salt))
+    }
+
     private mutating func beginRound(_ turn: inout Turn) {
         guard isCollector, let limit = cutoffMax(turn.clock.wall), limit > 0 else { return }
-        // The low bits tell the cutoffs of two collectors at one moment apart.
-        let cutoff = HybridTimestamp(rawValue: (limit - 1) << 16 | turn.rng.next() & 0xffff)
+        let cutoff = chooseCutoff(upTo: limit - 1, &turn)
         guard cutoff > store.floor.cutoff, cutoff > collection.promised else { return }
         let now = turn.now
         let folds = chooseFolds(now)

@@ -7,8 +7,9 @@ import StoreCore
 
 extension CollectionState {
     static let foldsMax = 32
-    /// Rows that the actors of one round are named on, together; one alone may be named on more.
-    static let foldRowsMax = 20_000
+    /// Rows that the actors of one round are named on, together: each takes some 20 us, and the node does nothing else
+    /// meanwhile. An actor that is named on more stays; there cannot be many of those.
+    static let foldRowsMax = 10_000
     static let foldsAvoidedMax = 256
     /// An actor whose folding was refused is tried again after so many intervals, or once its node has another one.
     static let foldsAvoidedIntervals = 30
@@ -36,14 +37,15 @@ extension NodeKernel {
                 || known.contains { $0.node == refusal.actor.node && !refusal.siblings.contains($0) }
         }
         let avoided = Set(collection.foldsAvoided.map(\.actor))
-        let candidates = store.foldCandidates(
-            isGone: { isGone($0, now) }, writer: { collection.writers[$0] }, limit: wanted + avoided.count)
         var rows = 0
+        let candidates = store.foldCandidates(
+            isGone: { isGone($0, now) }, writer: { collection.writers[$0] },
+            where: { store.rowCount(naming: $0) <= CollectionState.foldRowsMax && !avoided.contains($0) },
+            limit: wanted)
         return Array(
-            candidates.filter { !avoided.contains($0.actor) }.prefix(wanted).prefix { dot in
-                let isFirst = rows == 0
-                rows += max(1, store.rowCount(naming: dot.actor))
-                return isFirst || rows <= CollectionState.foldRowsMax
+            candidates.prefix { dot in
+                rows += store.rowCount(naming: dot.actor)
+                return rows <= CollectionState.foldRowsMax
             })
     }
 

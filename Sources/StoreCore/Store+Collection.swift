@@ -43,6 +43,19 @@ extension Store {
         return (hash, handles.count)
     }
 
+    /// The cutoff, at most `limit`, at which about `rowsMax` rows are dead: what one step may drop.
+    package func cutoff(upTo limit: HybridTimestamp, rowsMax: Int) -> HybridTimestamp {
+        let handles = deadHandles(at: limit)
+        guard handles.count > rowsMax, rowsMax > 0 else { return limit }
+        let dues = handles.map { handle in
+            let row = rows[Int(handle)]
+            // What is live here is expired.
+            guard row.content.isLive else { return row.stamp }
+            return max(row.stamp, HybridTimestamp(rawValue: row.details.expiresAt << 16))
+        }
+        return dues.sorted()[rowsMax - 1]
+    }
+
     /// Which events a row reflects, which says all that matters among honest nodes.
     private func eventsHash(of index: Int) -> Hash128 {
         let row = rows[index]
@@ -72,7 +85,8 @@ extension Store {
     /// replaced. Which one that is, is a guess where `writer` does not know it; the node itself does. Never our own, none
     /// with a gap, no more than the floor can name.
     package func foldCandidates(
-        isGone: (NodeID) -> Bool, writer: (NodeID) -> ActorID? = { _ in nil }, limit: Int
+        isGone: (NodeID) -> Bool, writer: (NodeID) -> ActorID? = { _ in nil },
+        where isWanted: (ActorID) -> Bool = { _ in true }, limit: Int
     ) -> [Dot] {
         var gone: [Dot] = []
         var replaced: [Dot] = []
@@ -83,7 +97,7 @@ extension Store {
             let isNodeGone = isGone(node)
             let newest = isNodeGone ? nil : writer(node) ?? newestActor(of: node, among: siblings.map(\.actor))
             for sibling in siblings where sibling.actor != actor && sibling.actor != newest {
-                guard sibling.runs.count == 1, sibling.runs[0].first == 1 else { continue }
+                guard sibling.runs.count == 1, sibling.runs[0].first == 1, isWanted(sibling.actor) else { continue }
                 let dot = Dot(actor: sibling.actor, counter: sibling.runs[0].last)
                 if isNodeGone { gone.append(dot) } else { replaced.append(dot) }
             }

@@ -153,7 +153,7 @@ extension Simulation {
         guard let kernel = nodes[node].kernel else { return }
         let content = nodes[node].disk.content
         dots.recovered(content.rows.values, node: node)
-        resurrection.recovered(content.rows, node: node)
+        resurrection.recovered(content.rows, expiredThrough: content.expiredThrough, node: node)
         acked.recovered(node: node, store: kernel.store)
         revisions.recovered(kernel.revision, node: node)
         transactions.recovered(node: node, store: kernel.store)
