@@ -8,7 +8,7 @@ import Testing
 
 func floor(_ time: UInt64, folding actors: [ActorID] = []) -> CollectionFloor {
     let cutoff = HybridTimestamp(wall: wall(time))
-    return CollectionFloor(cutoff: cutoff, folded: actors.sorted().map { .init(actor: $0, cutoff: cutoff) })
+    return CollectionFloor(cutoff: cutoff, folded: actors.sorted().map { .init(Dot(actor: $0, counter: 1), cutoff: cutoff) })
 }
 
 @Suite struct CollectionTests {
