@@ -21,7 +21,9 @@ struct RepairCommand: ParsableCommand {
 
     @Option(help: "Rows that both nodes hold, 1 to 4000000.") var rows = 1_000_000
     @Option(help: "Bytes of a value, 0 to 10000.") var valueBytes = 100
-    @Option(help: "Rows that one of them has in an older version; may be given several times.") var differences = [0, 1, 100, 10_000]
+    @Option(help: "Rows that one of them has in an older version; may be given several times.") var differences = [
+        0, 1, 100, 10_000,
+    ]
     @Flag(help: "Leave out the node with an empty store.") var noFresh = false
     @Flag(help: "Print one JSON document instead of the table.") var json = false
 

@@ -289,17 +289,18 @@ def measure_spread(options, folder, reader, results):
 
 def measure_repair(options, results):
     run = subprocess.run(
-        [os.path.join(options.programs, "gossipbench"), "repair", "--rows", str(options.keys), "--json"],
+        [os.path.join(options.programs, "gossipbench"), "repair", "--rows", str(options.repair_rows), "--json"],
         capture_output=True, text=True)
     if run.returncode != 0:
         raise RuntimeError(f"gossipbench repair: {run.stdout}{run.stderr}")
     results["repair"] = json.loads(run.stdout)
-    print(f"\nRepair between two kernels with {options.keys} rows each")
-    print(f"{'way':<10}{'differences':>12}{'rounds':>8}{'bytes':>12}{'of rows':>12}{'beside':>10}{'beside a row':>14}")
+    print(f"\nRepair between two kernels with {options.repair_rows} rows each")
+    print(f"{'way':<10}{'differences':>12}{'rounds':>8}{'bytes':>12}{'of rows':>12}{'beside':>10}{'further':>12}")
     for one in results["repair"]["repairs"]:
         beside = one["bytes"] - one["row_bytes"]
         print(f"{one['way']:<10}{one['differences']:>12}{one['round_trips']:>8}{one['bytes']:>12}{one['row_bytes']:>12}"
-              f"{beside:>10}{beside / max(1, one['differences']):>14.1f}")
+              f"{beside:>10}{one['further_bytes']:>12}")
+    print("further: bytes of other exchanges, as when both nodes begin one at the same moment")
 
 
 def parse():
@@ -307,10 +308,11 @@ def parse():
         prog="store.py", description="Measure the durable store of real daemons, beside etcd where it is installed.")
     parser.add_argument("programs", metavar="FOLDER-OF-PROGRAMS", help="where gossipd and gossipbench are")
     parser.add_argument("--parts", default=",".join(PARTS), help="which of " + ", ".join(PARTS) + " (default all)")
-    parser.add_argument("--seconds", type=int, default=4, help="of each load (default 4)")
-    parser.add_argument("--rounds", type=int, default=3, help="of all loads, in turn (default 3)")
+    parser.add_argument("--seconds", type=int, default=3, help="of each load (default 3)")
+    parser.add_argument("--rounds", type=int, default=2, help="of all loads, in turn (default 2)")
     parser.add_argument("--load-keys", type=int, default=10_000, help="different keys under load (default 10000)")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of the large store (default 1000000)")
+    parser.add_argument("--repair-rows", type=int, default=20_000, help="of each kernel in repair (default 20000)")
     parser.add_argument("--opens", type=int, default=3, help="starts with the large store (default 3)")
     parser.add_argument("--nodes", type=int, default=30, help="daemons that a put spreads to (default 30)")
     parser.add_argument("--trials", type=int, default=101, help="puts whose spread is measured (default 101)")
