@@ -37,11 +37,8 @@ package struct DiskContent: Sendable {
         switch record {
         case .row(let row):
             rows[row.id] = row
-<<<<<<< HEAD
             for dot in row.versions { context.insert(dot) }
-=======
             clock = max(clock, row.stamp)
->>>>>>> f85f37a9f07b4966a8a39e924a9feff20ba00723
         case .rowRemoved(let id): rows[id] = nil
         case .context(let context): self.context.formUnion(context)
         case .contextReplaced(let context): self.context = context
