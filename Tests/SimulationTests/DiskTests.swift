@@ -148,4 +148,31 @@ struct BrokenDiskTests {
     func honest(crash: String) throws {
         for seed in 1...3 as ClosedRange<UInt64> { #expect(try Self.failures(crash: crash, seed: seed).isEmpty) }
     }
+
+    @Test("A stamp once written holds the clock after a restart, and a reset lets go of it, of requests and expiry")
+    func clock() throws {
+        let actor = ActorID(node: NodeID(high: 1, low: 1), epoch: 1)
+        func row(_ counter: UInt64, _ milliseconds: UInt64) -> DurableRecord {
+            .store(
+                .row(
+                    Row(
+                        id: RowID(key: "k", part: .register), versions: [Dot(actor: actor, counter: counter)],
+                        stamp: HybridTimestamp(wall: WallTime(milliseconds: milliseconds)), author: actor,
+                        content: .register([]))))
+        }
+        let request = RequestRecord(id: "r", fingerprint: 1, key: "k", version: "v", at: WallTime(milliseconds: 1))
+        var disk = DiskContent()
+        for record in [row(1, 9_000), row(2, 8_000), .store(.request(request)), .store(.expiredThrough(9_000))] {
+            disk.apply(record)
+        }
+        var found = try #require(disk.recovered(StoreConfiguration()).store)
+        #expect(found.store.clock.seen.milliseconds == 9_000)
+        disk.apply(.store(.expiredThrough(8_500)))
+        #expect(disk.expiredThrough == 8_500)
+        for record in [.store(.reset(revision: 7)), row(1, 2_000), .store(.expiredThrough(3_000))] { disk.apply(record) }
+        found = try #require(disk.recovered(StoreConfiguration()).store)
+        #expect(found.store.clock.seen.milliseconds == 2_000)
+        #expect(found.expiredThrough == 3_000)
+        #expect(found.requests.isEmpty)
+    }
 }

@@ -142,7 +142,7 @@ final class StoreWriter {
                 removeQueued.bind(1, number)
                 try removeQueued.run()
             }
-        case .expiredThrough(let time): meta.expiredThrough = max(meta.expiredThrough, time)
+        case .expiredThrough(let time): meta.expiredThrough = time
         case .reset(let revision): try reset(revision)
         }
     }
@@ -197,12 +197,15 @@ final class StoreWriter {
         meta.queuedLast = max(meta.queuedLast, write.number)
     }
 
-    /// What earlier records of the same transaction wrote goes as well.
+    /// What earlier records of the same transaction wrote goes as well. The clock and the expiry may have run ahead of
+    /// the cluster, which can be why there is a reset: what follows says how far they are.
     private func reset(_ revision: UInt64) throws(PersistenceFailure) {
         context.discard()
-        for table in ["row", "context", "floor", "history", "pruned"] {
+        for table in ["row", "context", "floor", "history", "pruned", "request"] {
             try connection.execute("DELETE FROM \(table)")
         }
+        meta.clock = .zero
+        meta.expiredThrough = 0
         meta.revision = max(meta.revision, revision)
         meta.historySince = meta.revision
         meta.prunedThrough = meta.revision
