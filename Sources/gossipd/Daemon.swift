@@ -161,7 +161,7 @@ extension StartFailure {
     init(storage failure: PersistenceFailure) {
         let status: DaemonStatus =
             switch failure {
-            case .locked: .temporary
+            case .locked, .busy: .temporary
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
             case .notADirectory: .badConfiguration
             case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt, .newerSchema,

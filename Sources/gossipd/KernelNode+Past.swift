@@ -28,9 +28,9 @@ extension KernelNode {
         _ key: ConfigurationKey, before: UInt64?, limit: Int
     ) async throws(AdminFailure) -> HistoryDocument {
         let found = try await past.read { try $0.history(of: key.description, before: before, limit: limit) }
-        let entries = found.compactMap { entry in document(entry, key: key) }
+        let entries = found.entries.compactMap { entry in document(entry, key: key) }
         return HistoryDocument(
-            key: key, entries: entries, next: found.count == limit ? found.last?.revision : nil)
+            key: key, entries: entries, next: found.hasMore ? found.entries.last?.revision : nil)
     }
 
     /// The reason told for a value whose time was over.

@@ -62,7 +62,11 @@ final class StorePast: Sendable {
         let handover = PieceHandover<Piece>()
         Task {
             do throws(AdminFailure) {
-                try await read(on: streams) { reader in try body(reader, handover) }
+                try await read(on: streams) { reader in
+                    // The client may have gone while this waited for a thread.
+                    try handover.checkCancellation()
+                    try body(reader, handover)
+                }
                 handover.finish(nil)
             } catch {
                 handover.finish(error)

@@ -140,8 +140,8 @@ struct StoreDatabaseTests {
                 ])
                 do {
                     let reader = try database.openReader()
-                    #expect(try reader.queued(limit: 10) == [queued])
-                    #expect(try reader.queued(after: 4, limit: 10).isEmpty)
+                    #expect(try reader.queued(limit: 10).entries == [queued])
+                    #expect(try reader.queued(after: 4, limit: 10).entries.isEmpty)
                 }
             }
             let (database, recovery) = try scratch.store(epoch: 101)
@@ -197,7 +197,7 @@ struct StoreDatabaseTests {
                 ])
                 do {
                     let reader = try database.openReader()
-                    #expect(try reader.history(of: "a", limit: 10).isEmpty)
+                    #expect(try reader.history(of: "a", limit: 10).entries.isEmpty)
                     #expect(try reader.changes(after: 1, limit: 10) == .gone(since: 50))
                     #expect(try reader.changes(after: 50, limit: 10) == .changes([]))
                     #expect(throws: StoreReadFailure.historyGone(since: 50)) {

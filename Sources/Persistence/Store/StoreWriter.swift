@@ -16,6 +16,15 @@ final class StoreWriter {
     private(set) var commits: UInt64 = 0
     private(set) var records: UInt64 = 0
 
+    /// Entries at the beginning of history that the clock has not reached yet.
+    var ahead = Ahead()
+
+    struct Ahead {
+        var through: UInt64 = 0
+        /// When the first of them is reached, in milliseconds.
+        var until: UInt64 = .max
+    }
+
     private let begin: Statement
     private let end: Statement
     private let putMeta: Statement
@@ -91,7 +100,7 @@ final class StoreWriter {
         }
     }
 
-    /// The failure to report: `.diskFull` only when everything is as it was.
+    /// The failure to report: `.diskFull` and `.busy` only when everything is as it was.
     private func rollBack(after cause: PersistenceFailure) -> PersistenceFailure {
         var cause = cause
         if connection.isInTransaction {
@@ -108,7 +117,7 @@ final class StoreWriter {
     /// Remembers a failure that is final.
     func note(_ cause: PersistenceFailure) -> PersistenceFailure {
         switch cause {
-        case .diskFull: break
+        case .diskFull, .busy: break
         case .corrupt(_, let reason):
             failure = cause
             // An opening may not come upon what a commit has come upon.
