@@ -131,7 +131,7 @@ let package = Package(
             "GossipdTests",
             [
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "SystemdSupport",
-                "DaemonConfig", "AdminModel", "AdminServer", "gossipd", logging,
+                "DaemonConfig", "AdminModel", "AdminServer", "gossipd", logging, nioPosix,
             ]),
         tests("ProcessTests", ["AdminModel", "AdminClient"]),
         tests("TidyTests", []),

@@ -93,7 +93,7 @@ final class CommitWatch: Sendable {
         }
     }
 
-    private static func milliseconds() -> Int {
+    static func milliseconds() -> Int {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
         return now.tv_sec * 1_000 + now.tv_nsec / 1_000_000

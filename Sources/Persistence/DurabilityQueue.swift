@@ -28,7 +28,7 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
     /// Called at each change of the condition, in order, from the storage thread or the one that watches it. It must
     /// not call the queue.
     package typealias ConditionChanged = @Sendable (DiskCondition) -> Void
-    /// Called when nothing waits; true: there is more to do at once. A failure counts as one of a commit: what fails
+    /// Called when nothing waits, and now and then while there is always something; true: there is more to do at once. A failure counts as one of a commit: what fails
     /// is the next batch.
     package typealias Idle = @Sendable () throws(PersistenceFailure) -> Bool
 
@@ -40,13 +40,18 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         package var slowAfterMilliseconds: Int
         /// Between two calls of `idle` while nothing happens. Default 60 000.
         package var idleMilliseconds: Int
+        /// While rounds follow each other without a pause, `idle` is called all the same: each time this has passed, for
+        /// up to a quarter of it. Default 200.
+        package var busyMilliseconds: Int
 
         package init(
-            retryMilliseconds: Int = 1_000, slowAfterMilliseconds: Int = 1_000, idleMilliseconds: Int = 60_000
+            retryMilliseconds: Int = 1_000, slowAfterMilliseconds: Int = 1_000, idleMilliseconds: Int = 60_000,
+            busyMilliseconds: Int = 200
         ) {
             self.retryMilliseconds = max(retryMilliseconds, 1)
             self.slowAfterMilliseconds = max(slowAfterMilliseconds, 1)
             self.idleMilliseconds = max(idleMilliseconds, 1)
+            self.busyMilliseconds = max(busyMilliseconds, 0)
         }
     }
 
@@ -123,7 +128,8 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
 
         func run() {
             var failure: PersistenceFailure?
-            while let round = next(&failure) {
+            var idledAt = CommitWatch.milliseconds()
+            while let round = next(&failure, &idledAt) {
                 if failure == nil {
                     do throws(PersistenceFailure) { try persist(round) } catch { failure = error }
                 }
@@ -133,10 +139,13 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         }
 
         /// The next round; nil: the queue has stopped and nothing waits.
-        private func next(_ failure: inout PersistenceFailure?) -> [Entry]? {
+        private func next(_ failure: inout PersistenceFailure?, _ idledAt: inout Int) -> [Entry]? {
+            let start = CommitWatch.milliseconds()
             var hasMore = true
+            // Who writes without a pause would otherwise never be cleaned up after.
+            var isDue = start - idledAt >= timing.busyMilliseconds
             while let idle, failure == nil {
-                if let round = monitor.wait(milliseconds: hasMore ? 0 : timing.idleMilliseconds, take) {
+                if !isDue, let round = monitor.wait(milliseconds: hasMore ? 0 : timing.idleMilliseconds, take) {
                     return round.isEmpty ? nil : round
                 }
                 do throws(PersistenceFailure) {
@@ -145,6 +154,8 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
                     // Without room there is nothing to be done in idle time.
                     if error.isTemporary { hasMore = false } else { failure = error }
                 }
+                idledAt = CommitWatch.milliseconds()
+                isDue = isDue && hasMore && idledAt - start < timing.busyMilliseconds / 4
             }
             let round = monitor.wait(take)
             return round.isEmpty ? nil : round

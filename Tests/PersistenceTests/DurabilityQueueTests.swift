@@ -278,6 +278,37 @@ struct DurabilityQueueConditionTests {
         #expect(recorder.completions.withLock { $0.map(\.token) } == [1])
     }
 
+    @Test("idle work is done as well while there is always another batch waiting")
+    func idleUnderLoad() throws {
+        let done = Gate()
+        let steps = Mutex(0)
+        let link = Mutex<Queue?>(nil)
+        let late = Mutex(false)
+        let queue = try Queue(
+            timing: Queue.Timing(busyMilliseconds: 1),
+            commit: { batches throws(PersistenceFailure) in
+                // The next batch is there before this one is done, until there were ten steps.
+                if steps.withLock({ $0 }) >= 10 { return done.open() }
+                if batches[0] > 1_000_000 {
+                    late.withLock { $0 = true }
+                    return done.open()
+                }
+                try link.withLock { $0 }?.enqueue(batches[0] + 1, token: 0)
+            },
+            completed: { _, _ in },
+            idle: { () throws(PersistenceFailure) in
+                steps.withLock { $0 += 1 }
+                return false
+            })
+        link.withLock { $0 = queue }
+        try queue.enqueue(1, token: 0)
+        done.wait()
+        link.withLock { $0 = nil }
+        queue.stop()
+        #expect(steps.withLock { $0 } >= 10)
+        #expect(late.withLock { $0 } == false)
+    }
+
     @Test("idle work is done in steps between rounds, and its failure is the next batch's")
     func idle() throws {
         let recorder = Recorder()

@@ -239,7 +239,7 @@ struct HistoryTests {
         try withScratch { scratch in
             let database = try scratch.store().database
             var writer = RegisterWriter()
-            let value = String(repeating: "v", count: 1 << 20)
+            let value = String(repeating: "v", count: 1_000_000)
             for number in 1...24 {
                 try database.commit([writer.put("k/\(number % 12)", "\(number)" + value, at: UInt64(1_000 + number))])
             }

@@ -87,9 +87,10 @@ struct PruneTests {
             let limits = HistoryLimits(ageMilliseconds: 1_000, countPerKey: 10_000, changesKept: 1)
             let database = try scratch.store(history: limits).database
             var writer = RegisterWriter()
+            let first = writer.put("first", "1", at: 1_000)
             // More than one step looks at.
             let future = (0..<700).map { _ in writer.put("k", "v", at: 1 << 45) }
-            try database.commit([writer.put("first", "1", at: 1_000)] + future)
+            try database.commit([first] + future)
             let request = RequestRecord(id: "ahead", fingerprint: 1, key: "a", version: "v", at: wall(1 << 45))
             let old = RequestRecord(id: "old", fingerprint: 1, key: "a", version: "v", at: wall(1_000))
             try database.commit([[.request(request), .request(old)]])

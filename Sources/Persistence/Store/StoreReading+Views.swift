@@ -13,7 +13,11 @@ extension StoreReading {
 
     func view(of key: String, at point: HistoryPoint) throws(StoreReadFailure) -> KeyView? {
         let meta = try meta()
-        if case .revision(let revision) = point, revision > meta.revision { throw .notYet(revision: revision) }
+        if case .revision(let revision) = point {
+            if revision > meta.revision { throw .notYet(revision: revision) }
+            // Entries from before may be there, but not all that there were.
+            if revision < meta.historySince { throw .historyGone(since: meta.historySince) }
+        }
         return try view(of: key, at: point, meta: meta)
     }
 
@@ -105,8 +109,9 @@ extension StoreReading {
         prefix: String, from: HistoryPoint, to: HistoryPoint?, after: String?, limit: Int
     ) throws(StoreReadFailure) -> HistoryDifferences {
         let meta = try meta()
-        for case .revision(let revision)? in [from, to] where revision > meta.revision {
-            throw .notYet(revision: revision)
+        for case .revision(let revision)? in [from, to] {
+            if revision > meta.revision { throw .notYet(revision: revision) }
+            if revision < meta.historySince { throw .historyGone(since: meta.historySince) }
         }
         switch from {
         case .revision(let revision):
