@@ -121,8 +121,11 @@ package struct CollectAnswer: Hashable, Sendable {
     package var agrees: Bool
     /// The sender also holds exactly these events of the actors to fold, and is none of them.
     package var agreesToFolds: Bool
+    /// Of the actor under which the sender writes: that one is not to be folded.
+    package var epoch: UInt32
 
-    package init(cutoff: HybridTimestamp, agrees: Bool, agreesToFolds: Bool) {
+    package init(cutoff: HybridTimestamp, agrees: Bool, agreesToFolds: Bool, epoch: UInt32) {
+        self.epoch = epoch
         self.cutoff = cutoff
         self.agrees = agrees
         self.agreesToFolds = agreesToFolds

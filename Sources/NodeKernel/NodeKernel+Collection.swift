@@ -21,6 +21,8 @@ struct CollectionState: Sendable {
         /// Sorted.
         var agreed: [NodeID] = []
         var isVetoed = false
+        /// A veto told us under which actor somebody writes: next time that one is not asked for.
+        var hasLearned = false
         var attempts = 0
     }
 
@@ -37,15 +39,17 @@ struct CollectionState: Sendable {
     var floors = FloorViews()
     /// How many actors the next round tries to fold: fewer after each refusal.
     var foldLimit = CollectionState.foldsMax
-    /// Actors whose folding was refused on their own account.
-    var foldsAvoided: Set<ActorID> = []
+    /// Under which actors members write, by what they last said; at most `Bounds.membersMax`.
+    var writers: [NodeID: ActorID] = [:]
+    /// Actors whose folding was refused on their own account, sorted by when.
+    var foldsAvoided: [FoldRefusal] = []
 
-    static let foldsMax = 32
-    static let foldsAvoidedMax = 4_096
     /// Questions of one round to a member that does not answer, one each second.
     static let attemptsMax = 10
     static let repeatInterval = Interval.seconds(1)
     static let waitsForNamedMax = 16
+    /// Dead rows that one collection drops, about: each takes some 10 us, and the node does nothing else meanwhile.
+    static let rowsMax = 20_000
 
     init(promised: HybridTimestamp = .zero) {
         self.promised = promised
@@ -145,22 +149,22 @@ extension NodeKernel {
         return min(wall.milliseconds, HybridClock.wallMax.milliseconds) - grace
     }
 
+    /// The low bits tell the cutoffs of two collectors at one moment apart. So low that no member stands still for long
+    /// while it drops what is dead; it must only be higher than what was promised before.
+    private func chooseCutoff(upTo milliseconds: UInt64, _ turn: inout Turn) -> HybridTimestamp {
+        let salt = turn.rng.next() & 0xffff
+        let highest = HybridTimestamp(rawValue: milliseconds << 16 | salt)
+        let enough = store.cutoff(upTo: highest, rowsMax: CollectionState.rowsMax)
+        let wanted = max(enough, store.floor.cutoff, collection.promised).milliseconds + 1
+        return min(highest, HybridTimestamp(rawValue: wanted << 16 | salt))
+    }
+
     private mutating func beginRound(_ turn: inout Turn) {
         guard isCollector, let limit = cutoffMax(turn.clock.wall), limit > 0 else { return }
-        // The low bits tell the cutoffs of two collectors at one moment apart.
-        let cutoff = HybridTimestamp(rawValue: (limit - 1) << 16 | turn.rng.next() & 0xffff)
+        let cutoff = chooseCutoff(upTo: limit - 1, &turn)
         guard cutoff > store.floor.cutoff, cutoff > collection.promised else { return }
         let now = turn.now
-        let room = CollectionFloor.foldedMax - store.floor.folded.count
-        let wanted = min(collection.foldLimit, room)
-        var folds: [Dot] = []
-        if wanted > 0 {
-            let candidates = store.foldCandidates(
-                isGone: { isGone($0, now) }, limit: wanted + collection.foldsAvoided.count)
-            folds = Array(candidates.filter { !collection.foldsAvoided.contains($0.actor) }.prefix(wanted))
-        }
-        // A round without folds was due: the next one tries one again.
-        if collection.foldLimit == 0 { collection.foldLimit = 1 }
+        let folds = chooseFolds(now)
         let dead = store.deadRows(at: cutoff, folds: folds)
         collection.waitsFor = []
         guard dead.count > 0 || !folds.isEmpty else { return }
@@ -172,15 +176,6 @@ extension NodeKernel {
             cutoff: cutoff, floorMark: store.floor.mark, deadHash: dead.hash, folds: folds)
         collection.round = CollectionState.Round(request: request)
         promise(request, then: .round(cutoff: cutoff), &turn)
-    }
-
-    private func isGone(_ node: NodeID, _ now: Instant) -> Bool {
-        guard let member = membership.table[node] else { return node != .unknown }
-        switch member.state {
-        case .alive, .suspect, .failed: return false
-        case .left: return now - member.since.now >= configuration.collectionGrace
-        case .forgotten: return true
-        }
     }
 
     mutating func onCollectionWrite(_ write: CollectionWrite, _ turn: inout Turn) {
@@ -240,24 +235,13 @@ extension NodeKernel {
 
     /// Fewer folds the next time: one of them may be what nobody can agree on.
     private mutating func abandonRound(_ turn: inout Turn) {
-        if let round = collection.round, !round.request.folds.isEmpty, round.isVetoed { noteVeto(round) }
+        if let round = collection.round, !round.request.folds.isEmpty, round.isVetoed { noteVeto(round, turn.now) }
         collection.round = nil
-    }
-
-    private mutating func noteVeto(_ round: CollectionState.Round) {
-        if round.request.folds.count == 1, let only = round.request.folds.first {
-            if collection.foldsAvoided.count < CollectionState.foldsAvoidedMax {
-                collection.foldsAvoided.insert(only.actor)
-            }
-            collection.foldLimit = CollectionState.foldsMax
-        } else {
-            collection.foldLimit = round.request.folds.count / 2
-        }
     }
 
     mutating func onCollectAnswer(_ answer: CollectAnswer, from peer: NodeID, _ turn: inout Turn) {
         guard var round = collection.round, round.request.cutoff == answer.cutoff else { return }
-        if !answer.agreesToFolds, !round.request.folds.isEmpty { round.isVetoed = true }
+        noteFolds(answer, from: peer, &round)
         if answer.agrees, !round.agreed.contains(peer) {
             round.agreed.insert(peer, at: round.agreed.firstIndex { peer < $0 } ?? round.agreed.count)
         }
@@ -273,6 +257,9 @@ extension NodeKernel {
             collection.promise?.isDurable == true
         else { return }
         let request = round.request
+        // Those who did not answer may have been dropped from the table meanwhile: nobody is asked for them, but they are
+        // lost all the same.
+        guard isMajority else { return abandonRound(&turn) }
         let isUnchanged =
             request.folds.isEmpty
             || store.deadRows(at: request.cutoff, folds: request.folds).hash == request.deadHash
@@ -281,10 +268,10 @@ extension NodeKernel {
         var folded: [CollectionFloor.Folded] = []
         if !request.folds.isEmpty {
             if !round.isVetoed, request.folds.allSatisfy({ store.holdsExactly($0) }) {
-                folded = request.folds.map { CollectionFloor.Folded(actor: $0.actor, cutoff: request.cutoff) }
+                folded = request.folds.map { CollectionFloor.Folded($0, cutoff: request.cutoff) }
                 collection.foldLimit = min(CollectionState.foldsMax, request.folds.count * 2)
             } else {
-                noteVeto(round)
+                noteVeto(round, turn.now)
             }
         }
         let addition = CollectionFloor(cutoff: request.cutoff, folded: folded.sorted { $0.actor < $1.actor })

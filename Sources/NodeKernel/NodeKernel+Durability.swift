@@ -196,6 +196,7 @@ extension NodeKernel {
     mutating func rememberPeers(_ turn: inout Turn) {
         guard !membership.isLeaving else { return }
         turn.actions.append(.setTimer(.rememberPeers, at: turn.now + Self.rememberInterval))
+        tryAbsentPeers(&turn)
         writePeers(&turn)
     }
 

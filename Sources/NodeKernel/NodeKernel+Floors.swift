@@ -58,8 +58,6 @@ extension NodeKernel {
         collection.floors.note(digest.floor, of: peer, turn.now)
         if digest.floor != store.floor.mark {
             onFloorMark(digest.floor, from: peer, at: address, &turn)
-        } else if digest.store == store.root {
-            noteEqualStores(with: peer)
         }
     }
 
@@ -117,7 +115,9 @@ extension NodeKernel {
         else { return false }
         return floor.folded.allSatisfy { folded in
             if store.floor.folded.contains(where: { $0.actor == folded.actor }) { return true }
-            return promise.folds.contains { $0.actor == folded.actor && store.holdsExactly($0) }
+            return promise.folds.contains {
+                $0.actor == folded.actor && $0.counter == folded.counter && store.holdsExactly($0)
+            }
         }
     }
 

@@ -11,6 +11,8 @@ struct Seed: Sendable {
         case configuration
         /// Remembered by an earlier process.
         case remembered
+        /// Of a member that failed and was dropped from the table.
+        case dropped
         /// Asked for once by a client.
         case command
     }
@@ -32,12 +34,15 @@ struct PendingJoin: Sendable {
 
 extension NodeKernel {
     static let seedsMax = 256
+    static let absentPeersMax = 32
     /// The first wait after a failure; each further failure makes it 1.6 times longer.
     private static let backoffMin = Interval.milliseconds(250)
     /// The longest wait while this node is alone: who starts last should be found at once.
     private static let backoffMaxAlone = Interval.seconds(1)
     /// The longest wait while there is company, and the wait before a seed that answered is looked at again.
     private static let backoffMax = Interval.seconds(30)
+    /// The longest wait for a member that was dropped, while there is company.
+    private static let backoffMaxDropped = Interval.seconds(120)
 
     mutating func startJoining(_ turn: inout Turn) {
         for text in configuration.seeds { addSeed(text, .configuration, &turn) }
@@ -52,6 +57,24 @@ extension NodeKernel {
         }
         guard seeds.count < Self.seedsMax else { return }
         seeds.append(Seed(text: text, origin: origin, dueAt: turn.now))
+    }
+
+    /// Failed members are dropped from the table in the end, and may come back all the same: their addresses are tried
+    /// for ever, those of the last `absentPeersMax` of them.
+    mutating func tryAbsentPeers(_ turn: inout Turn) {
+        absentPeers.removeAll { peer in membership.table[peer.id].map { $0.state != .failed } ?? false }
+        for member in membership.table.members where member.state == .failed {
+            if absentPeers.contains(where: { $0.id == member.id }) { continue }
+            if absentPeers.count >= Self.absentPeersMax { absentPeers.removeFirst() }
+            absentPeers.append(
+                RememberedPeer(id: member.id, name: member.info.name, address: member.info.address))
+        }
+        let dropped = absentPeers.filter { membership.table[$0.id] == nil }.map(\.address.description)
+        seeds.removeAll { $0.origin == .dropped && !$0.isInFlight && !dropped.contains($0.text) }
+        for text in dropped where !seeds.contains(where: { $0.text == text }) {
+            addSeed(text, .dropped, &turn)
+        }
+        trySeeds(&turn)
     }
 
     /// The configuration was reloaded.
@@ -139,7 +162,8 @@ extension NodeKernel {
 
     mutating func seedAnswered(_ text: String, address: Address, peer: NodeID, _ turn: inout Turn) {
         let isNews = seeds.first { $0.text == text }?.hasAnswered == false
-        settle(text, answered: true, &turn)
+        let isMember = membership.table[peer]?.state.isActive == true
+        settle(text, answered: true, isMember: isMember, &turn)
         if isNews {
             turn.actions.append(
                 .event(
@@ -160,26 +184,32 @@ extension NodeKernel {
         answerJoins(text, failure: reason, &turn)
     }
 
-    /// Plans the next attempt; a seed that a client named has had its one attempt.
-    private mutating func settle(_ text: String, answered: Bool, _ turn: inout Turn) {
+    /// Plans the next attempt; a seed that a client named has had its one attempt. Where a peer answered and is no member
+    /// all the same, each had dropped the other, and has now been told: soon they look at each other again.
+    private mutating func settle(_ text: String, answered: Bool, isMember: Bool = true, _ turn: inout Turn) {
         guard let index = seeds.firstIndex(where: { $0.text == text }) else { return }
         if seeds[index].origin == .command {
             seeds.remove(at: index)
         } else {
             seeds[index].isInFlight = false
             seeds[index].hasAnswered = seeds[index].hasAnswered || answered
-            seeds[index].attempts = answered ? 0 : seeds[index].attempts + 1
-            let wait = answered ? Self.backoffMax : backoff(attempts: seeds[index].attempts)
+            let isSettled = answered && isMember
+            seeds[index].attempts = isSettled ? 0 : seeds[index].attempts + 1
+            let wait = isSettled ? Self.backoffMax : backoff(seeds[index])
             seeds[index].dueAt = turn.now + turn.rng.jittered(wait, spread: 0.2)
         }
         setJoinTimer(&turn)
     }
 
-    private func backoff(attempts: Int) -> Interval {
+    private func backoff(_ seed: Seed) -> Interval {
         let isAlone = membership.table.activePeers.isEmpty
-        let longest = isAlone ? Self.backoffMaxAlone : Self.backoffMax
+        let longest =
+            switch seed.origin {
+            case .configuration, .remembered, .command: isAlone ? Self.backoffMaxAlone : Self.backoffMax
+            case .dropped: isAlone ? Self.backoffMax : Self.backoffMaxDropped
+            }
         var wait = Self.backoffMin
-        for _ in 1..<max(2, min(attempts, 20)) where wait < longest { wait = wait * 1.6 }
+        for _ in 1..<max(2, min(seed.attempts, 20)) where wait < longest { wait = wait * 1.6 }
         return min(longest, wait)
     }
 

@@ -47,7 +47,8 @@ extension NodeKernel {
             onFloorMark(request.floorMark, from: peer, at: address, &turn)
             return
         }
-        var answer = CollectAnswer(cutoff: request.cutoff, agrees: false, agreesToFolds: false)
+        var answer = CollectAnswer(
+            cutoff: request.cutoff, agrees: false, agreesToFolds: false, epoch: store.actor.epoch)
         answer.agreesToFolds = request.folds.allSatisfy { agreesToFold($0, turn.now) }
         let skew = store.configuration.clockSkewMaxMilliseconds
         let isPromised = collection.promise?.cutoff == request.cutoff

@@ -32,16 +32,12 @@ struct ResetState: Sendable {
     /// Rows that the peer holds, when it said so.
     var total = 0
     var toldAt: Instant?
-    /// The last event of this process's actor at which a peer's store was equal to ours; all of earlier actors were there
-    /// then. At most `sharedMax`, newest last.
-    var shared: [(peer: NodeID, last: Dot)] = []
     /// Peers that failed us in this reset.
     var tried: [NodeID] = []
     var failures = 0
 
     /// Writes that one reset puts into the import queue at most; the rest is counted and lost.
     static let queuedMax = 100_000
-    static let sharedMax = 64
     /// Attempts in a row after which the node goes on with its old store, until it hears of the floor again.
     static let failuresMax = 8
     static let retryInterval = Interval.milliseconds(500)
@@ -194,7 +190,7 @@ extension NodeKernel {
     private mutating func takeOver(_ cause: ResetState.Cause, from peer: NodeID, _ turn: inout Turn) {
         guard var staged = reset.staging else { return }
         reset.staging = nil
-        let unsent = sortOut(into: &staged, from: peer, turn.clock.wall)
+        let unsent = sortOut(into: &staged, turn.clock.wall)
         var queued: [QueuedWrite] = []
         for (row, cause) in unsent.prefix(ResetState.queuedMax) {
             reset.queuedLast += 1
@@ -207,19 +203,18 @@ extension NodeKernel {
 
     /// Rows with events of this node that the peer has not seen. With equal floors those of the present are merged.
     private func sortOut(
-        into staged: inout Store, from peer: NodeID, _ wall: WallTime
+        into staged: inout Store, _ wall: WallTime
     ) -> [(Row, QueuedWrite.Cause)] {
         let isSameFloor = staged.floor == store.floor
         let skew = store.configuration.clockSkewMaxMilliseconds
         let context = staged.context
-        let folded = staged.floor.folded.map(\.actor)
-        let shared = sharedWith(staged.floor.mark, peer)
+        // The context does not name folded actors; what was seen of them the floor tells.
+        let folded = Dictionary(staged.floor.folded.map { ($0.actor, $0.counter) }) { max($0, $1) }
         var own: [Row] = []
         let me = selfID
         store.forEachRow { row in
             let isUnseen = row.versions.contains {
-                $0.actor.node == me && !context.contains($0)
-                    && !(folded.contains($0.actor) && wasShared($0, shared))
+                $0.actor.node == me && !context.contains($0) && $0.counter > folded[$0.actor] ?? 0
             }
             if isUnseen { own.append(row) }
         }
@@ -244,33 +239,6 @@ extension NodeKernel {
         return unsent
     }
 
-    /// A peer has the same rows as we do.
-    mutating func noteEqualStores(with peer: NodeID) {
-        let last = Dot(actor: store.actor, counter: store.context.highest(of: store.actor))
-        if let index = reset.shared.firstIndex(where: { $0.peer == peer }) {
-            if reset.shared[index].last == last { return }
-            reset.shared.remove(at: index)
-        }
-        if reset.shared.count >= ResetState.sharedMax { reset.shared.removeFirst() }
-        reset.shared.append((peer, last))
-    }
-
-    /// What those who now have the peer's floor were known to hold of us.
-    private func sharedWith(_ mark: UInt64, _ peer: NodeID) -> [Dot] {
-        reset.shared.filter { shared in
-            shared.peer == peer
-                || collection.floors.heard.contains { $0.peer == shared.peer && $0.mark == mark }
-        }.map(\.last)
-    }
-
-    /// Of our own actors that are folded the context does not tell what was seen. Where we do not know it either, one
-    /// write too many in the queue is better than one too few.
-    private func wasShared(_ dot: Dot, _ shared: [Dot]) -> Bool {
-        shared.contains { last in
-            dot.actor == last.actor ? dot.counter <= last.counter : dot.actor != store.actor
-        }
-    }
-
     /// One batch: all of the new store or nothing of it.
     private mutating func install(
         _ staged: Store, revision next: UInt64, beside: [StoreRecord], _ takeover: Takeover, _ turn: inout Turn
@@ -292,7 +260,6 @@ extension NodeKernel {
             collection.promised = HybridTimestamp(rawValue: collection.promised.rawValue + 1)
             records.append(.store(.promised(collection.promised)))
         }
-        reset.shared = []
         collection.round = nil
         collection.floors.own = []
         collection.floors.note(own: store.floor.mark, turn.now)

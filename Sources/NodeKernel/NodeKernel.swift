@@ -46,6 +46,8 @@ package struct NodeKernel: Sendable {
     /// Set when the node has left: it is silent from then on.
     var outcome: LeaveOutcome?
     var rememberedPeers: [RememberedPeer]
+    /// Members that failed, dropped ones too; at most `absentPeersMax`, newest last.
+    var absentPeers: [RememberedPeer] = []
     var timeline: [(at: Clock, event: MemberEvent)] = []
     var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
     var identityReportedAt: Instant?

@@ -17,6 +17,30 @@ extension Membership {
         for entry in entries {
             merge(entry, from: peer, clock: clock, using: &rng, into: &actions)
         }
+        askDropped(entries, using: &rng, into: &actions)
+    }
+
+    /// Members that were dropped here, and that the peer calls alive without knowing of a new life. Its row may be old;
+    /// or they are alive and never heard that they were dropped, because both sides of a partition have dropped each
+    /// other. They know: told what is said of them, they answer with a higher incarnation, or not at all.
+    private mutating func askDropped(
+        _ entries: [MemberTableEntry], using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        guard !reaped.isEmpty, !isLeaving else { return }
+        var dropped = entries.filter { entry in
+            entry.state.isActive && entry.id != selfID && table[entry.id] == nil && entry.info.isWithinBounds
+                && reaped[entry.id].map { entry.incarnation <= $0 } ?? false
+        }
+        // Too many for once: some at random, lest those that are really gone stand before the others for ever.
+        for index in dropped.indices.prefix(Self.droppedAskedMax) {
+            dropped.swapAt(index, index + rng.index(below: dropped.count - index))
+        }
+        for entry in dropped.prefix(Self.droppedAskedMax) {
+            guard let incarnation = reaped[entry.id] else { continue }
+            let update = MemberUpdate(subject: entry.id, incarnation: incarnation, claim: .failed(by: selfID))
+            let ping = Ping(sequence: takeSequence(), target: entry.id)
+            actions.append(.send([.update(update), .ping(ping)], to: entry.info.address))
+        }
     }
 
     private mutating func merge(

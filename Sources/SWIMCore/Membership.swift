@@ -52,6 +52,8 @@ package struct Membership: Sendable {
     static let afterProbe = Interval.milliseconds(1)
     /// Reaped members remembered at most.
     static let reapedMax = 20_000
+    /// Of the dropped members that a part of a peer's table calls alive, so many are asked at most.
+    static let droppedAskedMax = 32
 
     /// - Parameters:
     ///   - id: This node.

@@ -75,6 +75,8 @@ struct ActorTable: Sendable {
         return index.element(at: index.partitionPoint { Self.precedes($0, event) }) == event
     }
 
+    func rowCount(of actor: ActorID) -> Int { numbers[actor].map { events[Int($0)].count } ?? 0 }
+
     /// Calls `body` with each row that names the actor.
     func forEachRow(of actor: ActorID, _ body: (UInt32) -> Void) {
         if let number = numbers[actor] { events[Int(number)].forEach { body($0.row) } }

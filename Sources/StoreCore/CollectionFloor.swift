@@ -10,11 +10,14 @@ import ClusterTypes
 package struct CollectionFloor: Hashable, Sendable {
     package struct Folded: Hashable, Sendable {
         package var actor: ActorID
+        /// The actor's last event: everybody held 1...counter, and none beyond it.
+        package var counter: UInt64
         /// The cutoff with which the actor was folded.
         package var cutoff: HybridTimestamp
 
-        package init(actor: ActorID, cutoff: HybridTimestamp) {
-            self.actor = actor
+        package init(_ last: Dot, cutoff: HybridTimestamp) {
+            actor = last.actor
+            counter = last.counter
             self.cutoff = cutoff
         }
     }
@@ -41,6 +44,7 @@ package struct CollectionFloor: Hashable, Sendable {
         for entry in other.folded {
             if let index = folded.firstIndex(where: { $0.actor == entry.actor }) {
                 folded[index].cutoff = max(folded[index].cutoff, entry.cutoff)
+                folded[index].counter = max(folded[index].counter, entry.counter)
             } else {
                 folded.append(entry)
             }
@@ -58,6 +62,7 @@ package struct CollectionFloor: Hashable, Sendable {
         for entry in folded {
             hasher.absorb(entry.actor.node)
             hasher.absorb(entry.actor.epoch)
+            hasher.absorb(entry.counter)
             hasher.absorb(entry.cutoff.rawValue)
         }
         let low = hasher.finalize().low

@@ -43,6 +43,19 @@ extension Store {
         return (hash, handles.count)
     }
 
+    /// The cutoff, at most `limit`, at which about `rowsMax` rows are dead: what one step may drop.
+    package func cutoff(upTo limit: HybridTimestamp, rowsMax: Int) -> HybridTimestamp {
+        let handles = deadHandles(at: limit)
+        guard handles.count > rowsMax, rowsMax > 0 else { return limit }
+        let dues = handles.map { handle in
+            let row = rows[Int(handle)]
+            // What is live here is expired.
+            guard row.content.isLive else { return row.stamp }
+            return max(row.stamp, HybridTimestamp(rawValue: row.details.expiresAt << 16))
+        }
+        return dues.sorted()[rowsMax - 1]
+    }
+
     /// Which events a row reflects, which says all that matters among honest nodes.
     private func eventsHash(of index: Int) -> Hash128 {
         let row = rows[index]
@@ -69,9 +82,12 @@ extension Store {
     }
 
     /// Actors to fold, each with its last event: all of nodes that are gone, then of others those that a newer one has
-    /// replaced. Which one that is, is a guess; the node itself knows (`holdsExactly`). Never our own, none with a gap,
-    /// no more than the floor can name.
-    package func foldCandidates(isGone: (NodeID) -> Bool, limit: Int) -> [Dot] {
+    /// replaced. Which one that is, is a guess where `writer` does not know it; the node itself does. Never our own, none
+    /// with a gap, no more than the floor can name.
+    package func foldCandidates(
+        isGone: (NodeID) -> Bool, writer: (NodeID) -> ActorID? = { _ in nil },
+        where isWanted: (ActorID) -> Bool = { _ in true }, limit: Int
+    ) -> [Dot] {
         var gone: [Dot] = []
         var replaced: [Dot] = []
         var parts = context.actors[...]
@@ -79,9 +95,9 @@ extension Store {
             let siblings = parts.prefix { $0.actor.node == node }
             parts = parts.dropFirst(siblings.count)
             let isNodeGone = isGone(node)
-            let newest = isNodeGone ? nil : newestActor(of: node, among: siblings.map(\.actor))
+            let newest = isNodeGone ? nil : writer(node) ?? newestActor(of: node, among: siblings.map(\.actor))
             for sibling in siblings where sibling.actor != actor && sibling.actor != newest {
-                guard sibling.runs.count == 1, sibling.runs[0].first == 1 else { continue }
+                guard sibling.runs.count == 1, sibling.runs[0].first == 1, isWanted(sibling.actor) else { continue }
                 let dot = Dot(actor: sibling.actor, counter: sibling.runs[0].last)
                 if isNodeGone { gone.append(dot) } else { replaced.append(dot) }
             }
@@ -89,6 +105,9 @@ extension Store {
         let room = max(0, CollectionFloor.foldedMax - floor.folded.count)
         return Array((gone + replaced).prefix(min(max(limit, 0), room)))
     }
+
+    /// Rows that name the actor as one of their writers.
+    package func rowCount(naming actor: ActorID) -> Int { actors.rowCount(of: actor) }
 
     /// The actor under which a living node probably writes: our own, or the one whose last event is on the newest row.
     private func newestActor(of node: NodeID, among siblings: [ActorID]) -> ActorID? {

@@ -29,13 +29,14 @@ extension ByteSink {
         put(answer.cutoff.rawValue)
         let agrees = answer.agrees ? WireLayout.answerFlagAgrees : 0
         put(answer.agreesToFolds ? agrees | WireLayout.answerFlagFolds : agrees)
+        put(answer.epoch)
     }
 
     mutating func put(_ floor: CollectionFloor) {
         put(floor.cutoff.rawValue)
         put(count: floor.folded.count)
         for entry in floor.folded {
-            put(entry.actor)
+            put(Dot(actor: entry.actor, counter: entry.counter))
             put(entry.cutoff.rawValue)
         }
     }
@@ -67,18 +68,18 @@ extension ByteReader {
         let flags = try uint8()
         return CollectAnswer(
             cutoff: cutoff, agrees: flags & WireLayout.answerFlagAgrees != 0,
-            agreesToFolds: flags & WireLayout.answerFlagFolds != 0)
+            agreesToFolds: flags & WireLayout.answerFlagFolds != 0, epoch: try uint32())
     }
 
     mutating func floor() throws(DecodeFailure) -> CollectionFloor {
         let cutoff = HybridTimestamp(rawValue: try uint64())
-        let count = try count(max: UInt64(CollectionFloor.foldedMax), elementBytesMin: WireLayout.actorBytes + 8)
+        let count = try count(max: UInt64(CollectionFloor.foldedMax), elementBytesMin: WireLayout.actorBytes + 9)
         var folded: [CollectionFloor.Folded] = []
         folded.reserveCapacity(count)
         for _ in 0..<count {
-            let actor = try actor()
-            if let last = folded.last, !(last.actor < actor) { throw .value }
-            folded.append(CollectionFloor.Folded(actor: actor, cutoff: HybridTimestamp(rawValue: try uint64())))
+            let last = try dot()
+            if let before = folded.last, !(before.actor < last.actor) { throw .value }
+            folded.append(CollectionFloor.Folded(last, cutoff: HybridTimestamp(rawValue: try uint64())))
         }
         return CollectionFloor(cutoff: cutoff, folded: folded)
     }

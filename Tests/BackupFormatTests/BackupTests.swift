@@ -17,7 +17,7 @@ struct BackupTests {
     private var floor: CollectionFloor {
         CollectionFloor(
             cutoff: HybridTimestamp(rawValue: 99),
-            folded: [CollectionFloor.Folded(actor: author, cutoff: HybridTimestamp(rawValue: 98))])
+            folded: [CollectionFloor.Folded(Dot(actor: author, counter: 7), cutoff: HybridTimestamp(rawValue: 98))])
     }
 
     private var context: CausalContext {

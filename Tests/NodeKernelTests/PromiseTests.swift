@@ -154,14 +154,15 @@ struct PromiseTests {
     func largeFloor() {
         let folded = (1...100).map { number in
             CollectionFloor.Folded(
-                actor: ActorID(node: id(1_000 + number), epoch: 1), cutoff: HybridTimestamp(rawValue: 1 << 40))
+                Dot(actor: ActorID(node: id(1_000 + number), epoch: 1), counter: 1),
+                cutoff: HybridTimestamp(rawValue: 1 << 40))
         }
         let floor = CollectionFloor(cutoff: HybridTimestamp(rawValue: 1 << 41), folded: folded)
         var bench = KernelBench(1, recovered: recovered(floor: floor, promised: .zero)) {
             collecting(1, &$0)
             $0.sizes = WireSizes(header: 28) { message in
                 if case .floor(let floor) = message {
-                    16 + floor.folded.count * 28
+                    16 + floor.folded.count * 29
                 } else {
                     FakeSizes.size(of: message)
                 }

@@ -12,7 +12,7 @@ import Testing
 struct StoreDatabaseTests {
     private let floor = CollectionFloor(
         cutoff: HybridTimestamp(wall: wall(500)),
-        folded: [CollectionFloor.Folded(actor: bob, cutoff: HybridTimestamp(wall: wall(400)))])
+        folded: [CollectionFloor.Folded(Dot(actor: bob, counter: 9), cutoff: HybridTimestamp(wall: wall(400)))])
 
     @Test("a new database is empty, has a store id of its own, and keeps it")
     func new() throws {

@@ -245,7 +245,7 @@ struct LastingDeleteTests {
     @Test("What folded actors did may move to other names")
     func folded() {
         var check = ResurrectionCheck(nodes: 1)
-        check.raised(to: CollectionFloor(folded: [CollectionFloor.Folded(actor: alice, cutoff: .zero)]))
+        check.raised(to: CollectionFloor(folded: [CollectionFloor.Folded(Dot(actor: alice, counter: 1), cutoff: .zero)]))
         check.persisting(life, node: 0)
         var after = life
         after.versions = []

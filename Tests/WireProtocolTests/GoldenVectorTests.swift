@@ -229,17 +229,18 @@ struct Golden: Sendable, CustomTestStringConvertible {
             hex: "0c 0031 0191000000000001 ac02 e1e2e3e4e5e6e7e8 f1f2f3f4f5f6f7f8 01 \(a) 00000001 c801"),
         Golden(
             name: "collect answer: agrees to the cutoff alone",
-            message: .collectAnswer(CollectAnswer(cutoff: stamp, agrees: true, agreesToFolds: false)),
-            hex: "0d 0009 0191000000000001 01"),
+            message: .collectAnswer(CollectAnswer(cutoff: stamp, agrees: true, agreesToFolds: false, epoch: 5)),
+            hex: "0d 000d 0191000000000001 01 00000005"),
         Golden(
             name: "collect answer: agrees to all",
-            message: .collectAnswer(CollectAnswer(cutoff: stamp, agrees: true, agreesToFolds: true)),
-            hex: "0d 0009 0191000000000001 03"),
+            message: .collectAnswer(CollectAnswer(cutoff: stamp, agrees: true, agreesToFolds: true, epoch: 5)),
+            hex: "0d 000d 0191000000000001 03 00000005"),
         Golden(
             name: "floor",
             message: .floor(
-                CollectionFloor(cutoff: stamp, folded: [CollectionFloor.Folded(actor: actorA, cutoff: stamp)])),
-            hex: "0e 0025 0191000000000001 01 \(a) 00000001 0191000000000001"),
+                CollectionFloor(
+                    cutoff: stamp, folded: [CollectionFloor.Folded(Dot(actor: actorA, counter: 300), cutoff: stamp)])),
+            hex: "0e 0027 0191000000000001 01 \(a) 00000001 ac02 0191000000000001"),
     ]
 
     static let grouped: [Golden] = [

@@ -55,7 +55,8 @@ struct MessageGenerator {
             .collectAnswer(
                 CollectAnswer(
                     cutoff: HybridTimestamp(rawValue: rng.next()), agrees: rng.chance(0.5),
-                    agreesToFolds: rng.chance(0.5)))
+                    agreesToFolds: rng.chance(0.5),
+                    epoch: UInt32(truncatingIfNeeded: rng.next())))
         case 18: .floor(floor())
         case 19: .rowRequest((0..<rng.index(below: 40)).map { _ in dot() })
         case _: .ranges(ranges())
@@ -71,7 +72,9 @@ struct MessageGenerator {
         CollectionFloor(
             cutoff: HybridTimestamp(rawValue: rng.next()),
             folded: (0..<rng.index(below: 30)).map { _ in actor() }.sorted().map {
-                CollectionFloor.Folded(actor: $0, cutoff: HybridTimestamp(rawValue: rng.next()))
+                CollectionFloor.Folded(
+                    Dot(actor: $0, counter: 1 + rng.next() % Dot.counterMax),
+                    cutoff: HybridTimestamp(rawValue: rng.next()))
             })
     }
 

@@ -9,7 +9,8 @@ import StoreCore
 /// something newer; a counter's value lies between what was acknowledged and what was asked for.
 ///
 /// Excused: rows that died later and were collected, counters' shares of folded actors (the totals are still compared),
-/// writes that a reset put into the import queue, and all that a disk held which the scenario replaced.
+/// writes that a reset put into the import queue or that had lost to a newer one in the
+/// store it took over, and all that a disk held which the scenario replaced.
 package struct AckedWriteCheck: Sendable {
     /// One counter's sums over all commands: acknowledged, and of those without an answer what could have been written.
     private struct Tally: Sendable {
@@ -85,6 +86,17 @@ package struct AckedWriteCheck: Sendable {
     package mutating func persisting(_ row: Row, node: Int) {
         guard !row.isLive || row.details.expiresAt > 0 else { return }
         dead[row.id] = max(dead[row.id] ?? row.version, row.version)
+    }
+
+    /// The process of `node` takes over a peer's store, whose rows are `rows`. What lost to a newer write there is not
+    /// handed to the operator: from now on the node is held to that write.
+    package mutating func reset(node: Int, to rows: [Row]) {
+        for row in rows {
+            guard let before = held[node][row.id], row.version >= before.version, row.isLive || !before.isLive else {
+                continue
+            }
+            held[node][row.id] = row
+        }
     }
 
     /// A reset handed the write to the operator.

@@ -106,13 +106,15 @@ package struct ResurrectionCheck: Sendable {
     }
 
     /// A new process of `node` found `rows` on its disk: what was not confirmed to the former may be among them or not.
-    package mutating func recovered(_ rows: [RowID: Row], node: Int) {
+    /// Values that expire up to `expiredThrough` do not show.
+    package mutating func recovered(_ rows: [RowID: Row], expiredThrough: UInt64, node: Int) {
         held[node] = rows
         // What was collected in a batch that the crash lost was not collected.
         buried[node] = buried[node].filter { rows[$0.key] == nil }
         for (key, version) in deletes[node].sorted(by: { $0.key < $1.key }) {
             let row = rows[RowID(key: key, part: .register)]
-            if let row, row.isLive, row.version <= version {
+            guard let row, row.isLive, row.version <= version else { continue }
+            if row.details.expiresAt == 0 || row.details.expiresAt > expiredThrough {
                 violations.add("n\(node + 1) shows '\(key)' after its restart, although it had told that it is deleted")
             }
         }

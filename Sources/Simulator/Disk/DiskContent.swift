@@ -10,7 +10,7 @@ package struct DiskContent: Sendable {
     package private(set) var incarnationFence: UInt64 = 0
     package private(set) var peers: [RememberedPeer] = []
     package private(set) var rows: [RowID: Row] = [:]
-    /// Events recorded as seen beside those of the rows.
+    /// Every event recorded as seen: those of all rows ever written, overwritten and removed ones too, and others.
     package private(set) var context = CausalContext()
     package private(set) var floor = CollectionFloor.none
     package private(set) var promised = HybridTimestamp.zero
@@ -33,7 +33,9 @@ package struct DiskContent: Sendable {
 
     private mutating func apply(_ record: StoreRecord) {
         switch record {
-        case .row(let row): rows[row.id] = row
+        case .row(let row):
+            rows[row.id] = row
+            for dot in row.versions { context.insert(dot) }
         case .rowRemoved(let id): rows[id] = nil
         case .context(let context): self.context.formUnion(context)
         case .contextReplaced(let context): self.context = context

@@ -137,6 +137,9 @@ extension Simulation {
             case .context, .contextReplaced, .floor, .promised, .change, .request, .dequeued, .expiredThrough: break
             }
         }
+        if records.contains(where: { if case .store(.reset) = $0 { true } else { false } }) {
+            acked.reset(node: node, to: rows)
+        }
         guard !rows.isEmpty else { return }
         if let commandInStep { acked.asked(commandInStep, rows: rows) }
         if let store = nodes[node].kernel?.store {
@@ -150,7 +153,7 @@ extension Simulation {
         guard let kernel = nodes[node].kernel else { return }
         let content = nodes[node].disk.content
         dots.recovered(content.rows.values, node: node)
-        resurrection.recovered(content.rows, node: node)
+        resurrection.recovered(content.rows, expiredThrough: content.expiredThrough, node: node)
         acked.recovered(node: node, store: kernel.store)
         revisions.recovered(kernel.revision, node: node)
         transactions.recovered(node: node, store: kernel.store)

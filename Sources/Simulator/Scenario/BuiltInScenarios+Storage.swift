@@ -101,7 +101,7 @@ extension BuiltInScenario {
             """)
 
     private static let stranded = BuiltInScenario(
-        name: "stranded", summary: "a node runs alone beyond the grace and collects on its own; then all agree again",
+        name: "stranded", summary: "a node runs alone until both sides have dropped each other; then all find each other and agree",
         text: """
             nodes 5
             grace 4s
@@ -110,15 +110,23 @@ extension BuiltInScenario {
             at 4s put n1 app/gone "x"
             at 4s put n1 app/kept "x"
             at 4s put n5 app/alone "x"
+            at 4s put n5 app/both "x"
             at 6s partition 1-4 | 5
             at 8s delete n1 app/gone
             at 8s delete n5 app/alone
-            at 75s heal
-            at 76s bounce n5 for 1s
-            at 77s expect converged within 30s
+            at 8s delete n1 app/both
+            at 8s delete n5 app/both
+            at 135s heal
+            at 135s expect converged within 30s
+            at 170s put n5 app/again "and on it goes"
+            expect value app/again "and on it goes" within 5s
             expect no key app/gone
+            expect no key app/both
             expect value app/kept "x"
-            run 120s
+            expect value app/alone "x"
+            # Its deletes, that of what others have deleted too among them.
+            expect queued n5 2
+            run 180s
             """)
 
     private static let interrupted = BuiltInScenario(
