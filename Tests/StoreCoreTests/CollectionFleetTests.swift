@@ -57,7 +57,8 @@ struct CollectingFleet {
         let named = isHeldByAll ? candidates.map(\.actor).sorted() : []
         for replica in 0..<4 { fleet.stores[replica].noteClock(cutoff) }
         agreed = floor.joined(
-            with: CollectionFloor(cutoff: cutoff, folded: named.map { .init(actor: $0, cutoff: cutoff) }))
+            with: CollectionFloor(
+                cutoff: cutoff, folded: named.map { .init(Dot(actor: $0, counter: 1), cutoff: cutoff) }))
         waiting = [0, 1, 2, 3].shuffled(using: &fleet.rng)
     }
 
