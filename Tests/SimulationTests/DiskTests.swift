@@ -104,6 +104,8 @@ struct DiskTests {
         #expect(found.refused.isEmpty)
         #expect(recovered.store.row(rows[0].id) == rows[0] && recovered.store.rowCount == 1)
         #expect(recovered.store.context.contains(Dot(actor: actor, counter: 7)))
+        // Of rows that are gone or overwritten too.
+        #expect(rows.count == 2 && rows[1].versions.allSatisfy { recovered.store.context.contains($0) })
         #expect(recovered.revision == 9 && recovered.promised.rawValue == 3 && recovered.requests == [request])
         #expect(recovered.queuedCount == 1 && recovered.queuedLast == 4 && recovered.expiredThrough == 5)
 

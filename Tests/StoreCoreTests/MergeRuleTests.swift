@@ -118,7 +118,8 @@ import Testing
         let row = registerRow("k", "v", author: actor(2))
         a.mergeAll([row])
         let cutoff = HybridTimestamp(wall: wall(0))
-        _ = a.raise(to: CollectionFloor(cutoff: cutoff, folded: [.init(Dot(actor: actor(2), counter: 1), cutoff: cutoff)]))
+        _ = a.raise(
+            to: CollectionFloor(cutoff: cutoff, folded: [.init(Dot(actor: actor(2), counter: 1), cutoff: cutoff)]))
         #expect(a.context.isEmpty && a.text("k") == "v" && a.row(row.id)?.versions == [])
         #expect(a.merge(row, wall: wall(1)) == .beforeFloor)
         var later = registerRow("k", "w", author: actor(3), at: 5)

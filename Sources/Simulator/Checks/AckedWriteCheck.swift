@@ -147,7 +147,8 @@ package struct AckedWriteCheck: Sendable {
                 continue
             }
             if let loss = RowLoss.between(row, found, folded: folded) {
-                violations.add("n\(node + 1) has lost an acknowledged write of '\(id.key)' at \(row.version) \(when): \(loss)")
+                violations.add(
+                    "n\(node + 1) has lost an acknowledged write of '\(id.key)' at \(row.version) \(when): \(loss)")
             }
         }
     }
