@@ -16,7 +16,7 @@ help:
 	@echo 'make release    build the programs into .build/release'
 	@echo 'make lint       check the style of sources, scripts and the API description'
 	@echo 'make format     put the sources into that style'
-	@echo 'make bench      measure the hot paths, and idle daemons beside Serf when it is installed'
+	@echo 'make bench      measure hot paths, daemons beside Serf, the durable store beside etcd'
 	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
 	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
 
@@ -48,6 +48,7 @@ bench: deps release
 	swift build $(RELEASE_FLAGS) --product gossipbench
 	.build/release/gossipbench
 	Tests/Benchmarks/daemons.sh .build/release
+	python3 -B Tests/Benchmarks/daemons/store.py .build/release
 
 simulate: deps
 	swift build -c release $(SWIFT_FLAGS) --product gossipsim

@@ -25,6 +25,12 @@ package struct WriteWait: Sendable {
         var result = result
         var missing: [String] = []
         while result.nodesHolding < goal.required(of: result.nodesTotal) {
+            if case .nodes(let count) = goal, count > result.nodesTotal {
+                throw AdminFailure(
+                    .unavailable,
+                    "the write is durable on this node as version \(result.version) and will spread, but \(count) nodes "
+                        + "cannot hold it: the cluster has \(result.nodesTotal)")
+            }
             let left = ContinuousClock.now.duration(to: deadline)
             guard left > .zero else { throw unreached(result, missing) }
             // Who shows progress wants each step.

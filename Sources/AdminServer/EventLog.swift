@@ -156,14 +156,17 @@ package final class EventLog<Event: Sendable>: Sendable {
         }
     }
 
-    /// Hands a reader what is held after `sequence` and then what comes; false when something after it is held no more.
+    /// Hands a reader, who has seen everything up to `sequence`, what is held after it and then what comes; false when
+    /// something after it is held no more.
     package func attach(
         _ subscription: Subscription<Event>, after sequence: UInt64,
         accepts: @escaping @Sendable (Event) -> Bool = { _ in true }
     ) -> Bool {
         state.withLock { state in
-            guard sequence + 1 >= state.first, sequence < state.next else { return false }
-            for entry in state.entries.dropFirst(Int(sequence + 1 - state.first)) {
+            guard sequence + 1 >= state.first else { return false }
+            // Numbers without an event may have been given out that this log has not heard of.
+            let seen = min(sequence, state.next - 1)
+            for entry in state.entries.dropFirst(Int(seen + 1 - state.first)) {
                 if let event = entry.event, accepts(event) { subscription.offer(event, cost: entry.cost) }
             }
             state.subscribers.removeAll { $0.subscription.ending != nil }

@@ -16,7 +16,7 @@ struct FloorViews: Sendable {
     var raisedAt: Instant?
     /// To whom we told our floor within the last second.
     var told: [(peer: NodeID, at: Instant)] = []
-    /// Since when most peers have had a floor that is lower than ours.
+    /// Since when peers of another floor have been twice as many as those of ours.
     var outnumberedSince: Instant?
 
     static let heardMax = 64
@@ -133,20 +133,22 @@ extension NodeKernel {
         // Too few, and they might all be of the smaller side.
         guard heard.count >= min(FloorViews.sampleMin, membership.table.count(of: .alive) - 1) else { return false }
         let ours = 1 + heard.count { isOurs($0.mark, turn.now) }
-        let theirs = heard.count - (ours - 1)
-        guard theirs * 2 > ours else { return false }
-        if floor.isHigher(than: store.floor) {
+        var camps: [UInt64: Int] = [:]
+        for view in heard where !isOurs(view.mark, turn.now) { camps[view.mark, default: 0] += 1 }
+        // Those of other floors again do not stand behind this one: of two floors one side gives way, and so for all.
+        let theirs = camps[floor.mark] ?? 0
+        if floor.isHigher(than: store.floor), theirs * 2 > ours {
             collection.floors.outnumberedSince = nil
             return true
         }
         // Nodes that are empty or behind follow us within seconds; whoever still has a lower floor then will not.
-        guard theirs >= ours * 2 else {
+        guard camps.values.contains(where: { $0 >= ours * 2 }) else {
             collection.floors.outnumberedSince = nil
             return false
         }
         let since = collection.floors.outnumberedSince ?? turn.now
         collection.floors.outnumberedSince = since
-        return turn.now - since >= FloorViews.patience
+        return theirs >= ours * 2 && turn.now - since >= FloorViews.patience
     }
 
     /// The floor that we have, or one that we had a moment ago: whoever still has that one is about to follow.

@@ -101,6 +101,8 @@ extension NodeKernel {
     /// Starts a synchronisation with `peer`; false when there is no stream to be had.
     mutating func startStoreSync(with peer: NodeID, _ turn: inout Turn) -> Bool {
         guard !reset.isUnderWay, let address = membership.table[peer]?.info.address else { return false }
+        // What both lack is on its way already.
+        if streams.values.contains(where: { $0.peer == peer && $0.isServingExchange }) { return false }
         let sync = StoreSync(isInitiator: true, way: .contexts, floorMark: store.floor.mark, startedAt: turn.now)
         let timeout = configuration.swim.probeTimeout * 4
         guard open(.storeSync(sync), to: address, peer: peer, timeout: timeout, &turn) != nil else { return false }
@@ -132,6 +134,7 @@ extension NodeKernel {
         case .storeSync, .memberSync, .probe, .pull, .comparison, .reset, .tellFloor: return
         }
         guard !reset.isUnderWay else { return close(id, &turn) }
+        if !request.isReset, !isExchangeOfUse(with: stream.peer) { return close(id, &turn) }
         statistics.storeSyncsServed += 1
         if request.isReset {
             sync.way = .whole
@@ -147,6 +150,18 @@ extension NodeKernel {
         var outgoing = OutgoingRows(.missing(from: request.context, nil), then: .complete)
         outgoing.saysSum = true
         send(outgoing, on: id, &turn)
+    }
+
+    /// Whether an exchange that a peer asks for would bring what no other one under way brings: two nodes that ask each
+    /// other at once keep one exchange, that of the higher id, and a node that is being sent much takes it from one peer.
+    private func isExchangeOfUse(with peer: NodeID?) -> Bool {
+        guard let peer else { return true }
+        let isCrossing = streams.values.contains { stream in
+            guard stream.peer == peer, case .storeSync(let sync) = stream.role else { return false }
+            return sync.isInitiator
+        }
+        if isCrossing { return peer > selfID }
+        return repair.catchUp == nil
     }
 
     /// One range over all rows: tells the initiator how many there are, and whether they are the same.

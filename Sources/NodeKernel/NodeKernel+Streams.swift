@@ -38,6 +38,8 @@ struct StreamState: Sendable {
     /// The floor that the peer named last.
     var floorMark: UInt64 = 0
 
+    /// An exchange of stores that the peer has asked for.
+    var isServingExchange: Bool { if case .storeSync(let sync) = role { !sync.isInitiator } else { false } }
     var awaitsDurability: Bool {
         if case .storeSync(let sync) = role { sync.outgoing?.awaited != nil } else { false }
     }

@@ -115,6 +115,8 @@ package struct NodeKernel: Sendable {
         case .start:
             membership.start(into: &swimActions)
             carryOutMembership(&turn)
+            // What ended while no process ran ends now, and what ends later gets its timer.
+            onExpiry(&turn)
         case .packet(let packet, let address):
             onDatagram(packet, from: address, &turn)
         case .timer(let token):

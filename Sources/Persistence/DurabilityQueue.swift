@@ -8,14 +8,15 @@ package enum DiskCondition: Hashable, Sendable {
     case ok
     /// There is no room: the round waits and is tried again and again.
     case full
-    /// A commit has been under way for longer than `DurabilityQueue.Timing.slowAfterMilliseconds`.
+    /// A commit has been under way for longer than `DurabilityQueue.Timing.slowAfterMilliseconds`, or another program
+    /// holds a lock: the round waits and is tried again and again.
     case slow
 }
 
 /// Carries out batches on a thread of its own, in the order they were enqueued.
 ///
 /// Group commit: whatever waits when a round begins, up to `roundMax` batches, goes to `commit` together, which pays
-/// for one fsync. A round that fails with `.diskFull` had no effect; it is kept and tried again until there is room.
+/// for one fsync. A round that fails with `.diskFull` or `.busy` had no effect; it is kept and tried again without end.
 /// After any other failure nothing more is committed: what is on disk is no longer known, and each later batch fails
 /// with the same reason, so that none is taken for durable (PEERS.md: a failed fsync, retried, reports success for data
 /// that is lost).
@@ -101,8 +102,8 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         }
     }
 
-    /// Takes no more batches, makes those that wait durable, and returns when the thread has ended. On a full disk they
-    /// are tried once more and then fail with `.diskFull`. Blocks for the disk's time; call it once the event loop no
+    /// Takes no more batches, makes those that wait durable, and returns when the thread has ended. On a full disk,
+    /// or when another program holds a lock, they are tried once more and then fail with `.diskFull` or `.busy`. Blocks for the disk's time; call it once the event loop no
     /// longer needs its thread, never from `commit`, `completed`, `idle` or `condition`.
     package func stop() {
         monitor.withLock { $0.isStopping = true }
@@ -142,7 +143,7 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
                     hasMore = try idle()
                 } catch {
                     // Without room there is nothing to be done in idle time.
-                    if case .diskFull = error { hasMore = false } else { failure = error }
+                    if error.isTemporary { hasMore = false } else { failure = error }
                 }
             }
             let round = monitor.wait(take)
@@ -165,12 +166,12 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
                     watch.end(.ok)
                     return
                 } catch {
-                    guard case .diskFull = error else {
+                    guard error.isTemporary else {
                         watch.end(nil)
                         throw error
                     }
-                    watch.end(.full)
-                    // Who stops does not wait for room: what is here is tried no more.
+                    if case .busy = error { watch.end(.slow) } else { watch.end(.full) }
+                    // Who stops does not wait for room: what is here is tried once more and then given up.
                     if hasStopped(within: timing.retryMilliseconds) {
                         try commit(batches)
                         return

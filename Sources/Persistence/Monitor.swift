@@ -8,12 +8,12 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: `value` is only touched between `pthread_mutex_lock` and `_unlock`; the two pthread
 /// objects live at a fixed address from `init` to `deinit`.
-final class Monitor<Value>: @unchecked Sendable {
+package final class Monitor<Value>: @unchecked Sendable {
     private var value: Value
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 
-    init(_ value: sending Value) {
+    package init(_ value: sending Value) {
         self.value = value
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
@@ -36,7 +36,7 @@ final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Changes the value and wakes the waiting thread.
-    func withLock<Result, Failure: Error>(
+    package func withLock<Result, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         Self.check(pthread_mutex_lock(mutex))
@@ -72,7 +72,7 @@ final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// As `wait`, but for at most `milliseconds`: nil then.
-    func wait<Result>(milliseconds: Int, _ take: (inout Value) -> Result?) -> Result? {
+    package func wait<Result>(milliseconds: Int, _ take: (inout Value) -> Result?) -> Result? {
         var deadline = timespec()
         clock_gettime(CLOCK_MONOTONIC, &deadline)
         deadline.tv_sec += milliseconds / 1_000

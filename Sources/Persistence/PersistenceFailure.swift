@@ -20,6 +20,8 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
     case system(operation: String, path: String, errno: CInt)
     /// There is no room on the disk (or no quota left) for `file`. The call had no effect and may be repeated.
     case diskFull(file: String)
+    /// Another program holds a lock on the database `file`. The call had no effect and may be repeated.
+    case busy(file: String)
     /// The store's database contradicts itself. The next opening moves it aside.
     case corrupt(file: String, reason: String)
     /// The store's database was written by a later version of this program. It is left as it is.
@@ -30,6 +32,16 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
     case queueFull(limit: Int)
     /// The queue has been stopped; it takes nothing more.
     case stopped
+
+    /// The call had no effect and may be repeated as it was.
+    package var isTemporary: Bool {
+        switch self {
+        case .diskFull, .busy: true
+        case .notADirectory, .locked, .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .corrupt,
+            .newerSchema, .database, .queueFull, .stopped:
+            false
+        }
+    }
 
     package var description: String {
         switch self {
@@ -54,6 +66,8 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
             "\(operation) failed for \(path): \(Self.text(of: code))\(Self.advice(for: code))"
         case .diskFull(let file):
             "no room on the disk for \(file): make room on that disk"
+        case .busy(let file):
+            "another program holds a lock on the database \(file): end whatever works on it (fuser \(file))"
         case .corrupt(let file, let reason):
             "the database \(file) is damaged (\(reason)): start the daemon again, it moves the file aside and fetches"
                 + " the configuration from a peer"

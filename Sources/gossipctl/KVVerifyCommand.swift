@@ -47,7 +47,10 @@ struct KVVerifyCommand: DaemonCommand {
                 case .different: .red
                 case .unknown: .yellow
                 }
-            let ranges = peer.ranges.map { "\($0.first) to \($0.end.map { "before \($0)" } ?? "the last key")" }
+            let ranges = peer.ranges.map { range in
+                let first = range.first.isEmpty ? "the first key" : range.first
+                return "\(first) to \(range.end.map { "before \($0)" } ?? "the last key")"
+            }
             let detail = peer.reason ?? (ranges.isEmpty ? "-" : ranges.joined(separator: "; "))
             table.add([.init(peer.member.name), .init(peer.result.rawValue, colour), .init(detail)])
         }

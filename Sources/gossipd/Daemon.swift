@@ -105,15 +105,7 @@ struct Daemon: Sendable {
         let past = StorePast(database: database)
 
         let signals = DaemonSignals()
-        let hub = EventHub(
-            epoch: identity.bootEpoch, storeID: recovery.storeID, revision: recovery.recovered.revision,
-            selfID: identity.id, name: configuration.name, address: advertised, logger: logger)
-        if let file = recovery.setAside {
-            hub.tell(
-                .storeSetAside, at: SystemClock.now(),
-                "the store's database was damaged and is now \(file): starting empty, peers send what they hold",
-                reason: recovery.warnings.first ?? "damaged")
-        }
+        let hub = hub(configuration, identity, recovery, address: advertised, logger: logger)
         let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
         let kernel = NodeKernel(
@@ -156,49 +148,6 @@ struct Daemon: Sendable {
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 
-    /// Waits for room when the disk is full: a service that gave up would not come back when there is.
-    private static func openDirectory(
-        _ path: String, notifier: SystemdNotifier, logger: Logger
-    ) async throws -> DataDirectory {
-        var hasTold = false
-        while true {
-            do throws(PersistenceFailure) {
-                return try DataDirectory.open(path)
-            } catch .diskFull(let file) {
-                let failure = PersistenceFailure.diskFull(file: file)
-                if !hasTold {
-                    logger.event(.storageFull, "cannot start yet: \(failure)", metadata: ["reason": "disk_full"])
-                }
-                hasTold = true
-                _ = notifier.extendTimeout(seconds: 30, status: "waiting for room on the disk of \(path)")
-            } catch {
-                throw StartFailure(storage: error)
-            }
-            try await Task.sleep(for: .seconds(1))
-        }
-    }
-
-    /// Reads the whole store; a large one takes seconds, of which systemd is told.
-    private static func openStore(
-        _ configuration: DaemonConfiguration, actor: ActorID, notifier: SystemdNotifier, logger: Logger
-    ) throws(StartFailure) -> (StoreDatabase, Recovery) {
-        do throws(PersistenceFailure) {
-            let (database, recovery) = try StoreDatabase.open(
-                directory: configuration.dataDirectory, actor: actor,
-                configuration: StoreConfiguration(configuration.store), history: HistoryLimits(configuration.store),
-                progress: { rows, total in
-                    let all = total.map { " of \($0)" } ?? ""
-                    _ = notifier.extendTimeout(seconds: 30, status: "reading the store: \(rows)\(all) rows")
-                })
-            for warning in recovery.warnings { logger.warning("\(warning)") }
-            let store = recovery.recovered.store
-            logger.info("the store is open: \(store.liveKeyCount) keys, \(recovery.milliseconds) ms")
-            return (database, recovery)
-        } catch {
-            throw StartFailure(storage: error)
-        }
-    }
-
     private static func bind(_ address: Address) throws(StartFailure) -> NodeSockets {
         do throws(TransportFailure) {
             return try NodeSockets.bind(to: address)
@@ -212,7 +161,7 @@ extension StartFailure {
     init(storage failure: PersistenceFailure) {
         let status: DaemonStatus =
             switch failure {
-            case .locked: .temporary
+            case .locked, .busy: .temporary
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
             case .notADirectory: .badConfiguration
             case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt, .newerSchema,

@@ -24,6 +24,8 @@ final class DaemonHost: KernelHost {
     private let logger: Logger
     private let signals: DaemonSignals
     private let storageChanged = StorageListener()
+    private let database: StoreDatabase
+    private let lost = LostBatches()
 
     /// What to do when a batch is durable.
     struct Completion: Sendable {
@@ -34,15 +36,19 @@ final class DaemonHost: KernelHost {
     /// far: `KernelConfiguration.pendingWritesMax` puts their rows off long before.
     private static let batchesMax = 65_536
 
+    /// So that the revision is written down soon after the last change.
+    private static let idleMilliseconds = 5_000
+
     init(directory: DataDirectory, database: StoreDatabase, hub: EventHub, log: DaemonLog, signals: DaemonSignals)
         throws
     {
         self.hub = hub
         self.signals = signals
+        self.database = database
         let logger = log.logger(label: "gossipd.storage")
         self.logger = logger
         queue = try DurabilityQueue(
-            capacity: Self.batchesMax,
+            capacity: Self.batchesMax, timing: DurabilityQueue.Timing(idleMilliseconds: Self.idleMilliseconds),
             commit: { batches throws(PersistenceFailure) in
                 // The directory's files first: written twice they say the same.
                 let updates = batches.map(\.update).filter { $0.incarnationFence != nil || $0.peers != nil }
@@ -50,9 +56,11 @@ final class DaemonHost: KernelHost {
                 let records = batches.map(\.records).filter { !$0.isEmpty }
                 if !records.isEmpty { try database.commit(records) }
             },
-            completed: { completion, result in
+            completed: { [lost] completion, result in
                 switch result {
                 case .success: completion.run()
+                // Only at a stop; what is on disk is known, and that this is not there was never said otherwise.
+                case .failure(let failure) where failure.isTemporary: lost.add(failure)
                 case .failure(let failure): Self.stopBeforeLying(failure, logger: logger)
                 }
             },
@@ -88,14 +96,31 @@ final class DaemonHost: KernelHost {
 
     func left(_ outcome: LeaveOutcome) { signals.stop(.left(outcome)) }
 
-    /// Makes durable what waits and ends the storage thread.
-    func stop() { queue.stop() }
+    /// Makes durable what waits and ends the storage thread. Without room what waits is given up: no client and no peer
+    /// was told that it lasts.
+    func stop() {
+        queue.stop()
+        database.noteRevision()
+        guard let (count, failure) = lost.all else { return }
+        logger.warning(
+            "stopped with \(count) \(count == 1 ? "batch" : "batches") of changes not on the disk, none of which was acknowledged: \(failure)",
+            metadata: ["reason": "\(failure)"])
+    }
 
     /// What is on disk is no longer known, so the process ends at once instead of acknowledging anything more.
     private static func stopBeforeLying(_ failure: PersistenceFailure, logger: Logger) {
         logger.event(.storageFailed, "storage failed, stopping at once: \(failure)", metadata: ["reason": "\(failure)"])
         _exit(DaemonStatus.storageError.rawValue)
     }
+}
+
+/// What a stop gave up because it would have had to wait.
+private final class LostBatches: Sendable {
+    private let state = Mutex<(count: Int, failure: PersistenceFailure)?>(nil)
+
+    func add(_ failure: PersistenceFailure) { state.withLock { $0 = (($0?.count ?? 0) + 1, failure) } }
+
+    var all: (count: Int, failure: PersistenceFailure)? { state.withLock { $0 } }
 }
 
 /// Passes the disk's condition on to the driver, which comes to be after the storage thread.

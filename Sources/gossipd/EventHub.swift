@@ -159,10 +159,11 @@ extension WatchEvent {
         case .typeConflict:
             return nil
         }
+        if !change.details.user.isEmpty { user = change.details.user }
         if case .delete = change.kind, change.details.expiresAt > 0 {
-            message = KernelNode.expired
+            reason = KernelNode.expired
         } else if !change.details.reason.isEmpty {
-            message = change.details.reason
+            reason = change.details.reason
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the translation between the admin API and the store's file: history, old watches, export, backup, restore.
+// Owns the translation between the admin API and the store's file: history, export, backup, restore.
 
 import AdminModel
 import AdminServer
@@ -8,55 +8,13 @@ import ClusterTypes
 import NodeKernel
 import Persistence
 import StoreCore
-import Synchronization
 import Transport
 
 extension KernelNode {
-    /// Changes read from the file at a time for a watch that was away.
-    private static let replayedChangesMax = 512
     /// Keys of one page of an export.
     private static let exportKeysMax = 256
     /// The largest backup that a restore takes into memory.
     private static let restoreBytesMax = 4 << 30
-
-    func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
-        let accepts: @Sendable (WatchEvent) -> Bool = { event in event.key.map(prefix.matches) ?? true }
-        if let cursor, case .older(let revision) = try hub.watches.place(of: cursor) {
-            return replay(cursor, after: revision, accepts)
-        }
-        return try hub.watches.subscribe(since: cursor, follow: true, accepts: accepts, resync: WatchEvent.resync)
-    }
-
-    /// Reads what the watch has missed from the file, page by page, and then attaches it to what is new.
-    private func replay(
-        _ cursor: String, after revision: UInt64, _ accepts: @escaping @Sendable (WatchEvent) -> Bool
-    ) -> Subscription<WatchEvent> {
-        let (past, hub) = (past, hub)
-        let replay = Replay(after: revision)
-        let pages = PullStream<[WatchEvent]>(next: { () async throws(AdminFailure) -> [WatchEvent]? in
-            let seen = replay.revision
-            if let subscription = replay.subscription, hub.watches.attach(subscription, after: seen, accepts: accepts) {
-                return nil
-            }
-            let page = try await past.read { try $0.changes(after: seen, limit: Self.replayedChangesMax) }
-            switch page {
-            case .changes(let records):
-                if let last = records.last { replay.move(to: last.revision) }
-                return records.compactMap { record in
-                    WatchEvent(
-                        record, author: hub.identity(record.change.author.node),
-                        cursor: hub.watches.cursor(record.revision))
-                }.filter(accepts)
-            case .gone:
-                let newest = hub.watches.newestSequence
-                replay.move(to: newest)
-                return [WatchEvent.resync(cursor: hub.watches.cursor(newest))]
-            }
-        })
-        let subscription = Subscription<WatchEvent>(startCursor: cursor, catchUp: pages)
-        replay.feed(subscription)
-        return subscription
-    }
 
     func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument {
         let place = HistoryPoint(point)
@@ -70,9 +28,9 @@ extension KernelNode {
         _ key: ConfigurationKey, before: UInt64?, limit: Int
     ) async throws(AdminFailure) -> HistoryDocument {
         let found = try await past.read { try $0.history(of: key.description, before: before, limit: limit) }
-        let entries = found.compactMap { entry in document(entry, key: key) }
+        let entries = found.entries.compactMap { entry in document(entry, key: key) }
         return HistoryDocument(
-            key: key, entries: entries, next: found.count == limit ? found.last?.revision : nil)
+            key: key, entries: entries, next: found.hasMore ? found.entries.last?.revision : nil)
     }
 
     /// The reason told for a value whose time was over.
@@ -212,43 +170,5 @@ extension HistoryPoint {
         case .revision(let revision): self = .revision(revision)
         case .time(let time): self = .time(UInt64(clamping: time.milliseconds))
         }
-    }
-}
-
-/// How far a watch has been fed from the file, and the subscription that it feeds. One reader moves it.
-private final class Replay: Sendable {
-    private struct State {
-        var revision: UInt64
-        weak var subscription: Subscription<WatchEvent>?
-    }
-    private let state: Mutex<State>
-
-    init(after revision: UInt64) { state = Mutex(State(revision: revision)) }
-
-    var revision: UInt64 { state.withLock { $0.revision } }
-    var subscription: Subscription<WatchEvent>? { state.withLock { $0.subscription } }
-    func move(to revision: UInt64) { state.withLock { $0.revision = revision } }
-    func feed(_ subscription: Subscription<WatchEvent>) { state.withLock { $0.subscription = subscription } }
-}
-
-extension StoreReader {
-    /// The live keys below a prefix in the order of their bytes, all as of one moment.
-    func forEachKey(prefix: String, wall: WallTime, _ body: (KeyView) throws -> Void) throws {
-        var rows: [Row] = []
-        func flush() throws {
-            guard let key = rows.first?.id.key else { return }
-            // A store of this key alone knows what it shows.
-            var store = Store(actor: ActorID(node: .unknown, epoch: 1), configuration: StoreConfiguration())
-            for row in rows { _ = store.load(row) }
-            _ = store.expire(through: wall)
-            if let view = store.read(key) { try body(view) }
-            rows.removeAll(keepingCapacity: true)
-        }
-        try exportSnapshot(begin: { _ in }) { row in
-            guard row.id.key.utf8.starts(with: prefix.utf8) else { return }
-            if let key = rows.first?.id.key, !key.utf8.elementsEqual(row.id.key.utf8) { try flush() }
-            rows.append(row)
-        }
-        try flush()
     }
 }

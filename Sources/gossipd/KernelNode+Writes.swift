@@ -35,8 +35,8 @@ extension KernelNode {
     func queuedWrites(after: UInt64?, limit: Int) async throws(AdminFailure) -> QueueDocument {
         let queued = try await past.read { try $0.queued(after: after ?? 0, limit: limit) }
         var entries: [QueueDocument.Entry] = []
-        for write in queued { entries.append(try entry(write)) }
-        return QueueDocument(writes: entries, next: queued.count == limit ? queued.last?.number : nil)
+        for write in queued.entries { entries.append(try entry(write)) }
+        return QueueDocument(writes: entries, next: queued.hasMore ? queued.entries.last?.number : nil)
     }
 
     func decideQueued(
@@ -45,7 +45,7 @@ extension KernelNode {
         let numbers = Set(apply + drop)
         let queued = try await past.read { reader in
             try numbers.sorted().flatMap {
-                try reader.queued(after: $0 - 1, limit: 1).filter { numbers.contains($0.number) }
+                try reader.queued(after: $0 - 1, limit: 1).entries.filter { numbers.contains($0.number) }
             }
         }
         let known = Dictionary(queued.map { ($0.number, $0) }) { $1 }

@@ -2,13 +2,16 @@
 // Owns the handing over of pieces from a thread that reads the disk to a task that writes to a client.
 
 import AdminModel
-import Glibc
-import Synchronization
+import Persistence
 
-/// Holds one piece at most: whoever reads the disk waits until the client has taken the last one.
+/// Holds one piece at most: whoever reads the disk waits until the client has taken the last one, but not for ever.
 final class PieceHandover<Piece: Sendable>: Sendable {
     /// The client has gone; ends the reading.
     struct Cancelled: Error {}
+
+    /// How long a client may take over one piece. One that takes longer would keep a thread, and the log of changes
+    /// from being folded, for as long as it likes.
+    private let patienceMilliseconds: Int
 
     private struct State {
         var piece: Piece?
@@ -18,23 +21,32 @@ final class PieceHandover<Piece: Sendable>: Sendable {
         var taker: CheckedContinuation<Void, Never>?
     }
 
-    private let state = Mutex(State())
-    private let room = BlockingSignal()
+    private let state = Monitor(State())
 
-    /// Waits until the last piece is taken. Throws `Cancelled` when nobody will take any more.
+    init(patienceMilliseconds: Int = 60_000) { self.patienceMilliseconds = patienceMilliseconds }
+
+    /// Waits until the last piece is taken. Throws `Cancelled` when nobody will take any more, and `unavailable` when
+    /// the client takes too long.
     func give(_ piece: Piece) throws {
-        while true {
-            let (done, taker) = try state.withLock { state in
-                if state.isCancelled { throw Cancelled() }
-                guard state.piece == nil else { return (false, nil as CheckedContinuation<Void, Never>?) }
-                state.piece = piece
-                defer { state.taker = nil }
-                return (true, state.taker)
-            }
-            taker?.resume()
-            if done { return }
-            room.wait()
+        typealias Placed = (isCancelled: Bool, taker: CheckedContinuation<Void, Never>?)
+        let placed = state.wait(milliseconds: patienceMilliseconds) { state -> Placed? in
+            if state.isCancelled { return (true, nil) }
+            guard state.piece == nil else { return nil }
+            state.piece = piece
+            defer { state.taker = nil }
+            return (false, state.taker)
         }
+        guard let placed else {
+            throw AdminFailure(
+                .unavailable, "the client took nothing for \(patienceMilliseconds / 1_000) s: the answer was cut off")
+        }
+        if placed.isCancelled { throw Cancelled() }
+        placed.taker?.resume()
+    }
+
+    /// Throws `Cancelled` when nobody will take anything any more.
+    func checkCancellation() throws {
+        if state.withLock({ $0.isCancelled }) { throw Cancelled() }
     }
 
     func finish(_ failure: AdminFailure?) {
@@ -47,6 +59,7 @@ final class PieceHandover<Piece: Sendable>: Sendable {
         taker?.resume()
     }
 
+    /// Ends a `give` and a `take` that wait.
     func cancel() {
         let taker = state.withLock { state in
             state.isCancelled = true
@@ -55,10 +68,9 @@ final class PieceHandover<Piece: Sendable>: Sendable {
             return state.taker
         }
         taker?.resume()
-        room.signal()
     }
 
-    /// The next piece; nil when there is none any more.
+    /// The next piece; nil when there is none any more. A cancelled task cancels the handover.
     func take() async throws(AdminFailure) -> Piece? {
         while true {
             let (piece, isOver, failure) = state.withLock { state -> (Piece?, Bool, AdminFailure?) in
@@ -68,40 +80,25 @@ final class PieceHandover<Piece: Sendable>: Sendable {
                 }
                 return (nil, state.isFinished || state.isCancelled, state.failure)
             }
-            if let piece {
-                room.signal()
-                return piece
-            }
+            if let piece { return piece }
             if let failure { throw failure }
             if isOver { return nil }
-            await withCheckedContinuation { continuation in
-                let isReady = state.withLock { state in
-                    if state.piece != nil || state.isFinished || state.isCancelled { return true }
-                    state.taker = continuation
-                    return false
-                }
-                if isReady { continuation.resume() }
+            await withTaskCancellationHandler {
+                await waitForNews()
+            } onCancel: {
+                cancel()
             }
         }
     }
-}
 
-/// Wakes one waiting thread; a signal without a waiter is kept.
-///
-/// `@unchecked Sendable`: a POSIX semaphore is made for use by several threads; its memory lives as long as this.
-private final class BlockingSignal: @unchecked Sendable {
-    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-
-    init() { sem_init(semaphore, 0, 0) }
-
-    deinit {
-        sem_destroy(semaphore)
-        semaphore.deallocate()
+    private func waitForNews() async {
+        await withCheckedContinuation { continuation in
+            let isReady = state.withLock { state in
+                if state.piece != nil || state.isFinished || state.isCancelled { return true }
+                state.taker = continuation
+                return false
+            }
+            if isReady { continuation.resume() }
+        }
     }
-
-    func wait() {
-        while sem_wait(semaphore) != 0 && errno == EINTR {}
-    }
-
-    func signal() { sem_post(semaphore) }
 }

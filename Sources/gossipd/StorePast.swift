@@ -62,7 +62,11 @@ final class StorePast: Sendable {
         let handover = PieceHandover<Piece>()
         Task {
             do throws(AdminFailure) {
-                try await read(on: streams) { reader in try body(reader, handover) }
+                try await read(on: streams) { reader in
+                    // The client may have gone while this waited for a thread.
+                    try handover.checkCancellation()
+                    try body(reader, handover)
+                }
                 handover.finish(nil)
             } catch {
                 handover.finish(error)
@@ -82,8 +86,8 @@ extension AdminFailure {
                 .historyGone,
                 "history before revision \(since) is not kept here: see store.history_max_age and "
                     + "store.history_max_per_key, or ask another node")
-        case .notYet(let revision):
-            self.init(.badRequest, "revision \(revision) has not been given out yet: see gossipctl status")
+        case .notYet(let newest):
+            self.init(.badRequest, "this node has not come so far: its newest revision is \(newest)")
         case .evicted:
             self.init(.unavailable, "the read took so long that it was cut off: try again, or ask for less")
         case .storage(let failure):

@@ -117,6 +117,54 @@ struct CollectionTests {
         #expect((1...3).map { cluster.rows($0) } == [0, 0, 0])
     }
 
+    @Test("a node that is alone collects nothing when the others are dropped from its table in the middle of a round")
+    func alone() {
+        var cluster = KernelCluster(3) {
+            collecting($0, &$1)
+            $1.swim.failedRetention = .seconds(30)
+        }
+        cluster.start()
+        cluster.run(.seconds(10))
+        cluster.ask(.put(key: "k", value: [1]), on: 1)
+        cluster.run(.seconds(1))
+        cluster.cut = [1]
+        cluster.ask(.delete(key: "k"), on: 1)
+        cluster.run(.seconds(300))
+        #expect(cluster[1].kernel.membership.table.count == 1, "the others are dropped")
+        #expect(cluster.floor(1) == .none && cluster.rows(1) == 1)
+        #expect(cluster.waitsFor(1).count == 2)
+        // Both sides have dropped each other, there are no seeds, and they find each other all the same.
+        cluster.cut = []
+        cluster.run(.seconds(240))
+        let isAgreed = cluster.isAgreed
+        #expect(isAgreed)
+        #expect((1...3).map { cluster[$0].kernel.membership.table.count(of: .alive) } == [3, 3, 3])
+    }
+
+    @Test("an actor that a living node has left behind is folded, the one it writes under never")
+    func leftBehind() {
+        var cluster = KernelCluster.collecting(3)
+        for _ in 1...2 {
+            cluster.ask(.increment(key: "c", by: 5), on: 2)
+            cluster.ask(.put(key: "k", value: [1]), on: 2)
+            cluster.run(.seconds(1))
+            cluster.crash(2)
+            cluster.recover(2)
+            cluster.run(.seconds(2))
+        }
+        cluster.ask(.put(key: "k", value: [2]), on: 2)
+        cluster.ask(.put(key: "gone", value: [2]), on: 1)
+        cluster.ask(.delete(key: "gone"), on: 1)
+        cluster.run(.seconds(150))
+        for number in 1...3 {
+            let store = cluster[number].kernel.store
+            #expect(store.floor.folded.map(\.actor.node) == [id(2), id(2)])
+            #expect(!store.floor.folded.contains { $0.actor == cluster[2].kernel.store.actor })
+            #expect(store.read("c")?.content == .counter(10))
+        }
+        #expect((1...3).map { cluster.resets($0) } == [[], [], []])
+    }
+
     @Test("actors of hosts that are forgotten are folded: their counts and elements stay, their dots go")
     func folds() {
         var cluster = KernelCluster.collecting(4)

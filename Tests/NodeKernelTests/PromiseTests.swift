@@ -157,6 +157,33 @@ struct PromiseTests {
         #expect(bench.kernel.store.row(late.id) != nil)
     }
 
+    @Test(
+        "a fold is refused of our own actor and of one that we know less or more of; the rows are promised all the same"
+    )
+    func vetoes() {
+        for (fold, agrees) in [
+            (Dot(actor: ActorID(node: id(3), epoch: 1), counter: 1), true),
+            (Dot(actor: ActorID(node: id(3), epoch: 1), counter: 2), false),
+            (Dot(actor: ActorID(node: id(4), epoch: 1), counter: 1), false),
+            (Dot(actor: bench().kernel.store.actor, counter: 1), false),
+        ] {
+            var bench = bench()
+            bench.hear(
+                [failed(3, by: 2), .update(MemberUpdate(subject: id(3), incarnation: 1, claim: .left))], from: 2)
+            bench.clear()
+            var asked = request(bench)
+            asked.folds = [fold]
+            asked.deadHash = bench.kernel.store.deadRows(at: cutoff, folds: [fold]).hash
+            bench.hear([.collectRequest(asked)], from: 2)
+            bench.persistAll()
+            let answers = bench.messages(to: 2).compactMap { message -> CollectAnswer? in
+                if case .collectAnswer(let answer) = message { answer } else { nil }
+            }
+            #expect(answers.map(\.agrees) == [true] && answers.map(\.agreesToFolds) == [agrees], "\(fold)")
+            #expect(answers.map(\.epoch) == [bench.kernel.store.actor.epoch])
+        }
+    }
+
     @Test("a floor in the future is not believed")
     func future() {
         var bench = bench()

@@ -42,7 +42,7 @@ struct ResetTests {
         cluster.recover(3)
         #expect(cluster[3].value("gone") == [1] && cluster.floor(3) == .none)
         cluster.run(.seconds(60))
-        // Its former actor is folded: the floor tells which of its events were seen.
+        // Its former actor is folded; the floor tells which of its events were seen.
         #expect(cluster.resets(3) == [1])
         #expect(cluster[3].disk.queue.map(\.row.id.key) == ["mine"])
         for number in 1...3 {

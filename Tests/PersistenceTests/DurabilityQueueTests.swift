@@ -181,13 +181,18 @@ private final class Disk: Sendable {
     let attempts = Mutex(0)
     let committed = Mutex<[Int]>([])
 
-    init(hasRoom: Bool) { room = Mutex(hasRoom) }
+    private let failure: PersistenceFailure
+
+    init(hasRoom: Bool, failure: PersistenceFailure = .diskFull(file: "store.db")) {
+        room = Mutex(hasRoom)
+        self.failure = failure
+    }
 
     func makeRoom() { room.withLock { $0 = true } }
 
     func commit(_ batches: [Int]) throws(PersistenceFailure) {
         attempts.withLock { $0 += 1 }
-        if !room.withLock({ $0 }) { throw .diskFull(file: "store.db") }
+        if !room.withLock({ $0 }) { throw failure }
         committed.withLock { $0 += batches }
     }
 }
@@ -211,16 +216,20 @@ private final class Conditions: Sendable {
 struct DurabilityQueueConditionTests {
     private typealias Queue = DurabilityQueue<Int, Int>
 
-    @Test("a full disk keeps the round, says so once, and goes on in order when there is room")
-    func full() throws {
-        let disk = Disk(hasRoom: false)
+    @Test(
+        "a full disk and another's lock keep the round, are told once, and it goes on in order when they are over",
+        arguments: [
+            (PersistenceFailure.diskFull(file: "store.db"), DiskCondition.full), (.busy(file: "store.db"), .slow),
+        ])
+    func full(failure: PersistenceFailure, condition: DiskCondition) throws {
+        let disk = Disk(hasRoom: false, failure: failure)
         let recorder = Recorder()
         let queue = try Queue(
             timing: Queue.Timing(retryMilliseconds: 1),
             commit: { batches throws(PersistenceFailure) in try disk.commit(batches) },
             completed: { recorder.completed($0, $1) }, condition: { disk.conditions.add($0) })
         for index in 1...3 { try queue.enqueue(index, token: index) }
-        disk.conditions.wait(for: .full)
+        disk.conditions.wait(for: condition)
         try queue.enqueue(4, token: 4)
         while disk.attempts.withLock({ $0 }) < 4 { sched_yield() }
         #expect(recorder.completions.withLock { $0.isEmpty })
@@ -230,7 +239,7 @@ struct DurabilityQueueConditionTests {
         #expect(disk.committed.withLock { $0 } == [1, 2, 3, 4])
         #expect(recorder.completions.withLock { $0.map(\.token) } == [1, 2, 3, 4])
         #expect(recorder.completions.withLock { $0.allSatisfy(\.succeeded) })
-        #expect(disk.conditions.all == [.full, .ok])
+        #expect(disk.conditions.all == [condition, .ok])
     }
 
     @Test("stopping ends on a full disk, and what waited fails with the reason")

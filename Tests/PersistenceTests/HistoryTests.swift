@@ -25,7 +25,7 @@ struct HistoryTests {
         try withScratch { scratch in
             do {
                 let reader = try written(scratch).openReader()
-                let entries = try reader.history(of: "a", limit: 10)
+                let entries = try reader.history(of: "a", limit: 10).entries
                 #expect(entries.map(\.revision) == [5, 4, 2, 1])
                 #expect(entries.map(\.old) == [nil, text("2"), text("1"), nil])
                 #expect(entries.map(\.new) == [text("3"), nil, text("2"), text("1")])
@@ -33,8 +33,8 @@ struct HistoryTests {
                 #expect(entries[1].kind == .delete)
                 #expect(entries[2].user == "ann" && entries[2].reason == "why not")
                 #expect(entries[2].author == alice && entries[2].appliedAt == wall(1_010))
-                #expect(try reader.history(of: "a", before: 5, limit: 2).map(\.revision) == [4, 2])
-                #expect(try reader.history(of: "none", limit: 2).isEmpty)
+                #expect(try reader.history(of: "a", before: 5, limit: 2).entries.map(\.revision) == [4, 2])
+                #expect(try reader.history(of: "none", limit: 2).entries.isEmpty)
             }
         }
     }
@@ -62,7 +62,7 @@ struct HistoryTests {
         try withScratch { scratch in
             do {
                 let reader = try written(scratch).openReader()
-                #expect(throws: StoreReadFailure.notYet(revision: 5)) { try reader.view(of: "a", at: .revision(6)) }
+                #expect(throws: StoreReadFailure.notYet(revision: 6)) { try reader.view(of: "a", at: .revision(6)) }
                 #expect(try reader.changes(after: 6, limit: 9) == .gone(since: 0))
             }
         }
@@ -143,7 +143,7 @@ struct HistoryTests {
                 #expect(try (0...3).map { try value(.revision(UInt64($0))) } == [nil, 5, 7, 17])
                 #expect(try value(.time(1_015)) == 15)
                 #expect(try value(.time(1_005)) == 5)
-                let entries = try reader.history(of: "n", limit: 1)
+                let entries = try reader.history(of: "n", limit: 1).entries
                 #expect(entries.first?.old == .counter(7) && entries.first?.new == .counter(17))
             }
         }
@@ -230,6 +230,50 @@ struct HistoryTests {
                 #expect(rest.entries.map(\.key) == ["p/c", "p/d"])
                 let past = try reader.diff(prefix: "", from: .revision(4), to: .revision(6), limit: 10)
                 #expect(past.entries.map(\.key) == ["p/a", "p/b"])
+            }
+        }
+    }
+
+    @Test("a page of large values ends early, says that there is more, and the pages together are the whole")
+    func largePages() throws {
+        try withScratch { scratch in
+            let database = try scratch.store().database
+            var writer = RegisterWriter()
+            let value = String(repeating: "v", count: 1 << 20)
+            for number in 1...24 {
+                try database.commit([writer.put("k/\(number % 12)", "\(number)" + value, at: UInt64(1_000 + number))])
+            }
+            let write = { (number: UInt64) in
+                QueuedWrite(
+                    number: number, cause: .clockAhead, row: register("q", value, number, at: 1), queuedAt: wall(9))
+            }
+            try database.commit([(1...20).map { .queued(write($0)) }])
+            for _ in 0..<6 { try database.commit([writer.put("k/0", value, at: 2_000)]) }
+            do {
+                let reader = try database.openReader()
+                var revisions: [UInt64] = []
+                while case .changes(let page) = try reader.changes(after: revisions.last ?? 0, limit: 99), !page.isEmpty {
+                    #expect(page.count <= 9)
+                    revisions += page.map(\.revision)
+                }
+                #expect(revisions == Array(1...30))
+                let newest = try reader.history(of: "k/0", limit: 99)
+                #expect(newest.hasMore && newest.entries.count < 5)
+                let oldest = try reader.history(of: "k/0", before: 24, limit: 99)
+                #expect(!oldest.hasMore && oldest.entries.map(\.revision) == [12])
+                #expect(try reader.history(of: "k/0", before: 30, limit: 1).hasMore)
+                #expect(try !reader.history(of: "k/0", before: 24, limit: 1).hasMore)
+                let queued = try reader.queued(limit: 99)
+                #expect(queued.hasMore && (8...9).contains(queued.entries.count))
+                #expect(try reader.queued(after: 15, limit: 5).hasMore == false)
+                var keys: [String] = []
+                repeat {
+                    let page = try reader.diff(prefix: "k/", from: .revision(12), after: keys.last, limit: 99)
+                    #expect((1...5).contains(page.entries.count))
+                    keys += page.entries.map(\.key)
+                    if page.next == nil { break }
+                } while keys.count < 99
+                #expect(keys == (0..<12).map { "k/\($0)" }.sorted())
             }
         }
     }

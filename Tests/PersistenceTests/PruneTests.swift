@@ -30,8 +30,8 @@ struct PruneTests {
             #expect(try database.prune(now: wall(3_000)) == false)
             do {
                 let reader = try database.openReader()
-                #expect(try reader.history(of: "hot", limit: 99).map(\.revision) == [10, 9, 8])
-                #expect(try reader.history(of: "cold", limit: 99).map(\.revision) == [12, 11])
+                #expect(try reader.history(of: "hot", limit: 99).entries.map(\.revision) == [10, 9, 8])
+                #expect(try reader.history(of: "cold", limit: 99).entries.map(\.revision) == [12, 11])
                 #expect(try reader.view(of: "hot", at: .revision(7))?.content == text("7"))
                 #expect(throws: StoreReadFailure.historyGone(since: 7)) {
                     try reader.view(of: "hot", at: .revision(6))
@@ -74,10 +74,35 @@ struct PruneTests {
             _ = try pruneAll(database, now: 1 << 40)
             do {
                 let reader = try database.openReader()
-                #expect(try reader.history(of: "k0", limit: 9).map(\.revision) == [8, 6])
-                #expect(try reader.history(of: "k1", limit: 9).map(\.revision) == [7])
+                #expect(try reader.history(of: "k0", limit: 9).entries.map(\.revision) == [8, 6])
+                #expect(try reader.history(of: "k1", limit: 9).entries.map(\.revision) == [7])
             }
             #expect(database.statistics.historySince == 5)
+        }
+    }
+
+    @Test("entries applied while the clock was ahead do not hold back those behind them")
+    func ahead() throws {
+        try withScratch { scratch in
+            let limits = HistoryLimits(ageMilliseconds: 1_000, countPerKey: 10_000, changesKept: 1)
+            let database = try scratch.store(history: limits).database
+            var writer = RegisterWriter()
+            // More than one step looks at.
+            let future = (0..<700).map { _ in writer.put("k", "v", at: 1 << 45) }
+            try database.commit([writer.put("first", "1", at: 1_000)] + future)
+            let request = RequestRecord(id: "ahead", fingerprint: 1, key: "a", version: "v", at: wall(1 << 45))
+            let old = RequestRecord(id: "old", fingerprint: 1, key: "a", version: "v", at: wall(1_000))
+            try database.commit([[.request(request), .request(old)]])
+            _ = try pruneAll(database, now: 2_500)
+            #expect(database.statistics.historySince == 1)
+            // The clock is right again: the new entries are too young, and then too old.
+            try database.commit((1...3).map { writer.put("k\($0)", "v", at: 3_000) })
+            _ = try pruneAll(database, now: 3_500)
+            #expect(database.statistics.historySince == 1)
+            _ = try pruneAll(database, now: 4_001)
+            #expect(database.statistics.historySince == 703)
+            _ = try pruneAll(database, now: 1_001 + 24 * 3_600_000)
+            #expect(try scratch.sql("SELECT group_concat(id) FROM request") == nil)
         }
     }
 

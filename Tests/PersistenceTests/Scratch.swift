@@ -91,6 +91,17 @@ extension Scratch {
         return found
     }
 
+    /// As `sql` for a tool that has begun to write and does not go on.
+    func withLockHeld(_ body: () throws -> Void) throws {
+        var handle: OpaquePointer?
+        guard sqlite3_open(data + "/store.db", &handle) == SQLITE_OK else { throw Failure(operation: "sqlite3_open") }
+        defer { sqlite3_close(handle) }
+        guard sqlite3_exec(handle, "BEGIN IMMEDIATE", nil, nil, nil) == SQLITE_OK else {
+            throw Failure(operation: "BEGIN IMMEDIATE")
+        }
+        try body()
+    }
+
     func names() -> [String] {
         var names: [String] = []
         guard let directory = opendir(data) else { return [] }

@@ -140,8 +140,8 @@ struct StoreDatabaseTests {
                 ])
                 do {
                     let reader = try database.openReader()
-                    #expect(try reader.queued(limit: 10) == [queued])
-                    #expect(try reader.queued(after: 4, limit: 10).isEmpty)
+                    #expect(try reader.queued(limit: 10).entries == [queued])
+                    #expect(try reader.queued(after: 4, limit: 10).entries.isEmpty)
                 }
             }
             let (database, recovery) = try scratch.store(epoch: 101)
@@ -151,7 +151,7 @@ struct StoreDatabaseTests {
             #expect(recovered.requests == [request, second])
             #expect(recovered.queuedCount == 1)
             #expect(recovered.queuedLast == 5)
-            #expect(recovered.expiredThrough == 55)
+            #expect(recovered.expiredThrough == 44)
             #expect(recovered.revision == 2)
             do {
                 let reader = try database.openReader()
@@ -197,7 +197,7 @@ struct StoreDatabaseTests {
                 ])
                 do {
                     let reader = try database.openReader()
-                    #expect(try reader.history(of: "a", limit: 10).isEmpty)
+                    #expect(try reader.history(of: "a", limit: 10).entries.isEmpty)
                     #expect(try reader.changes(after: 1, limit: 10) == .gone(since: 50))
                     #expect(try reader.changes(after: 50, limit: 10) == .changes([]))
                     #expect(throws: StoreReadFailure.historyGone(since: 50)) {
@@ -211,6 +211,31 @@ struct StoreDatabaseTests {
             #expect(recovered.store.context.entries.map(\.actor) == [bob])
             #expect(recovered.store.floor == .none)
             #expect(recovered.revision == 50)
+        }
+    }
+
+    @Test("a reset lowers a clock and an expiry that ran ahead, and forgets answered requests")
+    func resetOfClock() throws {
+        try withScratch { scratch in
+            let ahead = UInt64(1) << 44
+            do {
+                let database = try scratch.store().database
+                var writer = RegisterWriter()
+                let request = { (id: String) in
+                    StoreRecord.request(RequestRecord(id: id, fingerprint: 1, key: "a", version: "v", at: wall(7)))
+                }
+                try database.commit([writer.put("a", "1", at: ahead) + [.expiredThrough(ahead), request("old")]])
+                try database.commit([
+                    [
+                        .reset(revision: 50), .row(register("z", "new", 1, at: 2_000, by: bob)),
+                        .expiredThrough(3_000), request("new"),
+                    ]
+                ])
+            }
+            let recovered = try scratch.store(epoch: 101).recovery.recovered
+            #expect(recovered.store.clock.seen == HybridTimestamp(wall: wall(2_000)))
+            #expect(recovered.expiredThrough == 3_000)
+            #expect(recovered.requests.map(\.id) == ["new"])
         }
     }
 

@@ -52,8 +52,10 @@ extension ProcessTests {
                 // Reads, membership and watches do not need the disk.
                 #expect(try await victim.client.getRaw(try ConfigurationKey("before/3")).count == 4_000)
                 _ = try await healthy.client.put(try ConfigurationKey("peer/one"), value: [49])
-                try await watch.shows("peer/one")
-                #expect(try await victim.client.getRaw(try ConfigurationKey("peer/one")) == [49])
+                let beats = watch.lines.count { $0.event == StreamEvent.heartbeat }
+                try await eventually("the watch lives") {
+                    (watch.lines.count { $0.event == StreamEvent.heartbeat } > beats).orNil
+                }
                 #expect(try await victim.state(of: "n1") == .alive)
                 #expect(try await healthy.state(of: "n2") == .alive)
 
@@ -63,6 +65,9 @@ extension ProcessTests {
                     (try await Self.fail(victim.client, "after/room") == nil).orNil
                 }
                 acknowledged.append("after/room")
+                // A watch tells only of what lasts: it has waited too.
+                try await watch.shows("peer/one")
+                #expect(watch.changes.map(\.key) == ["peer/one"])
                 #expect(try await victim.client.doctor().findings.map(\.code) == ["healthy"])
 
                 // What waited for room is on the disk now: the peer is not there to bring it.

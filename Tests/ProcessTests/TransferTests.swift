@@ -106,6 +106,29 @@ extension ProcessTests {
             }
         }
 
+        private static func backUpUnderWrites(
+            _ source: DaemonProcess, to file: String
+        ) async throws -> Arena.Outcome {
+            let isOver = Shared(false)
+            return try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask {
+                    // Pairs: the second is never without the first.
+                    var number = 0
+                    while !isOver.value {
+                        for half in ["a", "b"] {
+                            _ = try await source.client.put(try ConfigurationKey("\(half)/\(number)"), value: [1])
+                        }
+                        number += 1
+                    }
+                }
+                try await Task.sleep(for: .milliseconds(200))
+                let made = try await source.gossipctl("backup", file)
+                isOver.change { $0 = true }
+                try await tasks.waitForAll()
+                return made
+            }
+        }
+
         @Test("A backup under writes is whole, damage to it is found, and it restores into a new cluster")
         func backup() async throws {
             try await Arena.with { arena in
@@ -116,24 +139,7 @@ extension ProcessTests {
                 _ = try await source.client.addToSet(try ConfigurationKey("app/set"), ["a", "b"])
                 _ = try await source.client.addToCounter(try ConfigurationKey("app/count"), 12)
                 let file = arena.folder + "/backup"
-                let isOver = Shared(false)
-                let made = try await withThrowingTaskGroup(of: Void.self) { tasks in
-                    tasks.addTask {
-                        // Pairs: the second is never without the first.
-                        var number = 0
-                        while !isOver.value {
-                            for half in ["a", "b"] {
-                                _ = try await source.client.put(try ConfigurationKey("\(half)/\(number)"), value: [1])
-                            }
-                            number += 1
-                        }
-                    }
-                    try await Task.sleep(for: .milliseconds(200))
-                    let made = try await source.gossipctl("backup", file)
-                    isOver.change { $0 = true }
-                    try await tasks.waitForAll()
-                    return made
-                }
+                let made = try await Self.backUpUnderWrites(source, to: file)
                 #expect(made.status == 0, "\(made.errors)")
                 let verified = try await source.gossipctl("--output", "json", "backup", "verify", file)
                 #expect(verified.status == 0, "\(verified.errors)")

@@ -93,8 +93,29 @@ struct SyncTests {
         bench.merge([entry(4, 3, .failed, age: 50)], from: 5)
         bench.merge([entry(4, 3, .alive)], from: 5)
         #expect(bench.state(4) == nil && bench.events.isEmpty)
+        // But it is asked, and hears what is said of it.
+        let asked = bench.messages(to: 4)
+        #expect(asked.first == .update(failed(4, 3, by: 1)) && asked.count == 2)
+        guard case .ping(let ping)? = asked.last else { return #expect(Bool(false), "it was not asked") }
+        #expect(ping.target == id(4))
         bench.merge([entry(4, 4, .alive)], from: 5)
         #expect(bench.state(4) == .alive, "a higher incarnation is a new life")
+    }
+
+    @Test("of many that were reaped and are said to be alive some are asked at a time, others the next time")
+    func manyReaped() {
+        var bench = Bench.knowing(2...102) { $0.failedRetention = .seconds(100) }
+        for number in 3...102 { bench.hearFailed(number, by: 2) }
+        bench.pass(.seconds(300))
+        var asked: Set<Int> = []
+        for round in 1...3 {
+            bench.clear()
+            bench.merge((3...102).map { entry($0, 1, .alive) }, from: 2)
+            let now = (3...102).filter { !bench.messages(to: $0).isEmpty }
+            #expect(now.count == 32)
+            asked.formUnion(now)
+            #expect(asked.count > 32 || round == 1)
+        }
     }
 
     @Test("rows older than their retention are not taken in")

@@ -104,6 +104,8 @@ struct DiskTests {
         #expect(found.refused.isEmpty)
         #expect(recovered.store.row(rows[0].id) == rows[0] && recovered.store.rowCount == 1)
         #expect(recovered.store.context.contains(Dot(actor: actor, counter: 7)))
+        // Of rows that are gone or overwritten too.
+        #expect(rows.count == 2 && rows[1].versions.allSatisfy { recovered.store.context.contains($0) })
         #expect(recovered.revision == 9 && recovered.promised.rawValue == 3 && recovered.requests == [request])
         #expect(recovered.queuedCount == 1 && recovered.queuedLast == 4 && recovered.expiredThrough == 5)
 
@@ -147,5 +149,32 @@ struct BrokenDiskTests {
     @Test("An honest disk that loses all it may is not", arguments: ["lost", "torn"])
     func honest(crash: String) throws {
         for seed in 1...3 as ClosedRange<UInt64> { #expect(try Self.failures(crash: crash, seed: seed).isEmpty) }
+    }
+
+    @Test("A stamp once written holds the clock after a restart, and a reset lets go of it, of requests and expiry")
+    func clock() throws {
+        let actor = ActorID(node: NodeID(high: 1, low: 1), epoch: 1)
+        func row(_ counter: UInt64, _ milliseconds: UInt64) -> DurableRecord {
+            .store(
+                .row(
+                    Row(
+                        id: RowID(key: "k", part: .register), versions: [Dot(actor: actor, counter: counter)],
+                        stamp: HybridTimestamp(wall: WallTime(milliseconds: milliseconds)), author: actor,
+                        content: .register([]))))
+        }
+        let request = RequestRecord(id: "r", fingerprint: 1, key: "k", version: "v", at: WallTime(milliseconds: 1))
+        var disk = DiskContent()
+        for record in [row(1, 9_000), row(2, 8_000), .store(.request(request)), .store(.expiredThrough(9_000))] {
+            disk.apply(record)
+        }
+        var found = try #require(disk.recovered(StoreConfiguration()).store)
+        #expect(found.store.clock.seen.milliseconds == 9_000)
+        disk.apply(.store(.expiredThrough(8_500)))
+        #expect(disk.expiredThrough == 8_500)
+        for record in [.store(.reset(revision: 7)), row(1, 2_000), .store(.expiredThrough(3_000))] { disk.apply(record) }
+        found = try #require(disk.recovered(StoreConfiguration()).store)
+        #expect(found.store.clock.seen.milliseconds == 2_000)
+        #expect(found.expiredThrough == 3_000)
+        #expect(found.requests.isEmpty)
     }
 }

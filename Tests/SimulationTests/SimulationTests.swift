@@ -27,7 +27,8 @@ struct SimulationTests {
 
     /// Stories about what lasts: crashes, disks, collection, clocks, copies.
     static let lastingCases: [Case] = [
-        "crashes", "disk-full", "disk-stall", "disk-error", "away", "interrupted", "year-ahead", "restored", "cloned",
+        "crashes", "disk-full", "disk-stall", "disk-error", "away", "stranded", "interrupted", "year-ahead", "restored",
+        "cloned",
         "wiped", "import", "ttl",
     ].flatMap { scenario in ([1] + freshSeeds(1)).map { Case(scenario: scenario, seed: $0) } }
 
@@ -43,6 +44,10 @@ struct SimulationTests {
         Case(scenario: "stalls", seed: 33), Case(scenario: "stalls", seed: 36), Case(scenario: "stalls", seed: 121),
         Case(scenario: "stalls", seed: 226),
         Case(scenario: "oneway", seed: 16),
+        // Actors were guessed to be in use and never folded; the rows that a reset took over were taken for acknowledged.
+        Case(scenario: "actors", seed: 1), Case(scenario: "actors", seed: 2_358_562_734),
+        // What is expired on the disk does not show after a restart.
+        Case(scenario: "ttl", seed: 355_846_234),
     ]
 
     private static func freshSeeds(_ count: Int) -> [UInt64] {

@@ -107,6 +107,21 @@ struct AckedWriteCheckTests {
         #expect(check.violations.count == 0, "its delete has not arrived")
     }
 
+    @Test("What lost to a newer write in the store that a reset took over is not looked for, all else is")
+    func takenOver() {
+        let row = register("x", "1", counter: 1, stamp: 10)
+        for (taken, lost) in [
+            (register("x", "2", by: bob, counter: 1, stamp: 20), 0),
+            (register("x", "2", by: bob, counter: 1, stamp: 9), 1),
+            (register("x", nil, by: bob, counter: 1, stamp: 20), 1),
+        ] {
+            var check = acknowledged(row)
+            check.reset(node: 0, to: [taken])
+            check.recovered(node: 0, store: store([taken]))
+            #expect(check.violations.count == lost)
+        }
+    }
+
     @Test("What the import queue holds, and what a replaced disk held, is not looked for")
     func excused() {
         let row = register("x", "1", counter: 1, stamp: 1)
@@ -222,12 +237,25 @@ struct LastingDeleteTests {
         var check = ResurrectionCheck(nodes: 1)
         check.persisting(death, node: 0)
         check.told(Change(key: "x", type: .register, kind: .delete, version: death.version), node: 0)
-        check.recovered([death.id: death], node: 0)
+        check.recovered([death.id: death], node: 0, expiredThrough: 0)
         #expect(check.violations.count == 0)
-        check.recovered([:], node: 0)
+        check.recovered([:], node: 0, expiredThrough: 0)
         #expect(check.violations.count == 0, "it was collected")
-        check.recovered([life.id: life], node: 0)
+        check.recovered([life.id: life], node: 0, expiredThrough: 0)
         #expect(check.violations.count == 1)
+    }
+
+    @Test("A value that was told to be expired is found when it shows again after a restart, for its expiry was lost")
+    func expired() {
+        var row = life
+        row.details.expiresAt = 9
+        for (through, found) in [(9, 0), (8, 1)] as [(UInt64, Int)] {
+            var check = ResurrectionCheck(nodes: 1)
+            check.persisting(row, node: 0)
+            check.told(Change(key: "x", type: .register, kind: .delete, version: row.version), node: 0)
+            check.recovered([row.id: row], node: 0, expiredThrough: through)
+            #expect(check.violations.count == found)
+        }
     }
 
     @Test("A collected row that comes back as it was is found; one that is written anew is not")
@@ -245,7 +273,8 @@ struct LastingDeleteTests {
     @Test("What folded actors did may move to other names")
     func folded() {
         var check = ResurrectionCheck(nodes: 1)
-        check.raised(to: CollectionFloor(folded: [CollectionFloor.Folded(Dot(actor: alice, counter: 1), cutoff: .zero)]))
+        check.raised(
+            to: CollectionFloor(folded: [CollectionFloor.Folded(Dot(actor: alice, counter: 1), cutoff: .zero)]))
         check.persisting(life, node: 0)
         var after = life
         after.versions = []

@@ -54,11 +54,10 @@ struct CollectingFleet {
         let hash = fleet.stores[0].deadRows(at: cutoff, folds: candidates).hash
         for store in fleet.stores where store.deadRows(at: cutoff, folds: candidates).hash != hash { return }
         let isHeldByAll = fleet.stores.allSatisfy { store in candidates.allSatisfy { store.holdsExactly($0) } }
-        let named = isHeldByAll ? candidates.map(\.actor).sorted() : []
+        let named = isHeldByAll ? candidates.sorted() : []
         for replica in 0..<4 { fleet.stores[replica].noteClock(cutoff) }
         agreed = floor.joined(
-            with: CollectionFloor(
-                cutoff: cutoff, folded: named.map { .init(Dot(actor: $0, counter: 1), cutoff: cutoff) }))
+            with: CollectionFloor(cutoff: cutoff, folded: named.map { .init($0, cutoff: cutoff) }))
         waiting = [0, 1, 2, 3].shuffled(using: &fleet.rng)
     }
 

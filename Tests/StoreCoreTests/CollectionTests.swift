@@ -278,6 +278,39 @@ func floor(_ time: UInt64, folding actors: [ActorID] = []) -> CollectionFloor {
         #expect(a.holdsExactly(Dot(actor: actor(5), counter: 1)) && !a.holdsExactly(Dot(actor: actor(6), counter: 0)))
     }
 
+    @Test("Whoever is known to write, is wanted or not, decides before any guess")
+    func knownWriters() throws {
+        var a = store(1)
+        a.mergeAll([
+            registerRow("k/1", "v", author: actor(2, epoch: 7), at: 1),
+            registerRow("k/2", "v", author: actor(2, epoch: 3), at: 2),
+            registerRow("k/3", "v", author: actor(3), at: 3),
+        ])
+        func folds(_ writer: ActorID?, _ isWanted: (ActorID) -> Bool = { _ in true }) -> [ActorID] {
+            a.foldCandidates(isGone: { $0 == actor(3).node }, writer: { _ in writer }, where: isWanted, limit: 9).map(
+                \.actor)
+        }
+        #expect(folds(nil) == [actor(3), actor(2, epoch: 7)])
+        #expect(folds(actor(2, epoch: 7)) == [actor(3), actor(2, epoch: 3)])
+        #expect(folds(actor(2, epoch: 99)) == [actor(3), actor(2, epoch: 3), actor(2, epoch: 7)])
+        #expect(folds(actor(2, epoch: 99), { $0.epoch == 7 }) == [actor(2, epoch: 7)])
+        #expect(a.rowCount(naming: actor(3)) == 1 && a.rowCount(naming: actor(4)) == 0)
+    }
+
+    @Test("A cutoff is low enough that only so many rows are dropped at once, expired ones too")
+    func boundedCutoff() throws {
+        var a = store(1)
+        for number in 1...9 { _ = try a.put([1], for: "k/\(number)", wall: wall(UInt64(number))) }
+        for number in 1...9 { _ = try a.delete("k/\(number)", wall: wall(UInt64(10 + number))) }
+        let limit = HybridTimestamp(wall: wall(100))
+        #expect(a.cutoff(upTo: limit, rowsMax: 9) == limit)
+        for rows in 1...8 {
+            let cutoff = a.cutoff(upTo: limit, rowsMax: rows)
+            #expect(a.deadRows(at: cutoff).count == rows && cutoff < limit)
+        }
+        #expect(a.cutoff(upTo: HybridTimestamp(wall: wall(5)), rowsMax: 1) == HybridTimestamp(wall: wall(5)))
+    }
+
     @Test("A transaction of a folded author is over")
     func transaction() throws {
         var a = store(2)

@@ -214,8 +214,8 @@ struct HostileBytesTests {
         Refusal("4 096 folded actors in no bytes", .truncated, 14, "0000000000000000 8020"),
         Refusal(
             "a folded actor twice", .value, 14,
-            "0000000000000000 02 \(actorB) 0000000000000001 \(actorB) 0000000000000001"),
-        Refusal("the unknown node folded", .value, 14, "0000000000000000 01 \(String(repeating: "00", count: 28))"),
+            "0000000000000000 02 \(actorB) 01 0000000000000001 \(actorB) 01 0000000000000001"),
+        Refusal("the unknown node folded", .value, 14, "0000000000000000 01 \(String(repeating: "00", count: 29))"),
         Refusal("2^56 requested events in no bytes", .truncated, 21, "808080808080808001"),
     ]
 

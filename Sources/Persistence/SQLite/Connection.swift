@@ -47,18 +47,19 @@ final class Connection {
             (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
             // No mutex: each connection has one owner. Extended codes: they tell a failed fsync from a full disk.
             | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        errno = 0
         let code = sqlite3_open_v2(file, &handle, flags, fileSystem)
         guard let handle else {
             throw .database(operation: "open", file: file, code: code, message: "out of memory")
         }
         let connection = Connection(handle: handle, file: file)
         if code != SQLITE_OK { throw connection.failure(code, "open") }
-        // Only a tool that an operator runs beside the daemon can hold a lock.
+        // Only a tool that an operator runs beside the daemon can hold a lock; what then fails is tried again.
         _ = sqlite3_busy_timeout(handle, Self.busyMilliseconds)
         return connection
     }
 
-    private static let busyMilliseconds: CInt = 5_000
+    private static let busyMilliseconds: CInt = 1_000
 
     /// Runs statements that give no rows.
     func execute(_ sql: String) throws(PersistenceFailure) {
@@ -69,6 +70,7 @@ final class Connection {
 
     func prepare(_ sql: String) throws(PersistenceFailure) -> Statement {
         var statement: OpaquePointer?
+        errno = 0
         let code = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
         guard code == SQLITE_OK, let statement else { throw failure(code, "prepare") }
         return Statement(statement, connection: self, operation: Self.verb(of: sql))
@@ -106,15 +108,18 @@ final class Connection {
 
     /// What a result code says.
     func failure(_ code: CInt, _ operation: String) -> PersistenceFailure {
-        // SQLite does not keep what ended a COMMIT; then it is the last thing that failed on this thread since the
-        // call, which began with 0.
+        // The last thing that failed on this thread since the call, which began with 0. What SQLite keeps comes second:
+        // it keeps nothing of what ended a COMMIT, and what it has may be left from a failure long ago.
         let last = errno
-        let kept = sqlite3_system_errno(handle)
-        let system = kept == 0 ? last : kept
+        let system = last == 0 ? sqlite3_system_errno(handle) : last
         let message = sqlite3_errmsg(handle).map { String(cString: $0) } ?? "unknown"
         switch code & 0xff {
         case SQLITE_FULL: return .diskFull(file: file)
         case SQLITE_CORRUPT, SQLITE_NOTADB: return .corrupt(file: file, reason: message)
+        case SQLITE_BUSY: return .busy(file: file)
+        // Nobody knows what a failed fsync has lost, whatever it failed for: never to be tried again.
+        case SQLITE_IOERR where Self.isSynchronisation(code):
+            return .system(operation: "fsync", path: file, errno: system == 0 ? EIO : system)
         case SQLITE_IOERR where system == ENOSPC || system == EDQUOT: return .diskFull(file: file)
         case SQLITE_IOERR where system != 0:
             return .system(operation: Self.systemCall(code) ?? operation, path: file, errno: system)
@@ -123,11 +128,15 @@ final class Connection {
         }
     }
 
+    /// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
+    private static func isSynchronisation(_ code: CInt) -> Bool {
+        code == SQLITE_IOERR | (4 << 8) || code == SQLITE_IOERR | (5 << 8)
+    }
+
     private static func systemCall(_ code: CInt) -> String? {
         switch code {
         case SQLITE_IOERR | (1 << 8), SQLITE_IOERR | (2 << 8): "read"
         case SQLITE_IOERR | (3 << 8): "write"
-        case SQLITE_IOERR | (4 << 8), SQLITE_IOERR | (5 << 8): "fsync"
         case SQLITE_IOERR | (6 << 8): "truncate"
         case _: nil
         }

@@ -18,12 +18,14 @@ package final class StoreDatabase: Sendable {
     private let figures: Mutex<StoreFileStatistics>
     private let gate = ReaderGate()
     private let path: StoreRecovery
+    private let marked: Mutex<(revision: UInt64?, at: UInt64)>
 
     /// Hands the writer over: nobody else keeps a reference to it.
     private init(_ writer: StoreWriter, path: StoreRecovery) {
         nonisolated(unsafe) let handed = writer
         storeID = writer.meta.storeID
         self.path = path
+        marked = Mutex((nil, 0))
         figures = Mutex(Self.figures(of: writer))
         self.writer = Monitor(handed)
     }
@@ -60,6 +62,7 @@ package final class StoreDatabase: Sendable {
                         + " comes from a peer")
                 opened = try Self.opened(path, actor, configuration, history, progress)
             }
+            warnings += opened.warnings
             let recovery = Recovery(
                 storeID: opened.storeID, recovered: opened.recovered, warnings: warnings, setAside: setAside,
                 milliseconds: milliseconds() - start)
@@ -74,6 +77,7 @@ package final class StoreDatabase: Sendable {
         var database: StoreDatabase
         var storeID: String
         var recovered: RecoveredStore
+        var warnings: [String] = []
     }
 
     private static func opened(
@@ -83,21 +87,42 @@ package final class StoreDatabase: Sendable {
         let connection = try path.openWriter()
         let found = try path.read(connection, actor: actor, configuration: configuration, progress: progress)
         let writer: StoreWriter
-        let recovered: RecoveredStore
-        if let found {
+        var recovered: RecoveredStore
+        var warnings: [String] = []
+        if var found {
+            let isOlder = try Self.compare(&found.meta, path, &warnings)
             writer = try StoreWriter(connection, meta: found.meta, limits: limits)
             recovered = found.recovered
+            recovered.revision = found.meta.revision
+            if isOlder { try writer.storeMeta() }
         } else {
             writer = try StoreWriter(connection, meta: try StoredMeta.mint(), limits: limits)
             try writer.storeMeta()
             recovered = RecoveredStore(store: Store(actor: actor, configuration: configuration))
         }
         let storeID = writer.meta.storeID
-        return Opened(database: StoreDatabase(writer, path: path), storeID: storeID, recovered: recovered)
+        let database = StoreDatabase(writer, path: path)
+        database.noteRevision()
+        return Opened(database: database, storeID: storeID, recovered: recovered, warnings: warnings)
     }
 
-    /// Makes all batches durable, in order, in one transaction. After `.diskFull` nothing of them is, and the same call
-    /// may be made again; any other failure is final.
+    /// True: the database is an older one than it was before, and `meta` now tells how to go on.
+    private static func compare(
+        _ meta: inout StoredMeta, _ path: StoreRecovery, _ warnings: inout [String]
+    ) throws(PersistenceFailure) -> Bool {
+        guard let mark = RevisionMark.read(in: path.directory), mark.storeID == meta.storeID,
+            mark.revision > meta.revision
+        else { return false }
+        warnings.append(
+            "the database \(path.file) ends at revision \(meta.revision), but revision \(mark.revision) had been given"
+                + " out: its log is damaged, or an older copy was put in its place; going on under a new store id, what"
+                + " is missing comes from a peer")
+        try meta.goOn(behind: mark)
+        return true
+    }
+
+    /// Makes all batches durable, in order, in one transaction. After `.diskFull` and `.busy` nothing of them is, and
+    /// the same call may be made again; any other failure is final.
     package func commit(_ batches: [[StoreRecord]]) throws(PersistenceFailure) {
         try writer.withLock { writer throws(PersistenceFailure) in
             try writer.commit(batches)
@@ -113,7 +138,23 @@ package final class StoreDatabase: Sendable {
             let hasMore = try writer.prune(now: now)
             try writer.checkpoint(gate)
             publish(writer)
+            mark(writer.meta, every: RevisionMark.intervalMilliseconds)
             return hasMore
+        }
+    }
+
+    /// Writes down how far the revisions have come; `prune` does so now and then, and a stop should.
+    package func noteRevision() {
+        writer.withLock { writer in mark(writer.meta, every: 0) }
+    }
+
+    private func mark(_ meta: StoredMeta, every interval: UInt64) {
+        marked.withLock { marked in
+            let now = Self.milliseconds()
+            guard marked.revision != meta.revision, marked.revision == nil || now >= marked.at + interval else { return }
+            marked.at = now
+            let mark = RevisionMark(storeID: storeID, revision: meta.revision)
+            if mark.write(in: path.directory) { marked.revision = meta.revision }
         }
     }
 

@@ -8,6 +8,9 @@ import StoreCore
 /// A read-only connection. Each call reads one consistent state, that of the last commit before it. Calls may come from
 /// any thread and are carried out one after the other; they block for the disk's time.
 package final class StoreReader: Sendable {
+    /// Values of one page together, about: a page ends with the entry that reaches it.
+    package static let pageBytesMax = 8 << 20
+
     private let reading: Monitor<StoreReading>
     /// The directory stays open as long as there are readers.
     private let database: StoreDatabase
@@ -20,7 +23,7 @@ package final class StoreReader: Sendable {
     /// The entries of a key, newest first, older than `before`.
     package func history(
         of key: String, before: UInt64? = nil, limit: Int
-    ) throws(StoreReadFailure) -> [HistoryEntry] {
+    ) throws(StoreReadFailure) -> StorePage<HistoryEntry> {
         try read { reading throws(StoreReadFailure) in try reading.history(of: key, before: before, limit: limit) }
     }
 
@@ -50,7 +53,7 @@ package final class StoreReader: Sendable {
     }
 
     /// The import queue in order of its numbers, beginning behind `after`.
-    package func queued(after: UInt64 = 0, limit: Int) throws(StoreReadFailure) -> [QueuedWrite] {
+    package func queued(after: UInt64 = 0, limit: Int) throws(StoreReadFailure) -> StorePage<QueuedWrite> {
         try read { reading throws(StoreReadFailure) in try reading.queued(after: after, limit: limit) }
     }
 

@@ -6,35 +6,43 @@ import ClusterTypes
 import StoreCore
 
 extension StoreReading {
-    func history(of key: String, before: UInt64?, limit: Int) throws(StoreReadFailure) -> [HistoryEntry] {
-        var entries: [HistoryEntry] = []
-        var rest = limit
+    /// What an entry takes beside its values, about.
+    static let entryBytes = 200
+
+    func history(of key: String, before: UInt64?, limit: Int) throws(StoreReadFailure) -> StorePage<HistoryEntry> {
+        var page = StorePage<HistoryEntry>()
+        var budget = PageBudget(count: limit)
         try walk(key, from: before ?? UInt64(Int64.max)) { row throws(StoreReadFailure) in
-            guard rest > 0 else { return false }
-            rest -= 1
-            let new = row.kind == .put ? try value(after: row) : nil
-            entries.append(HistoryEntry(row, new: new))
+            guard !budget.isSpent else {
+                page.hasMore = true
+                return false
+            }
+            let entry = HistoryEntry(row, new: row.kind == .put ? try value(after: row) : nil)
+            budget.spend(
+                entry.kind.pageBytes + (entry.old?.pageBytes ?? 0) + (entry.new?.pageBytes ?? 0) + Self.entryBytes)
+            page.entries.append(entry)
             return true
         }
-        return entries
+        return page
     }
 
     func changes(after revision: UInt64, limit: Int) throws(StoreReadFailure) -> ChangesPage {
         let meta = try meta()
         if revision < meta.completeAfter || revision > meta.revision { return .gone(since: meta.completeAfter) }
-        let rows = try query { () throws(PersistenceFailure) in
-            let statement = try connection.prepare(
-                "SELECT \(HistoryRow.columns) FROM history WHERE revision > ?1 ORDER BY revision LIMIT ?2")
-            statement.bind(1, revision)
-            statement.bind(2, Int64(limit))
-            var rows: [HistoryRow] = []
-            while try statement.step() { rows.append(try historyRow(statement)) }
-            return rows
+        let statement = try query { () throws(PersistenceFailure) in
+            try connection.prepare("SELECT \(HistoryRow.columns) FROM history WHERE revision > ?1 ORDER BY revision")
         }
+        statement.bind(1, revision)
         var changes: [ChangeRecord] = []
-        for row in rows {
+        var budget = PageBudget(count: limit)
+        while !budget.isSpent,
+            let row = try query({ () throws(PersistenceFailure) in
+                try statement.step() ? try historyRow(statement) : nil
+            })
+        {
             try checkTurn()
             guard let change = try change(row) else { return .gone(since: row.revision) }
+            budget.spend(change.kind.pageBytes + (change.old?.pageBytes ?? 0) + Self.entryBytes)
             changes.append(ChangeRecord(revision: row.revision, appliedAt: row.appliedAt, change: change))
         }
         return .changes(changes)

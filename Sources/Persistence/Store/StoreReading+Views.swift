@@ -115,14 +115,19 @@ extension StoreReading {
             if time < meta.prunedTime { throw .historyGone(since: meta.keptAfter) }
         }
         var entries: [HistoryDifference] = []
+        var budget = PageBudget(count: limit)
         var examined = 0
         var last = after
         while let key = try nextKey(prefix: prefix, after: last, from: from) {
-            if entries.count >= limit || examined >= Self.diffKeysMax {
+            if budget.isSpent || examined >= Self.diffKeysMax {
                 return HistoryDifferences(entries: entries, next: last)
             }
             try checkTurn()
-            if let entry = try difference(key, from, to, meta: meta) { entries.append(entry) }
+            if let entry = try difference(key, from, to, meta: meta) {
+                budget.spend(
+                    (entry.old?.content.pageBytes ?? 0) + (entry.new?.content.pageBytes ?? 0) + Self.entryBytes)
+                entries.append(entry)
+            }
             examined += 1
             last = key
         }

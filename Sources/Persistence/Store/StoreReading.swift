@@ -60,23 +60,28 @@ final class StoreReading {
         return meta
     }
 
-    func queued(after: UInt64, limit: Int) throws(StoreReadFailure) -> [QueuedWrite] {
+    func queued(after: UInt64, limit: Int) throws(StoreReadFailure) -> StorePage<QueuedWrite> {
         try query { () throws(PersistenceFailure) in
             let statement = try connection.prepare(
-                "SELECT number, cause, queued_at, data FROM queued WHERE number > ?1 ORDER BY number LIMIT ?2")
+                "SELECT number, cause, queued_at, data FROM queued WHERE number > ?1 ORDER BY number")
             statement.bind(1, after)
-            statement.bind(2, Int64(limit))
-            var writes: [QueuedWrite] = []
+            var page = StorePage<QueuedWrite>()
+            var budget = PageBudget(count: limit)
             while try statement.step() {
+                if budget.isSpent {
+                    page.hasMore = true
+                    break
+                }
                 guard let cause = UInt8(exactly: statement.integer(1)).flatMap(QueuedWrite.Cause.init),
                     let row = try? statement.withBytes(3, StoredRowCodec.decode)
                 else { throw .corrupt(file: connection.file, reason: "a row of its import queue is damaged") }
-                writes.append(
+                budget.spend(row.estimatedBytes)
+                page.entries.append(
                     QueuedWrite(
                         number: statement.unsigned(0), cause: cause, row: row,
                         queuedAt: WallTime(milliseconds: statement.unsigned(2))))
             }
-            return writes
+            return page
         }
     }
 

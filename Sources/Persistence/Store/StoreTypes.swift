@@ -67,6 +67,51 @@ package enum HistoryPoint: Hashable, Sendable {
     case time(UInt64)
 }
 
+/// A part of a list, in its order. It ends at the count asked for or about at `StoreReader.pageBytesMax`.
+package struct StorePage<Entry: Hashable & Sendable>: Hashable, Sendable {
+    package var entries: [Entry] = []
+    /// There are more behind the last entry.
+    package var hasMore = false
+
+    package init() {}
+}
+
+/// Keeps the entries of one page within their bounds.
+struct PageBudget {
+    private var count: Int
+    private var bytes = 0
+
+    init(count: Int) { self.count = count }
+
+    /// A page has one entry at least, if any were asked for.
+    var isSpent: Bool { count <= 0 || bytes >= StoreReader.pageBytesMax }
+
+    mutating func spend(_ bytes: Int) {
+        count -= 1
+        self.bytes += bytes
+    }
+}
+
+extension KeyView.Content {
+    /// About what it takes in a page.
+    var pageBytes: Int {
+        switch self {
+        case .register(let value): value.count
+        case .set(let elements): elements.reduce(0) { $0 + $1.count + 16 }
+        case .counter: 8
+        }
+    }
+}
+
+extension Change.Kind {
+    var pageBytes: Int {
+        switch self {
+        case .put(let bytes), .add(let bytes), .remove(let bytes): bytes.count
+        case .delete, .increment, .typeConflict: 8
+        }
+    }
+}
+
 /// One change of a key, as history keeps it.
 package struct HistoryEntry: Hashable, Sendable {
     package var revision: UInt64

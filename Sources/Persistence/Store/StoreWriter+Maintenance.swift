@@ -19,7 +19,7 @@ extension StoreWriter {
         if let failure { throw failure }
         do throws(PersistenceFailure) {
             let plan = try plan(now: now)
-            guard plan.hasWork else { return false }
+            guard plan.hasWork else { return plan.isUnfinished }
             try transaction { () throws(PersistenceFailure) in try carryOut(plan) }
             return true
         } catch {
@@ -36,6 +36,9 @@ extension StoreWriter {
         /// Requests up to this number go.
         var requestsThrough: Int64?
 
+        /// Nothing to do yet, but not everything has been looked at.
+        var isUnfinished = false
+
         var hasWork: Bool { agedThrough != nil || sweep != nil || requestsThrough != nil }
     }
 
@@ -45,17 +48,45 @@ extension StoreWriter {
         if let newest = try newestRevision(), newest > kept {
             // Counted by revisions; where they jump, more entries are kept.
             let last = newest - kept
-            let cutoff = now.milliseconds > limits.ageMilliseconds ? now.milliseconds - limits.ageMilliseconds : 0
-            let oldest = try connection.prepare(
-                "SELECT revision, applied_at FROM history WHERE revision <= ?1 ORDER BY revision LIMIT ?2")
-            oldest.bind(1, last)
-            oldest.bind(2, Self.stepMax)
-            while try oldest.step(), oldest.unsigned(1) < cutoff { plan.agedThrough = oldest.unsigned(0) }
+            try planAge(&plan, last: last, now: now.milliseconds)
             let from = max(meta.swept, plan.agedThrough ?? 0)
             if from < last { plan.sweep = (from + 1)...min(last, from + UInt64(Self.stepMax)) }
         }
         plan.requestsThrough = try requestsToForget(now: now)
         return plan
+    }
+
+    /// Looks from the oldest entry on for what is too old. One from the future (the clock was ahead when it was applied)
+    /// says nothing of its age: it goes with the first of those behind it, which were applied later.
+    private func planAge(_ plan: inout Plan, last: UInt64, now: UInt64) throws(PersistenceFailure) {
+        let cutoff = now > limits.ageMilliseconds ? now - limits.ageMilliseconds : 0
+        if now >= ahead.until { ahead = Ahead() }
+        let oldest = try connection.prepare(
+            "SELECT revision, applied_at FROM history WHERE revision > ?1 AND revision <= ?2 ORDER BY revision LIMIT ?3")
+        oldest.bind(1, ahead.through)
+        oldest.bind(2, last)
+        oldest.bind(3, Self.stepMax)
+        var seen: Int64 = 0
+        while try oldest.step() {
+            let (revision, appliedAt) = (oldest.unsigned(0), oldest.unsigned(1))
+            if appliedAt < cutoff {
+                plan.agedThrough = revision
+            } else if appliedAt <= now {
+                break
+            } else if plan.agedThrough == nil {
+                ahead = Ahead(through: revision, until: min(ahead.until, appliedAt))
+            }
+            seen += 1
+        }
+        oldest.reset()
+        plan.isUnfinished = plan.agedThrough == nil && seen == Self.stepMax
+        guard let aged = plan.agedThrough else { return }
+        // Those from the future may be many.
+        let most = try connection.prepare(
+            "SELECT revision FROM history WHERE revision <= ?1 ORDER BY revision LIMIT 1 OFFSET ?2")
+        most.bind(1, aged)
+        most.bind(2, Self.stepMax - 1)
+        if try most.step() { plan.agedThrough = most.unsigned(0) }
     }
 
     private func newestRevision() throws(PersistenceFailure) -> UInt64? {
@@ -64,8 +95,9 @@ extension StoreWriter {
 
     private func requestsToForget(now: WallTime) throws(PersistenceFailure) -> Int64? {
         let cutoff = now.milliseconds > Self.requestAgeMilliseconds ? now.milliseconds - Self.requestAgeMilliseconds : 0
-        let oldest = try connection.prepare("SELECT number, at FROM request ORDER BY number LIMIT ?1")
-        oldest.bind(1, Self.stepMax)
+        let oldest = try connection.prepare("SELECT number, at FROM request WHERE at <= ?1 ORDER BY number LIMIT ?2")
+        oldest.bind(1, now.milliseconds)
+        oldest.bind(2, Self.stepMax)
         var through: Int64?
         while try oldest.step(), oldest.unsigned(1) < cutoff { through = oldest.integer(0) }
         oldest.reset()
@@ -166,7 +198,7 @@ extension StoreWriter {
             defer { connection.wait(milliseconds: nil) }
             _ = try connection.checkpoint(truncate: true)
         } catch {
-            if case .diskFull = error { return }
+            if error.isTemporary { return }
             throw note(error)
         }
     }

@@ -16,6 +16,15 @@ final class StoreWriter {
     private(set) var commits: UInt64 = 0
     private(set) var records: UInt64 = 0
 
+    /// Entries at the beginning of history that the clock has not reached yet.
+    var ahead = Ahead()
+
+    struct Ahead {
+        var through: UInt64 = 0
+        /// When the first of them is reached, in milliseconds.
+        var until: UInt64 = .max
+    }
+
     private let begin: Statement
     private let end: Statement
     private let putMeta: Statement
@@ -91,7 +100,7 @@ final class StoreWriter {
         }
     }
 
-    /// The failure to report: `.diskFull` only when everything is as it was.
+    /// The failure to report: `.diskFull` and `.busy` only when everything is as it was.
     private func rollBack(after cause: PersistenceFailure) -> PersistenceFailure {
         var cause = cause
         if connection.isInTransaction {
@@ -108,7 +117,7 @@ final class StoreWriter {
     /// Remembers a failure that is final.
     func note(_ cause: PersistenceFailure) -> PersistenceFailure {
         switch cause {
-        case .diskFull: break
+        case .diskFull, .busy: break
         case .corrupt(_, let reason):
             failure = cause
             // An opening may not come upon what a commit has come upon.
@@ -142,7 +151,7 @@ final class StoreWriter {
                 removeQueued.bind(1, number)
                 try removeQueued.run()
             }
-        case .expiredThrough(let time): meta.expiredThrough = max(meta.expiredThrough, time)
+        case .expiredThrough(let time): meta.expiredThrough = time
         case .reset(let revision): try reset(revision)
         }
     }
@@ -197,12 +206,15 @@ final class StoreWriter {
         meta.queuedLast = max(meta.queuedLast, write.number)
     }
 
-    /// What earlier records of the same transaction wrote goes as well.
+    /// What earlier records of the same transaction wrote goes as well. The clock and the expiry may have run ahead of
+    /// the cluster, which can be why there is a reset: what follows says how far they are.
     private func reset(_ revision: UInt64) throws(PersistenceFailure) {
         context.discard()
-        for table in ["row", "context", "floor", "history", "pruned"] {
+        for table in ["row", "context", "floor", "history", "pruned", "request"] {
             try connection.execute("DELETE FROM \(table)")
         }
+        meta.clock = .zero
+        meta.expiredThrough = 0
         meta.revision = max(meta.revision, revision)
         meta.historySince = meta.revision
         meta.prunedThrough = meta.revision

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the one row of the table `meta`: the numbers that must never run back.
+// Owns the one row of the table `meta`: the numbers that must not run back, but by a reset.
 
 import ClusterTypes
 import StoreCore
@@ -8,7 +8,7 @@ import StoreCore
 struct StoredMeta: Equatable {
     var storeID: String
     var revision: UInt64 = 0
-    /// The highest stamp ever made durable: a clock that runs back does not reuse one.
+    /// The highest stamp made durable since the last reset: a clock that runs back does not reuse one.
     var clock = HybridTimestamp.zero
     var promised = HybridTimestamp.zero
     var queuedLast: UInt64 = 0

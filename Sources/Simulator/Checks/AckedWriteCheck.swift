@@ -89,13 +89,13 @@ package struct AckedWriteCheck: Sendable {
     }
 
     /// The process of `node` takes over a peer's store, whose rows are `rows`. What lost to a newer write there is not
-    /// handed to the operator: from now on the node is held to that write.
+    /// handed to the operator; whoever made that write is held to it.
     package mutating func reset(node: Int, to rows: [Row]) {
         for row in rows {
             guard let before = held[node][row.id], row.version >= before.version, row.isLive || !before.isLive else {
                 continue
             }
-            held[node][row.id] = row
+            held[node][row.id] = nil
         }
     }
 
@@ -147,7 +147,8 @@ package struct AckedWriteCheck: Sendable {
                 continue
             }
             if let loss = RowLoss.between(row, found, folded: folded) {
-                violations.add("n\(node + 1) has lost an acknowledged write of '\(id.key)' \(when): \(loss)")
+                violations.add(
+                    "n\(node + 1) has lost an acknowledged write of '\(id.key)' at \(row.version) \(when): \(loss)")
             }
         }
     }

@@ -20,6 +20,8 @@ package struct DiskContent: Sendable {
     package private(set) var queued: [UInt64: QueuedWrite] = [:]
     package private(set) var queuedLast: UInt64 = 0
     package private(set) var expiredThrough: UInt64 = 0
+    /// The highest stamp ever written.
+    package private(set) var clock = HybridTimestamp.zero
 
     package init() {}
 
@@ -36,10 +38,13 @@ package struct DiskContent: Sendable {
         case .row(let row):
             rows[row.id] = row
             for dot in row.versions { context.insert(dot) }
+            clock = max(clock, row.stamp)
         case .rowRemoved(let id): rows[id] = nil
         case .context(let context): self.context.formUnion(context)
         case .contextReplaced(let context): self.context = context
-        case .floor(let floor): self.floor = floor
+        case .floor(let floor):
+            self.floor = floor
+            clock = max(clock, floor.cutoff)
         case .promised(let cutoff): promised = max(promised, cutoff)
         case .change(let change): revision = max(revision, change.revision)
         case .request(let request):
@@ -50,11 +55,14 @@ package struct DiskContent: Sendable {
             queuedLast = max(queuedLast, write.number)
         case .dequeued(let numbers):
             for number in numbers { queued[number] = nil }
-        case .expiredThrough(let wall): expiredThrough = max(expiredThrough, wall)
+        case .expiredThrough(let wall): expiredThrough = wall
         case .reset(let revision):
             rows = [:]
             context = CausalContext()
             floor = .none
+            requests = []
+            clock = .zero
+            expiredThrough = 0
             self.revision = max(self.revision, revision)
         }
     }
@@ -68,6 +76,7 @@ package struct DiskContent: Sendable {
         var store = Store(
             actor: .folded, configuration: configuration, floor: floor, context: context,
             expiredThrough: expiredThrough)
+        store.observe(clock)
         var refused: [RowID] = []
         for row in rows.values.sorted(by: { $0.id < $1.id }) where !store.load(row) { refused.append(row.id) }
         let recovered = RecoveredStore(

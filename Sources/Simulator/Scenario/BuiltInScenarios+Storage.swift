@@ -101,7 +101,8 @@ extension BuiltInScenario {
             """)
 
     private static let stranded = BuiltInScenario(
-        name: "stranded", summary: "a node runs alone until both sides have dropped each other; then all find each other and agree",
+        name: "stranded",
+        summary: "a node runs alone until both sides have dropped each other; then all find each other and agree",
         text: """
             nodes 5
             grace 4s

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the opening of what is on disk when the daemon starts, and what is told of it.
+
+import ClusterTypes
+import DaemonConfig
+import Logging
+import Persistence
+import StoreCore
+import SystemdSupport
+import Transport
+
+extension Daemon {
+    /// Waits for room when the disk is full: a service that gave up would not come back when there is.
+    static func openDirectory(
+        _ path: String, notifier: SystemdNotifier, logger: Logger
+    ) async throws -> DataDirectory {
+        var hasTold = false
+        while true {
+            do throws(PersistenceFailure) {
+                return try DataDirectory.open(path)
+            } catch .diskFull(let file) {
+                let failure = PersistenceFailure.diskFull(file: file)
+                if !hasTold {
+                    logger.event(.storageFull, "cannot start yet: \(failure)", metadata: ["reason": "disk_full"])
+                }
+                hasTold = true
+                _ = notifier.extendTimeout(seconds: 30, status: "waiting for room on the disk of \(path)")
+            } catch {
+                throw StartFailure(storage: error)
+            }
+            try await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Reads the whole store; a large one takes seconds, of which systemd is told.
+    static func openStore(
+        _ configuration: DaemonConfiguration, actor: ActorID, notifier: SystemdNotifier, logger: Logger
+    ) throws(StartFailure) -> (StoreDatabase, Recovery) {
+        do throws(PersistenceFailure) {
+            let (database, recovery) = try StoreDatabase.open(
+                directory: configuration.dataDirectory, actor: actor,
+                configuration: StoreConfiguration(configuration.store), history: HistoryLimits(configuration.store),
+                progress: { rows, total in
+                    let all = total.map { " of \($0)" } ?? ""
+                    _ = notifier.extendTimeout(seconds: 30, status: "reading the store: \(rows)\(all) rows")
+                })
+            for warning in recovery.warnings { logger.warning("\(warning)") }
+            let store = recovery.recovered.store
+            logger.info("the store is open: \(store.liveKeyCount) keys, \(recovery.milliseconds) ms")
+            return (database, recovery)
+        } catch {
+            throw StartFailure(storage: error)
+        }
+    }
+
+    /// The hub of this process's events; a database that was set aside is its first one.
+    static func hub(
+        _ configuration: DaemonConfiguration, _ identity: NodeIdentity, _ recovery: Recovery, address: Address,
+        logger: Logger
+    ) -> EventHub {
+        let hub = EventHub(
+            epoch: identity.bootEpoch, storeID: recovery.storeID, revision: recovery.recovered.revision,
+            selfID: identity.id, name: configuration.name, address: address, logger: logger)
+        if let file = recovery.setAside {
+            hub.tell(
+                .storeSetAside, at: SystemClock.now(),
+                "the store's database was damaged and is now \(file): starting empty, peers send what they hold",
+                reason: recovery.warnings.first ?? "damaged")
+        }
+        return hub
+    }
+}
