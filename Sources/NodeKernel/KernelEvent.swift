@@ -15,11 +15,12 @@ package enum KernelEvent: Hashable, Sendable {
     /// The visible state of a key changed, here or by a peer.
     case keyChanged(ChangeRecord)
     /// Two types were created under one key at once.
-    case typeConflict(key: String, kept: KeyType, aside: KeyType)
+    case typeConflict(key: String, kept: KeyType, aside: KeyType, revision: UInt64)
     /// A peer's event lies too far in the future: not applied, not forwarded.
     case quarantined(key: String, author: ActorID, ahead: Interval)
-    /// This node threw away its store for a peer's; writes that nobody else had went to the import queue.
-    case storeReset(peer: NodeID, rows: Int, queued: Int)
+    /// This node threw away its store for a peer's, or for a backup's; writes that nobody else had went to the import
+    /// queue. `revision` is the one that this took: there is no history before it.
+    case storeReset(peer: NodeID, rows: Int, queued: Int, revision: UInt64)
     /// Dead rows were dropped and actors folded, everywhere.
     case collected(rows: Int, folded: Int, cutoff: HybridTimestamp)
     /// This host's clock is ahead of most others (negative: behind) by more than is allowed: it takes no writes.

@@ -21,9 +21,22 @@ struct ClockState: Sendable {
     var offset: Int64?
     /// Stamps from the future in our own store were reported.
     var hasReportedOwnStamps = false
+    /// Set while the node lives with stamps from the future in its own store.
+    var resignation: Resignation?
+
+    /// No peer could bring our hybrid clock back to the present.
+    struct Resignation: Hashable, Sendable {
+        /// Our clock then: well beyond it, it is tried again.
+        var seen: HybridTimestamp
+        /// The peers have these stamps too, as far as is known: there is nothing to try again.
+        var isShared: Bool
+        var at: Instant
+    }
 
     /// A measurement counts for at least so long.
     static let retention = Interval.seconds(300)
+    /// After so long, peers that could not help are asked again.
+    static let resignationInterval = Interval.seconds(600)
     /// Clocks known before one is called the outlier.
     static let peersMin = 2
 }
@@ -72,25 +85,62 @@ extension NodeKernel {
     }
 
     /// Our clock was ahead and is right again, but our store is not: its stamps lie in the future, and so would all that
-    /// we write. A peer whose clock agrees with ours has a store without them.
+    /// we write. A peer whose clock agrees with ours may have a store without them; when most of those have ours, the
+    /// whole fleet was ahead, and goes on behind its stamps until time has caught up.
     private mutating func judgeOwnStamps(_ offsets: [Int64], _ turn: inout Turn) {
         let skew = store.configuration.clockSkewMaxMilliseconds
         let ahead = HybridClock.milliseconds(of: store.clock.seen, aheadOf: turn.clock.wall)
         guard ahead > skew else {
             clocks.hasReportedOwnStamps = false
+            clocks.resignation = nil
+            store.toleratedThrough = .zero
             return
         }
         reportOwnStamps(aheadMilliseconds: ahead, &turn)
         let agreeing = offsets.count { $0.magnitude <= skew }
-        guard clocks.outlierOffset == nil, agreeing > 0, agreeing * 2 >= offsets.count, !reset.isUnderWay else {
+        guard clocks.outlierOffset == nil, agreeing > 0, agreeing * 2 >= offsets.count, !reset.isUnderWay,
+            !isResigned(turn.now)
+        else { return }
+        let peers = timelyPeers(turn.clock)
+        let others = peers.filter { !$0.hasOurRows }.map(\.id)
+        guard !peers.isEmpty else { return }
+        guard let peer = others.first, others.count * 2 >= peers.count else {
+            resign(isShared: true, &turn)
             return
         }
-        let peers = clocks.samples.keys.filter { peer in
-            membership.table[peer]?.state == .alive
-                && collection.floors.heard.contains { $0.peer == peer && $0.mark == store.floor.mark }
-        }
-        guard let peer = peers.min() else { return }
         beginReset(.clockAhead, from: peer, &turn)
+    }
+
+    private func isResigned(_ now: Instant) -> Bool {
+        guard let resignation = clocks.resignation else { return false }
+        let skew = store.configuration.clockSkewMaxMilliseconds
+        if store.clock.seen.milliseconds > resignation.seen.milliseconds + skew { return false }
+        return resignation.isShared || now - resignation.at < ClockState.resignationInterval
+    }
+
+    /// The node goes on behind its highest stamp. What the others write behind the same stamps is taken from now on;
+    /// anything later is still refused.
+    mutating func resign(isShared: Bool, _ turn: inout Turn) {
+        let seen = store.clock.seen
+        clocks.resignation = ClockState.Resignation(seen: seen, isShared: isShared, at: turn.now)
+        guard isShared else { return }
+        let through = seen.milliseconds + store.configuration.clockSkewMaxMilliseconds
+        store.toleratedThrough = min(HybridTimestamp(wall: WallTime(milliseconds: through)), HybridClock.stampMax)
+        // What was put off may be taken now.
+        if repair.quarantineEndsAt != nil { repair.quarantineEndsAt = turn.now }
+    }
+
+    /// Active peers with our floor whose clocks agree with ours, sorted by id.
+    func timelyPeers(_ clock: Clock) -> [(id: NodeID, hasOurRows: Bool)] {
+        let skew = store.configuration.clockSkewMaxMilliseconds
+        let own = Int64(clamping: min(clock.wall, HybridClock.wallMax).milliseconds)
+        let now = clock.now.nanoseconds / 1_000_000
+        return collection.floors.heard.filter { view in
+            guard view.mark == store.floor.mark, membership.table[view.peer]?.state == .alive,
+                let sample = clocks.samples[view.peer]
+            else { return false }
+            return (own - (sample.base + now)).magnitude <= skew
+        }.map { ($0.peer, $0.root == store.root) }.sorted { $0.id < $1.id }
     }
 
     /// Alone, a node goes on behind its highest stamp; its operator hears of it.

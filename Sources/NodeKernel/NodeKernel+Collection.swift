@@ -41,12 +41,16 @@ struct CollectionState: Sendable {
     var foldLimit = CollectionState.foldsMax
     /// Under which actors members write, by what they last said; at most `Bounds.membersMax`.
     var writers: [NodeID: ActorID] = [:]
+    /// When peers' questions were last looked into, which costs a look at every row; at most `Bounds.membersMax`.
+    var lookedInto: [NodeID: Instant] = [:]
     /// Actors whose folding was refused on their own account, sorted by when.
     var foldsAvoided: [FoldRefusal] = []
 
     /// Questions of one round to a member that does not answer, one each second.
     static let attemptsMax = 10
     static let repeatInterval = Interval.seconds(1)
+    /// A peer's questions are looked into no more often; a little less than the time after which one is repeated.
+    static let lookInterval = Interval.milliseconds(800)
     static let waitsForNamedMax = 16
     /// Dead rows that one collection drops, about: each takes some 10 us, and the node does nothing else meanwhile.
     static let rowsMax = 20_000
@@ -65,7 +69,8 @@ enum CollectionWrite: Sendable {
     case raised(rows: Int, folded: Int, cutoff: HybridTimestamp, isLed: Bool)
     case void
     case takeover(Takeover)
-    case dequeued(CommandID, count: Int)
+    /// Nobody waits for the answer any more when there is no command.
+    case dequeued(CommandID?, count: Int)
 }
 
 extension NodeKernel {
@@ -201,7 +206,7 @@ extension NodeKernel {
             finishTakeover(takeover, &turn)
         case .dequeued(let id, let count):
             reset.queuedCount = max(0, reset.queuedCount - count)
-            reply(id, .done, &turn)
+            if let id { reply(id, .done, &turn) }
         }
     }
 
@@ -241,12 +246,13 @@ extension NodeKernel {
 
     mutating func onCollectAnswer(_ answer: CollectAnswer, from peer: NodeID, _ turn: inout Turn) {
         guard var round = collection.round, round.request.cutoff == answer.cutoff else { return }
+        let record = membersOfRecord(turn.now)
+        guard record.contains(peer) else { return }
         noteFolds(answer, from: peer, &round)
         if answer.agrees, !round.agreed.contains(peer) {
             round.agreed.insert(peer, at: round.agreed.firstIndex { peer < $0 } ?? round.agreed.count)
         }
         collection.round = round
-        let record = membersOfRecord(turn.now)
         collection.waitsFor = record.filter { !round.agreed.contains($0) }
         if collection.waitsFor.isEmpty { completeRound(&turn) }
     }
@@ -280,10 +286,11 @@ extension NodeKernel {
 
     /// Drops what is dead at the floor and folds; durable at once, whole.
     mutating func raiseFloor(to floor: CollectionFloor, isLed: Bool, _ turn: inout Turn) {
-        let expired = store.expire(through: turn.clock.wall)
+        // An outlier's clock must not judge more than the floor does.
+        let through = clocks.outlierOffset == nil ? turn.clock.wall : min(turn.clock.wall, floor.cutoff.wall)
+        let expired = store.expire(through: through)
         if !expired.isEmpty {
-            persistRows(
-                [], changes: expired, reply: nil, beside: [.expiredThrough(turn.clock.wall.milliseconds)], &turn)
+            persistRows([], changes: expired, reply: nil, beside: [.expiredThrough(through.milliseconds)], &turn)
         }
         let change = store.raise(to: floor)
         var records = change.removed.map { DurableRecord.store(.rowRemoved($0)) }

@@ -57,7 +57,10 @@ extension NodeKernel {
 
     private func publish(_ record: ChangeRecord, _ turn: inout Turn) {
         if case .typeConflict(let kept, let aside) = record.change.kind {
-            turn.actions.append(.event(.typeConflict(key: record.change.key, kept: kept, aside: aside)))
+            turn.actions.append(
+                .event(
+                    .typeConflict(
+                        key: record.change.key, kept: kept, aside: aside, revision: record.revision)))
         } else {
             turn.actions.append(.event(.keyChanged(record)))
         }

@@ -8,7 +8,8 @@ import StoreCore
 /// The floors that peers were last heard to have, and those that ours has been.
 struct FloorViews: Sendable {
     /// Newest last; at most `heardMax`, each peer once.
-    var heard: [(peer: NodeID, mark: UInt64, at: Instant)] = []
+    /// `root`: of the peer's rows, when a digest told it.
+    var heard: [(peer: NodeID, mark: UInt64, root: Hash128?, at: Instant)] = []
     /// Marks of our own floor, newest last; at most `ownMax`.
     var own: [UInt64] = []
     /// When ours became what it is.
@@ -34,10 +35,10 @@ struct FloorViews: Sendable {
         own.append(mark)
     }
 
-    mutating func note(_ mark: UInt64, of peer: NodeID, _ now: Instant) {
+    mutating func note(_ mark: UInt64, root: Hash128?, of peer: NodeID, _ now: Instant) {
         heard.removeAll { $0.peer == peer }
         if heard.count >= Self.heardMax { heard.removeFirst() }
-        heard.append((peer, mark, now))
+        heard.append((peer, mark, root, now))
     }
 }
 
@@ -55,7 +56,7 @@ extension NodeKernel {
     /// A digest names the sender's floor.
     mutating func noteFloorMark(of digest: Digest, from peer: NodeID, at address: Address, _ turn: inout Turn) {
         guard membership.table[peer]?.state.isActive == true else { return }
-        collection.floors.note(digest.floor, of: peer, turn.now)
+        collection.floors.note(digest.floor, root: digest.store, of: peer, turn.now)
         if digest.floor != store.floor.mark {
             onFloorMark(digest.floor, from: peer, at: address, &turn)
         }
@@ -92,7 +93,7 @@ extension NodeKernel {
         guard membership.isStarted, !membership.isLeaving, membership.table[peer]?.state.isActive == true else {
             return
         }
-        collection.floors.note(floor.mark, of: peer, turn.now)
+        collection.floors.note(floor.mark, root: nil, of: peer, turn.now)
         guard floor != store.floor, isCredible(floor, turn.clock.wall), !reset.isUnderWay else { return }
         if keepsPromise(floor) {
             raiseFloor(to: floor, isLed: false, &turn)

@@ -47,6 +47,7 @@ extension NodeKernel {
             onFloorMark(request.floorMark, from: peer, at: address, &turn)
             return
         }
+        guard mayAsk(peer, turn.now) else { return }
         var answer = CollectAnswer(
             cutoff: request.cutoff, agrees: false, agreesToFolds: false, epoch: store.actor.epoch)
         answer.agreesToFolds = request.folds.allSatisfy { agreesToFold($0, turn.now) }
@@ -69,6 +70,18 @@ extension NodeKernel {
         // The answer was lost; what was promised then holds now. Before it is durable, it is on its way.
         answer.agreesToFolds = answer.agreesToFolds && collection.promise?.folds == request.folds
         if collection.promise?.isDurable == true { tell([.collectAnswer(answer)], peer, &turn) }
+    }
+
+    /// Only the active member with the lowest id collects; and a question costs a look at every row.
+    private mutating func mayAsk(_ peer: NodeID, _ now: Instant) -> Bool {
+        let me = selfID
+        if membership.table.members.contains(where: { $0.state.isActive && $0.id < peer && $0.id != me }) {
+            return false
+        }
+        if let last = collection.lookedInto[peer], now - last < CollectionState.lookInterval { return false }
+        if collection.lookedInto.count >= Bounds.membersMax { collection.lookedInto.removeAll() }
+        collection.lookedInto[peer] = now
+        return true
     }
 
     /// An actor may be folded when nobody writes under it and we hold exactly what the collector does.

@@ -28,6 +28,8 @@ struct RequestTable: Sendable {
     /// Only ever looked up.
     private var entries: [String: Entry] = [:]
     private var underWay: [PersistToken: String] = [:]
+    /// Of a store that is gone.
+    private var forgotten: Set<PersistToken> = []
     /// In the order of arrival; the entries before `oldest` are forgotten.
     private var order: [String] = []
     private var oldest = 0
@@ -68,6 +70,7 @@ struct RequestTable: Sendable {
 
     /// The write is durable: those who repeated it, and the answer for them.
     mutating func complete(_ token: PersistToken) -> (record: RequestRecord, waiting: [CommandID])? {
+        let isForgotten = forgotten.remove(token) != nil
         guard let id = underWay.removeValue(forKey: token), var entry = entries[id], entry.awaits == token else {
             return nil
         }
@@ -75,7 +78,27 @@ struct RequestTable: Sendable {
         entry.awaits = nil
         entry.waiting = []
         entries[id] = entry
+        if isForgotten { remove(id) }
         return (entry.record, waiting)
+    }
+
+    /// The store was replaced. Who still waits for the disk gets the answer, and then that is forgotten too.
+    mutating func forgetAll() {
+        var kept: [String: Entry] = [:]
+        order = []
+        oldest = 0
+        for token in underWay.keys.sorted() {
+            guard let id = underWay[token], let entry = entries[id], entry.awaits == token else { continue }
+            kept[id] = entry
+            order.append(id)
+            forgotten.insert(token)
+        }
+        entries = kept
+    }
+
+    private mutating func remove(_ id: String) {
+        entries[id] = nil
+        if let index = order[oldest...].firstIndex(of: id) { order.remove(at: index) }
     }
 
     /// Takes away everybody who waits for the disk, in the order of the writes.
@@ -139,6 +162,7 @@ extension NodeKernel {
         hasher.absorb(counted: options.reason.utf8)
         hasher.absorb(options.ttlMilliseconds == nil ? UInt8(0) : 1)
         hasher.absorb(options.ttlMilliseconds ?? 0)
+        for number in options.dequeued { hasher.absorb(number) }
         return hasher.finalize().low
     }
 

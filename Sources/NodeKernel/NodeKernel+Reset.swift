@@ -35,6 +35,8 @@ struct ResetState: Sendable {
     /// Peers that failed us in this reset.
     var tried: [NodeID] = []
     var failures = 0
+    /// Some of them had rows from the future.
+    var hasMetFuture = false
 
     /// Writes that one reset puts into the import queue at most; the rest is counted and lost.
     static let queuedMax = 100_000
@@ -59,6 +61,8 @@ struct Takeover: Sendable {
     var peer: NodeID
     var rows: Int
     var queued: Int
+    /// That the reset or restore consumed.
+    var revision: UInt64
     /// Of a restore.
     var command: CommandID?
 }
@@ -71,17 +75,20 @@ extension NodeKernel {
         storeQueue.removeAll()
         reset.tried = []
         reset.failures = 0
-        fetch(cause, from: nearestHolder(cause, besides: peer) ?? peer, &turn)
+        reset.hasMetFuture = false
+        if cause == .clockAhead { store.toleratedThrough = .zero }
+        fetch(cause, from: nearestHolder(cause, besides: peer, turn.clock) ?? peer, &turn)
     }
 
     /// The nearest active peer with the wanted floor: another one than ours, or, for a clock's sake, the same.
-    private func nearestHolder(_ cause: ResetState.Cause, besides first: NodeID?) -> NodeID? {
+    private func nearestHolder(_ cause: ResetState.Cause, besides first: NodeID?, _ clock: Clock) -> NodeID? {
+        let timely = cause == .clockAhead ? timelyPeers(clock).filter { !$0.hasOurRows }.map(\.id) : []
         let first = first.flatMap { id in collection.floors.heard.first { $0.peer == id } }
         let holders = collection.floors.heard.filter { view in
             guard membership.table[view.peer]?.state == .alive, !reset.tried.contains(view.peer) else { return false }
             switch cause {
             case .floor: return first.map { $0.mark == view.mark } ?? (view.mark != store.floor.mark)
-            case .clockAhead: return view.mark == store.floor.mark
+            case .clockAhead: return timely.contains(view.peer)
             }
         }.map(\.peer)
         let known = holders.sorted().map { peer in
@@ -102,26 +109,32 @@ extension NodeKernel {
     private mutating func resetFailed(_ cause: ResetState.Cause, with peer: NodeID, _ turn: inout Turn) {
         reset.staging = nil
         reset.failures += 1
-        guard reset.failures < ResetState.failuresMax else {
-            reset.phase = .idle
-            return
-        }
         if !reset.tried.contains(peer) { reset.tried.append(peer) }
+        guard reset.failures < ResetState.failuresMax else { return giveUpReset(cause, &turn) }
+        // Whoever could help has the same stamps: it makes no difference to ask again.
+        if cause == .clockAhead, reset.hasMetFuture, nearestHolder(cause, besides: nil, turn.clock) == nil {
+            return giveUpReset(cause, &turn)
+        }
         let wait = ResetState.retryInterval * (1 << min(reset.failures - 1, 4))
         reset.phase = .waiting(cause, until: turn.now + turn.rng.jittered(wait, spread: 0.25))
         scheduleCollection(&turn)
     }
 
+    private mutating func giveUpReset(_ cause: ResetState.Cause, _ turn: inout Turn) {
+        reset.phase = .idle
+        if cause == .clockAhead { resign(isShared: reset.hasMetFuture, &turn) }
+    }
+
     mutating func continueReset(_ turn: inout Turn) {
         guard case .waiting(let cause, let until) = reset.phase, until <= turn.now else { return }
-        if nearestHolder(cause, besides: nil) == nil { reset.tried = [] }
-        if let peer = nearestHolder(cause, besides: nil) {
+        if nearestHolder(cause, besides: nil, turn.clock) == nil { reset.tried = [] }
+        if let peer = nearestHolder(cause, besides: nil, turn.clock) {
             fetch(cause, from: peer, &turn)
         } else {
             reset.failures += 1
-            reset.phase =
-                reset.failures < ResetState.failuresMax
-                ? .waiting(cause, until: turn.now + ResetState.retryInterval * (1 << min(reset.failures, 4))) : .idle
+            guard reset.failures < ResetState.failuresMax else { return giveUpReset(cause, &turn) }
+            let wait = ResetState.retryInterval * (1 << min(reset.failures, 4))
+            reset.phase = .waiting(cause, until: turn.now + wait)
         }
     }
 
@@ -157,7 +170,9 @@ extension NodeKernel {
                     actor: store.actor, configuration: store.configuration, floor: floor, context: CausalContext(),
                     expiredThrough: turn.clock.wall.milliseconds)
             case .row(let row):
-                guard reset.staging?.load(row) == true else { return breakOffReset(id, &turn) }
+                guard !isFromFuture(row.stamp, turn.clock.wall), reset.staging?.load(row) == true else {
+                    return breakOffReset(id, &turn)
+                }
                 statistics.storeSyncRowsReceived += 1
             case .ranges(let message):
                 if case .sum(let rows, _)? = message.ranges.first?.content { reset.total = Int(clamping: rows) }
@@ -165,7 +180,9 @@ extension NodeKernel {
                 tellResetProgress(peer, isLast: false, &turn)
                 write([.storeContinue], to: id, &turn)
             case .storeComplete(let context):
-                guard reset.staging?.adopt(context: context) != nil else { return breakOffReset(id, &turn) }
+                guard adoptStaged(context), let seen = reset.staging?.clock.seen,
+                    cause == .floor || !isFromFuture(seen, turn.clock.wall)
+                else { return breakOffReset(id, &turn) }
                 close(id, &turn)
                 tellResetProgress(peer, isLast: true, &turn)
                 takeOver(cause, from: peer, &turn)
@@ -175,6 +192,25 @@ extension NodeKernel {
                 .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest:
                 return breakOffReset(id, &turn)
             }
+        }
+    }
+
+    /// What `merge` would quarantine does not come in by a takeover either.
+    private mutating func isFromFuture(_ stamp: HybridTimestamp, _ wall: WallTime) -> Bool {
+        guard store.quarantine(of: stamp, at: wall) != nil else { return false }
+        reset.hasMetFuture = true
+        return true
+    }
+
+    /// The peer may know events of our actor that this store never made: the staged one writes under another.
+    private mutating func adoptStaged(_ context: CausalContext) -> Bool {
+        guard var actor = reset.staging?.actor else { return false }
+        // Ends: a context names a bounded number of epochs.
+        while context.highest(of: actor) > 0 { actor.epoch &+= 1 }
+        reset.staging?.renewActor(to: actor)
+        switch reset.staging?.adopt(context: context) {
+        case .adopted?: return true
+        case .foreignUseOfOwnActor?, nil: return false
         }
     }
 
@@ -197,8 +233,10 @@ extension NodeKernel {
             queued.append(QueuedWrite(number: reset.queuedLast, cause: cause, row: row, queuedAt: turn.clock.wall))
         }
         reset.queuedCount += queued.count
-        let takeover = Takeover(peer: peer, rows: staged.rowCount, queued: unsent.count, command: nil)
-        install(staged, revision: revision + 1, beside: queued.map { .queued($0) }, takeover, &turn)
+        let next = revision + 1
+        let takeover = Takeover(
+            peer: peer, rows: staged.rowCount, queued: unsent.count, revision: next, command: nil)
+        install(staged, beside: queued.map { .queued($0) }, takeover, &turn)
     }
 
     /// Rows with events of this node that the peer has not seen. With equal floors those of the present are merged.
@@ -241,9 +279,9 @@ extension NodeKernel {
 
     /// One batch: all of the new store or nothing of it.
     private mutating func install(
-        _ staged: Store, revision next: UInt64, beside: [StoreRecord], _ takeover: Takeover, _ turn: inout Turn
+        _ staged: Store, beside: [StoreRecord], _ takeover: Takeover, _ turn: inout Turn
     ) {
-        revision = next
+        revision = takeover.revision
         var records: [DurableRecord] = [.store(.reset(revision: revision))]
         records.reserveCapacity(staged.rowCount + beside.count + 5)
         staged.forEachRow { records.append(.store(.row($0))) }
@@ -265,6 +303,8 @@ extension NodeKernel {
         collection.floors.note(own: store.floor.mark, turn.now)
         collection.floors.outnumberedSince = nil
         transactions = TransactionStash()
+        // Their answers name versions of the old store.
+        requests.forgetAll()
         storeQueue.removeAll()
         reset.phase = .committing
         persist(records, then: .collection(.takeover(takeover)), &turn)
@@ -276,7 +316,10 @@ extension NodeKernel {
         storeQueue.removeAll()
         repair.storeSyncFinished(learned: true)
         turn.actions.append(
-            .event(.storeReset(peer: takeover.peer, rows: takeover.rows, queued: takeover.queued)))
+            .event(
+                .storeReset(
+                    peer: takeover.peer, rows: takeover.rows, queued: takeover.queued,
+                    revision: takeover.revision)))
         if let command = takeover.command { reply(command, .done, &turn) }
     }
 
@@ -293,19 +336,29 @@ extension NodeKernel {
             return reply(id, .failure(.storeNotEmpty(keys: store.liveKeyCount)), &turn)
         }
         guard given < UInt64.max / 2 else { return reply(id, .failure(.invalid("the revision is too high")), &turn) }
+        let wall = turn.clock.wall
+        guard isCredible(floor, wall) else {
+            return reply(id, .failure(.invalid("the backup's collection floor lies in the future")), &turn)
+        }
+        if let row = rows.first(where: { store.quarantine(of: $0.stamp, at: wall) != nil }) {
+            return reply(
+                id, .failure(.invalid("the row of \(row.id.key) was written in the future, by this host's clock")),
+                &turn)
+        }
         var restored = Store(
             actor: store.actor, configuration: store.configuration, floor: floor, context: context,
             expiredThrough: turn.clock.wall.milliseconds)
         for row in rows where !restored.load(row) {
             return reply(id, .failure(.invalid("the row of \(row.id.key) is not valid, or is there twice")), &turn)
         }
-        let takeover = Takeover(peer: selfID, rows: rows.count, queued: 0, command: id)
-        install(
-            restored, revision: max(revision, given) + Self.restoredRevisionStep, beside: [], takeover, &turn)
+        let next = max(revision, given) + Self.restoredRevisionStep
+        let takeover = Takeover(peer: selfID, rows: rows.count, queued: 0, revision: next, command: id)
+        install(restored, beside: [], takeover, &turn)
     }
 
     mutating func onDequeue(_ id: CommandID, _ numbers: [UInt64], _ turn: inout Turn) {
         guard !numbers.isEmpty else { return reply(id, .done, &turn) }
+        if storage == .full { return reply(id, .failure(.storageFull), &turn) }
         let count = Set(numbers).count
         persist(
             [.store(.dequeued(numbers))], then: .collection(.dequeued(id, count: count)), &turn)

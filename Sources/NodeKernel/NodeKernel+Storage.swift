@@ -2,6 +2,7 @@
 // Owns the disk's condition and what depends on it, and the expiry of values.
 
 import ClusterTypes
+import SWIMCore
 import StoreCore
 
 /// When the kernel looks again for what time alone changes.
@@ -26,6 +27,10 @@ extension NodeKernel {
     /// There is no room: clients need not wait until there is. Their rows stay, and count when they become durable.
     mutating func failWaitingWrites(_ turn: inout Turn) {
         for token in pendingWrites.keys.sorted() {
+            if case .collection(.dequeued(let id?, let count))? = pendingWrites[token] {
+                pendingWrites[token] = .collection(.dequeued(nil, count: count))
+                reply(id, .failure(.storageFull), &turn)
+            }
             guard case .rows(let rows, let changes, let waiting?)? = pendingWrites[token] else { continue }
             pendingWrites[token] = .rows(rows, changes: changes, reply: nil)
             reply(waiting.id, .failure(.storageFull), &turn)
@@ -44,12 +49,26 @@ extension NodeKernel {
 
     private mutating func expireValues(_ turn: inout Turn) {
         let wall = turn.clock.wall
-        // During a reset the store belongs to the past.
-        guard storage != .full, !reset.isUnderWay, let due = store.nextExpiry, due <= wall.milliseconds else { return }
+        // During a reset the store belongs to the past, and an outlier does not know what time it is.
+        guard storage != .full, !reset.isUnderWay, clocks.outlierOffset == nil, let due = store.nextExpiry,
+            due <= wall.milliseconds
+        else { return }
         let changes = store.expire(through: wall)
         guard !changes.isEmpty else { return }
         statistics.valuesExpired += UInt64(changes.count)
         persistRows([], changes: changes, reply: nil, beside: [.expiredThrough(wall.milliseconds)], &turn)
+    }
+
+    /// Our wall clock was ahead and was set back: what it took for over shows again.
+    mutating func setExpiryBack(_ turn: inout Turn) {
+        let wall = turn.clock.wall
+        let skew = store.configuration.clockSkewMaxMilliseconds
+        guard storage != .full, !reset.isUnderWay, clocks.outlierOffset == nil, !membership.isLeaving,
+            store.expiredTooEarly(beyond: skew, of: wall)
+        else { return }
+        let changes = store.setExpiryBack(to: wall)
+        persistRows([], changes: changes, reply: nil, beside: [.expiredThrough(store.expiredThrough)], &turn)
+        scheduleExpiry(&turn)
     }
 
     /// Sets the timer for what time alone changes, unless one is set that comes early enough.
@@ -58,7 +77,8 @@ extension NodeKernel {
         if let due = store.nextExpiry {
             let wall = turn.clock.wall.milliseconds
             let shortest: Interval =
-                storage == .full || reset.isUnderWay ? ExpirySchedule.fullDiskInterval : .milliseconds(1)
+                storage == .full || reset.isUnderWay || clocks.outlierOffset != nil
+                ? ExpirySchedule.fullDiskInterval : .milliseconds(1)
             let longest = UInt64(ExpirySchedule.checkInterval.milliseconds)
             wait = max(shortest, .milliseconds(Int(due > wall ? min(due - wall, longest) : 0)))
         }

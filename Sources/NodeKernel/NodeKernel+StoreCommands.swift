@@ -62,9 +62,14 @@ extension NodeKernel {
         let record = options.requestID.map {
             RequestRecord(id: $0, fingerprint: fingerprint, key: key, version: version, at: turn.clock.wall)
         }
+        var beside: [StoreRecord] = record.map { [.request($0)] } ?? []
+        if !options.dequeued.isEmpty {
+            beside.append(.dequeued(options.dequeued))
+            // As with the rows: what is not durable yet counts here.
+            reset.queuedCount = max(0, reset.queuedCount - Set(options.dequeued).count)
+        }
         let token = persistRows(
-            mutation.rows, changes: mutation.changes, reply: (id, report), beside: record.map { [.request($0)] } ?? [],
-            &turn)
+            mutation.rows, changes: mutation.changes, reply: (id, report), beside: beside, &turn)
         if let record { requests.insert(record, awaits: token) }
         confirmations.remember(mutation.rows, key: key, version: version, token: token)
         scheduleExpiry(&turn)
@@ -85,6 +90,7 @@ extension NodeKernel {
         if options.user.utf8.count > Bounds.userBytesMax {
             return "the user's name has more than \(Bounds.userBytesMax) bytes"
         }
+        if options.dequeued.count > WriteOptions.dequeuedMax { return "the request decides about too many writes" }
         return nil
     }
 

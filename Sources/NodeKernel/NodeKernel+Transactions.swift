@@ -28,7 +28,7 @@ extension NodeKernel {
     /// False for rows that change nothing, and for those that `merge` refuses: it says so better.
     private func mustWait(_ row: Row, _ wall: WallTime) -> Bool {
         guard row.defect == nil, !store.holds(row.versions),
-            HybridClock.milliseconds(of: row.stamp, aheadOf: wall) <= store.configuration.clockSkewMaxMilliseconds
+            store.quarantine(of: row.stamp, at: wall) == nil
         else { return false }
         guard let own = store.row(row.id) else { return true }
         return Row.joined(own, row) != own

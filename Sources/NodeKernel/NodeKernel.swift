@@ -179,6 +179,7 @@ package struct NodeKernel: Sendable {
         case .streamIdle(let id):
             onStreamIdle(id, &turn)
         case .rememberPeers:
+            setExpiryBack(&turn)
             rememberPeers(&turn)
         case .expiry:
             onExpiry(&turn)

@@ -8,20 +8,23 @@ package struct HybridClock: Hashable, Sendable {
     /// Wall times beyond this (year 6429) are taken as this, so that a stamp never overflows.
     package static let wallMax = WallTime(milliseconds: 1 << 47)
 
-    /// The highest stamp issued or observed.
+    /// The highest stamp that there is. Nothing beyond it is taken from outside.
+    package static let stampMax = HybridTimestamp(rawValue: wallMax.milliseconds << 16 | 0xffff)
+
+    /// The highest stamp issued or observed; at most `stampMax`.
     package private(set) var seen: HybridTimestamp
 
-    package init(seen: HybridTimestamp = .zero) { self.seen = seen }
+    package init(seen: HybridTimestamp = .zero) { self.seen = min(seen, Self.stampMax) }
 
-    /// Issues the next stamp: max(wall, seen + 1).
+    /// Issues the next stamp: max(wall, seen + 1). At the end of time it stands still.
     package mutating func next(wall: WallTime) -> HybridTimestamp {
         let now = HybridTimestamp(wall: min(wall, Self.wallMax))
-        seen = max(now, HybridTimestamp(rawValue: seen.rawValue + 1))
+        seen = min(max(now, HybridTimestamp(rawValue: seen.rawValue + 1)), Self.stampMax)
         return seen
     }
 
     /// Takes note of a peer's stamp. The caller has checked that it is not too far ahead of its own wall clock.
-    package mutating func observe(_ stamp: HybridTimestamp) { seen = max(seen, stamp) }
+    package mutating func observe(_ stamp: HybridTimestamp) { seen = max(seen, min(stamp, Self.stampMax)) }
 
     /// How far `stamp` is ahead of `wall`, in milliseconds; 0 when it is not.
     package static func milliseconds(of stamp: HybridTimestamp, aheadOf wall: WallTime) -> UInt64 {

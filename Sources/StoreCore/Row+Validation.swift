@@ -14,6 +14,8 @@ package enum RowDefect: Hashable, Sendable {
     case tooManyActors
     /// A dot's counter is 0 or beyond `Dot.counterMax`.
     case counterOutOfRange
+    /// The stamp is beyond `HybridClock.stampMax`.
+    case stampOutOfRange
     /// A dot of `ActorID.folded`, which makes no events.
     case foldedVersion
     /// The author is an actor that we know and that is not folded, but made none of the events that the row holds.
@@ -34,6 +36,7 @@ extension Row {
         if case .element(let bytes) = id.part, bytes.count > Bounds.elementBytesMax {
             return .elementTooLarge(bytes: bytes.count)
         }
+        if stamp > HybridClock.stampMax { return .stampOutOfRange }
         return versionsDefect ?? contentDefect ?? (hasSoundDetails ? nil : .impossibleDetails)
     }
 
@@ -73,6 +76,7 @@ extension Row {
         for entry in entries {
             if let previous, !(previous < entry.actor) { return .unsortedEntries }
             guard entry.added > 0, entry.removed <= entry.added else { return .impossibleEntry }
+            if entry.actor == .folded, entry.added > ElementEntry.foldedMax { return .impossibleEntry }
             if entry.actor != .folded, entry.added > lastEvent(of: entry.actor) { return .impossibleEntry }
             previous = entry.actor
         }

@@ -139,6 +139,9 @@ package struct ElementEntry: Hashable, Sendable {
     /// The highest `added` of this actor that a remove has observed.
     package var removed: UInt64
 
+    /// Folded actors that are counted at most: far more than there can be, and sums of two still fit.
+    package static let foldedMax: UInt64 = 1 << 32
+
     package init(actor: ActorID, added: UInt64, removed: UInt64) {
         self.actor = actor
         self.added = added

@@ -87,15 +87,18 @@ extension Store {
         var sum = ElementEntry(actor: .folded, added: 0, removed: 0)
         for entry in entries {
             if entry.actor == .folded {
-                sum.added &+= entry.added
-                sum.removed &+= entry.removed
+                sum.added += entry.added
+                sum.removed += entry.removed
             } else if fold.isGone(entry.actor) {
-                sum.added &+= 1
-                sum.removed &+= entry.removed < entry.added ? 0 : 1
+                sum.added += 1
+                sum.removed += entry.removed < entry.added ? 0 : 1
             } else {
                 left.append(entry)
             }
         }
+        // Only a made up entry comes near the bound; the row must stay one that a disk and a peer take.
+        sum.added = min(sum.added, ElementEntry.foldedMax)
+        sum.removed = min(sum.removed, sum.added)
         // Comes before every actor of a node.
         return sum.added > 0 ? [sum] + left : left
     }

@@ -15,8 +15,7 @@ extension Store {
         if namesFolded(row) { return .beforeFloor }
         // Only a folded author is not among the versions.
         if row.lastEvent(of: row.author) == 0, context.highest(of: row.author) > 0 { return .invalid(.unknownAuthor) }
-        let ahead = HybridClock.milliseconds(of: row.stamp, aheadOf: wall)
-        if ahead > configuration.clockSkewMaxMilliseconds { return .quarantined(aheadMilliseconds: ahead) }
+        if let ahead = quarantine(of: row.stamp, at: wall) { return .quarantined(aheadMilliseconds: ahead) }
 
         let place = locate(row.id)
         guard let handle = place.row else {
@@ -40,6 +39,12 @@ extension Store {
         if !joined.hasSoundDetails { return .invalid(.impossibleDetails) }
         for dot in row.versions { context.insert(dot) }
         return .applied(apply(joined, over: old, at: place, wall: wall))
+    }
+
+    /// By how many milliseconds a stamp is further ahead of `wall` than is allowed; nil when it may be taken.
+    package func quarantine(of stamp: HybridTimestamp, at wall: WallTime) -> UInt64? {
+        let ahead = HybridClock.milliseconds(of: stamp, aheadOf: wall)
+        return ahead > configuration.clockSkewMaxMilliseconds && stamp > toleratedThrough ? ahead : nil
     }
 
     /// True when the row names an actor that is folded here: it comes from before the floor.

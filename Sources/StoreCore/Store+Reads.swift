@@ -78,7 +78,8 @@ extension Store {
             content = .counter(Int64(clamping: counterValue(key)))
         }
         return KeyView(
-            key: keys.key(key), content: content, version: visible.version, aside: hiddenTypes(key), expiresAt: expiresAt)
+            key: keys.key(key), content: content, version: visible.version, aside: hiddenTypes(key),
+            expiresAt: expiresAt)
     }
 
     /// The set's live elements, whichever type is visible; sorted.

@@ -8,6 +8,7 @@ extension Store {
     mutating func install(_ new: Row, isExpired: Bool, over old: Row?, at place: Place) -> UInt32 {
         for dot in new.versions { context.insert(dot) }
         clock.observe(new.stamp)
+        if isExpired { hiddenThrough = max(hiddenThrough, new.details.expiresAt) }
         let hash = new.stableHash
         root += hash
         bytes += new.estimatedBytes
@@ -112,13 +113,15 @@ extension Store {
         return types
     }
 
-    /// Stops to show the value of a register, whose row stays as it is.
-    mutating func hide(_ handle: UInt32) {
+    /// Shows the value of a register, or stops to; its row stays as it is.
+    mutating func show(_ handle: UInt32, isExpired: Bool) {
         let row = rows[Int(handle)]
-        rows[Int(handle)].extra = StoredRow.Extra(details: row.details, isExpired: true)
-        expiredCount += 1
+        rows[Int(handle)].extra = StoredRow.Extra(details: row.details, isExpired: isExpired)
+        expiredCount += isExpired ? 1 : -1
+        if isExpired { hiddenThrough = max(hiddenThrough, row.details.expiresAt) }
         note(
-            .register, version: Version(stamp: row.stamp, author: actors[row.author]), of: row.key, liveChange: -1)
+            .register, version: Version(stamp: row.stamp, author: actors[row.author]), of: row.key,
+            liveChange: isExpired ? -1 : 1)
     }
 
     /// Enters a row into the indexes of dead and of expiring rows.

@@ -24,8 +24,15 @@ package struct Store: Sendable {
     /// row more.
     package internal(set) var bytes = 0
 
-    /// Values that expire up to this time (milliseconds since 1970) do not show any more.
+    /// Values that expire up to this time (milliseconds since 1970) do not show any more. Goes back when the wall clock
+    /// turns out to have been ahead.
     package internal(set) var expiredThrough: UInt64 = 0
+
+    /// Stamps up to this one are taken, however far ahead of the wall clock they are: most of the fleet has stamps of the
+    /// future, and goes on behind them. Not durable.
+    package var toleratedThrough = HybridTimestamp.zero
+    /// The highest time of expiry of the values that were judged to be over, by whatever clock.
+    var hiddenThrough: UInt64 = 0
 
     /// By handle; vacant places are those in `free`.
     var rows: [StoredRow] = []

@@ -24,7 +24,8 @@ package enum StoreRecord: Hashable, Sendable {
     case queued(QueuedWrite)
     /// The operator has decided.
     case dequeued([UInt64])
-    /// Values that expired up to this wall time (milliseconds since 1970) have been reported as deleted.
+    /// Values that expired up to this wall time (milliseconds since 1970) have been reported as deleted. The last one
+    /// counts, also when it is lower: then the clock was ahead, and they were reported as put again.
     case expiredThrough(UInt64)
     /// All rows, the context and the floor are gone; the rest of the batch is the new state. History before `revision`
     /// is gone for watches (they resync); revisions go on from it.

@@ -36,16 +36,22 @@ package struct WriteOptions: Hashable, Sendable {
     package var ttlMilliseconds: UInt64?
     /// The same id again gets the same answer and writes nothing.
     package var requestID: String?
+    /// Numbers of the import queue that are decided by these writes: both become durable together. At most
+    /// `dequeuedMax`.
+    package var dequeued: [UInt64]
+
+    package static let dequeuedMax = 100_000
 
     package init(
         condition: WriteCondition = .always, user: String = "", reason: String = "", ttlMilliseconds: UInt64? = nil,
-        requestID: String? = nil
+        requestID: String? = nil, dequeued: [UInt64] = []
     ) {
         self.condition = condition
         self.user = user
         self.reason = reason
         self.ttlMilliseconds = ttlMilliseconds
         self.requestID = requestID
+        self.dequeued = dequeued
     }
 
     package static let none = WriteOptions()

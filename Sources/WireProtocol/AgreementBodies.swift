@@ -54,8 +54,14 @@ extension ByteReader {
         return ConfirmRequest(id: id, dots: try dots(max: WireLayout.confirmDotsMax))
     }
 
+    mutating func stamp() throws(DecodeFailure) -> HybridTimestamp {
+        let stamp = HybridTimestamp(rawValue: try uint64())
+        guard stamp <= HybridClock.stampMax else { throw .bounds }
+        return stamp
+    }
+
     mutating func collectRequest() throws(DecodeFailure) -> CollectRequest {
-        let cutoff = HybridTimestamp(rawValue: try uint64())
+        let cutoff = try stamp()
         let mark = try varint()
         let high = try uint64()
         let hash = Hash128(high: high, low: try uint64())
@@ -64,7 +70,7 @@ extension ByteReader {
     }
 
     mutating func collectAnswer() throws(DecodeFailure) -> CollectAnswer {
-        let cutoff = HybridTimestamp(rawValue: try uint64())
+        let cutoff = try stamp()
         let flags = try uint8()
         return CollectAnswer(
             cutoff: cutoff, agrees: flags & WireLayout.answerFlagAgrees != 0,
@@ -72,14 +78,14 @@ extension ByteReader {
     }
 
     mutating func floor() throws(DecodeFailure) -> CollectionFloor {
-        let cutoff = HybridTimestamp(rawValue: try uint64())
+        let cutoff = try stamp()
         let count = try count(max: UInt64(CollectionFloor.foldedMax), elementBytesMin: WireLayout.actorBytes + 9)
         var folded: [CollectionFloor.Folded] = []
         folded.reserveCapacity(count)
         for _ in 0..<count {
             let last = try dot()
             if let before = folded.last, !(before.actor < last.actor) { throw .value }
-            folded.append(CollectionFloor.Folded(last, cutoff: HybridTimestamp(rawValue: try uint64())))
+            folded.append(CollectionFloor.Folded(last, cutoff: try stamp()))
         }
         return CollectionFloor(cutoff: cutoff, folded: folded)
     }

@@ -80,6 +80,7 @@ extension ByteReader {
         let versions = isPlain ? [try dot(after: &former, &budget)] : try versions(after: &former, &budget)
         former.stamp &+= try difference()
         let stamp = HybridTimestamp(rawValue: former.stamp)
+        guard stamp <= HybridClock.stampMax else { throw .bounds }
         let author = isPlain ? versions[0].actor : try actor(among: versions, after: &former, &budget)
         let details = head > WireLayout.rowTypeMask ? try details(flags: head, after: &former, &budget) : .none
         let part: RowID.Part

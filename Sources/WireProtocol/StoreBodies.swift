@@ -146,7 +146,7 @@ extension ByteReader {
         guard let type = KeyType(rawValue: head & WireLayout.rowTypeMask) else { return nil }
         let key = try text(min: 1, max: Bounds.keyBytesMax)
         let versions = try versions()
-        let stamp = HybridTimestamp(rawValue: try uint64())
+        let stamp = try stamp()
         let author = try actor(among: versions)
         let details = head > WireLayout.rowTypeMask ? try details(flags: head) : .none
         let part: RowID.Part

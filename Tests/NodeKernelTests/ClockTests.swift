@@ -103,6 +103,70 @@ struct ClockTests {
         #expect(isAgreed)
     }
 
+    @Test("while the clock is the outlier nothing expires")
+    func outlierExpiresNothing() {
+        var bench = KernelBench.knowing(2...3)
+        let options = WriteOptions(ttlMilliseconds: 3_600_000)
+        bench.command(.write([.put(key: "k", value: [1])], options))
+        bench.wallOffset = Self.year
+        let offset = 0 - Int64(Self.year)
+        for _ in 0..<20 { probe(&bench, [2: offset, 3: offset]) }
+        #expect(bench.value("k") == [1])
+        bench.wallOffset = 0
+        for _ in 0..<3 { probe(&bench, [2: 0, 3: 0]) }
+        #expect(reports(bench).last == .clockRecovered && bench.value("k") == [1])
+    }
+
+    @Test(
+        "when the whole fleet was ahead, nobody resets: it goes on behind its stamps and says so",
+        arguments: [false, true])
+    func fleetAhead(areStoresEqual: Bool) {
+        var cluster = KernelCluster(3, configure: collecting)
+        for number in 1...3 { cluster.act(on: number) { $0.wallOffset = 3_600_000 } }
+        cluster.start()
+        cluster.run(.seconds(10))
+        for number in 1...3 { cluster.ask(.put(key: "k\(number)", value: [1]), on: number) }
+        cluster.run(.seconds(5))
+        if !areStoresEqual {
+            cluster.cut = [3]
+            cluster.ask(.put(key: "late", value: [3]), on: 3)
+            cluster.run(.milliseconds(200))
+        }
+        for number in 1...3 { cluster.act(on: number) { $0.wallOffset = 0 } }
+        cluster.run(.milliseconds(200))
+        cluster.cut = []
+        cluster.run(.seconds(120))
+        #expect((1...3).map { cluster.resets($0) } == [[], [], []])
+        for number in 1...3 {
+            if case .written? = cluster.ask(.put(key: "n\(number)", value: [7]), on: number) { continue }
+            Issue.record("n\(number) takes no writes")
+        }
+        cluster.run(.seconds(20))
+        for number in 1...3 {
+            for key in ["n1", "n2", "n3"] { #expect(cluster[number].value(key) == [7]) }
+            #expect(
+                cluster[number].events.contains { if case .quarantined = $0 { true } else { false } }, "it is told")
+        }
+        let isAgreed = cluster.isAgreed
+        #expect(isAgreed)
+    }
+
+    @Test("two nodes that were ahead take over the store of the one that was right all along")
+    func mostAhead() {
+        var cluster = KernelCluster(4, configure: collecting)
+        for number in 3...4 { cluster.act(on: number) { $0.wallOffset = 3_600_000 } }
+        cluster.start()
+        cluster.run(.seconds(1))
+        cluster.ask(.put(key: "ahead", value: [3]), on: 3)
+        cluster.run(.seconds(20))
+        for number in 3...4 { cluster.act(on: number) { $0.wallOffset = 0 } }
+        cluster.run(.seconds(120))
+        for number in 1...4 { #expect(cluster[number].kernel.store.clock.seen.wall <= cluster[number].clock.wall) }
+        #expect((3...4).map { cluster.resets($0).count } == [1, 1])
+        let isAgreed = cluster.isAgreed
+        #expect(isAgreed)
+    }
+
     @Test("a wall clock that runs back does not make stamps run back, not over a restart either")
     func runsBack() {
         var cluster = KernelCluster.collecting(1)

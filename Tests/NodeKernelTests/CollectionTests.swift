@@ -42,7 +42,7 @@ extension KernelCluster {
     }
 
     func resets(_ number: Int) -> [Int] {
-        self[number].events.compactMap { if case .storeReset(_, _, let queued) = $0 { queued } else { nil } }
+        self[number].events.compactMap { if case .storeReset(_, _, let queued, _) = $0 { queued } else { nil } }
     }
 
     func checkDisks() {

@@ -137,7 +137,7 @@ struct DurabilityTests {
     @Test("a row from the far future is quarantined and does no harm")
     func farFuture() {
         var bench = KernelBench.knowing(2...3)
-        let row = Row.register("a", [1], by: 2, counter: 1, wall: (1 << 48) - 1)
+        let row = Row.register("a", [1], by: 2, counter: 1, wall: HybridClock.wallMax.milliseconds)
         bench.hear([.row(row)], from: 2)
         #expect(bench.kernel.statistics.rowsQuarantined == 1)
         #expect(bench.value("a") == nil)

@@ -89,6 +89,25 @@ struct ExpiryTests {
         #expect(timers(back) <= 1)
     }
 
+    @Test("what a clock ahead took for over shows again once it is set back, and watchers see it")
+    func shownAgain() {
+        var bench = KernelBench.knowing(2...3)
+        bench.command(put("a", ttl: 3_600_000))
+        bench.wallOffset += 86_400_000
+        bench.passAnswering(.seconds(61))
+        #expect(deleted(bench) == ["a"])
+        let revision = bench.kernel.revision
+        bench.events.removeAll()
+        bench.wallOffset = 0
+        bench.passAnswering(.seconds(10))
+        #expect(bench.value("a") == [1])
+        let told = bench.events.compactMap { if case .keyChanged(let record) = $0 { record } else { nil } }
+        #expect(told.map(\.revision) == [revision + 1] && told.first?.change.kind == .put([1]))
+        #expect(bench.disk.expiredThrough <= bench.clock.wall.milliseconds)
+        bench.passAnswering(.seconds(3_600))
+        #expect(bench.value("a") == nil && deleted(bench) == ["a"])
+    }
+
     @Test("what expired while the node was down is told after its start")
     func recovered() throws {
         var store = Store(actor: ActorID(node: id(2), epoch: 1))

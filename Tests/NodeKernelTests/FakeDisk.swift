@@ -10,6 +10,7 @@ struct FakeDisk {
     private(set) var rows: [RowID: Row] = [:]
     private(set) var context = CausalContext()
     private(set) var floor = CollectionFloor.none
+    private(set) var expiredThrough: UInt64 = 0
     private(set) var promised = HybridTimestamp.zero
     private(set) var revision: UInt64 = 0
     private(set) var queue: [QueuedWrite] = []
@@ -45,13 +46,14 @@ struct FakeDisk {
             context = CausalContext()
             floor = .none
             revision = max(revision, next)
-        case .request, .expiredThrough: break
+        case .expiredThrough(let value): expiredThrough = value
+        case .request: break
         }
     }
 
     func recovered(actor: ActorID, configuration: StoreConfiguration) -> RecoveredStore {
         var store = Store(
-            actor: actor, configuration: configuration, floor: floor, context: context, expiredThrough: 0)
+            actor: actor, configuration: configuration, floor: floor, context: context, expiredThrough: expiredThrough)
         for row in rows.values.sorted(by: { $0.id < $1.id }) {
             precondition(store.load(row), "the disk holds \(row)")
         }

@@ -60,10 +60,12 @@ struct PromiseTests {
     func durableFirst() {
         var bench = bench()
         bench.hear([.collectRequest(request(bench))], from: 2)
+        bench.now = bench.now + .seconds(1)
         bench.hear([.collectRequest(request(bench))], from: 2)
         #expect(promises(bench) == [cutoff] && answers(bench) == [])
         bench.persistAll()
         #expect(answers(bench) == [true])
+        bench.now = bench.now + .seconds(1)
         bench.hear([.collectRequest(request(bench))], from: 2)
         #expect(promises(bench) == [cutoff] && answers(bench) == [true, true])
     }
@@ -80,7 +82,9 @@ struct PromiseTests {
         case "young":
             asked = request(bench, at: HybridTimestamp(wall: WallTime(milliseconds: bench.clock.wall.milliseconds + 1)))
         case "less":
-            bench.hear([.collectRequest(asked)], from: 3)
+            bench.hear([.collectRequest(asked)], from: 2)
+            bench.sent.removeAll()
+            bench.now = bench.now + .seconds(1)
             asked = request(bench, at: HybridTimestamp(rawValue: cutoff.rawValue - 1))
         case _: asked.floorMark = 77
         }
@@ -90,6 +94,21 @@ struct PromiseTests {
         #expect(answers(bench) == (reason == "floor" ? [] : [false]))
         // Whoever stands on another floor is told ours.
         #expect(bench.messages(to: 2).contains(.floor(bench.kernel.store.floor)) == (reason == "floor"))
+    }
+
+    @Test("only the lowest active member is answered, and once a second at most: a question costs a look at every row")
+    func bounded() {
+        var bench = bench()
+        bench.persistsAtOnce = true
+        bench.hear([.collectRequest(request(bench))], from: 3)
+        #expect(promises(bench).isEmpty && bench.messages(to: 3).isEmpty)
+        var wrong = request(bench)
+        wrong.deadHash += Hash128(high: 1, low: 1)
+        for _ in 0..<100 { bench.hear([.collectRequest(wrong)], from: 2) }
+        #expect(answers(bench) == [false])
+        bench.now = bench.now + .seconds(1)
+        bench.hear([.collectRequest(request(bench))], from: 2)
+        #expect(answers(bench) == [false, true])
     }
 
     @Test("what was promised is dropped when the floor is told, in one batch", arguments: [false, true])

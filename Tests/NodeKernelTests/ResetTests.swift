@@ -135,13 +135,114 @@ struct ResetTests {
         }
         #expect(bench.kernel.revision == 1_000_000_500 && bench.kernel.store.floor == floor)
         #expect(bench.kernel.store.actor != actor && bench.kernel.store.context.contains(row.versions[0]))
-        #expect(bench.events.contains(.storeReset(peer: id(1), rows: 1, queued: 0)))
+        #expect(bench.events.contains(.storeReset(peer: id(1), rows: 1, queued: 0, revision: 1_000_000_500)))
         let again = bench.command(command)
         guard case .failure(.storeNotEmpty(keys: 1))? = bench.answers(to: again).first else {
             Issue.record("restored over what is there")
             return
         }
         bench.checkDisk()
+    }
+
+    @Test("a backup from the future is refused", arguments: ["row", "floor", "end"])
+    func futureBackup(_ what: String) {
+        var bench = KernelBench()
+        bench.handle(.start)
+        let wall = bench.clock.wall.milliseconds + 3_600_000
+        var row = Row.register("k", [1], by: 9, counter: 5, wall: what == "row" ? wall : 1_600_000_000_000)
+        if what == "end" { row.stamp = HybridTimestamp(rawValue: .max) }
+        let floor = CollectionFloor(cutoff: HybridTimestamp(wall: WallTime(milliseconds: what == "floor" ? wall : 1)))
+        let asked = bench.command(.restore(rows: [row], context: CausalContext(), floor: floor, revision: 5))
+        if case .failure(.invalid)? = bench.answers(to: asked).first {} else { Issue.record("taken: \(what)") }
+        let written = bench.command(.put(key: "k", value: [1]))
+        if case .written? = bench.answers(to: written).first {} else { Issue.record("no writes any more") }
+    }
+
+    /// A blank node that fetches the store of node 2.
+    private func resetting() -> (bench: KernelBench, stream: StreamID)? {
+        var bench = KernelBench.knowing(2...3)
+        bench.hear([.floor(someFloor)], from: 2)
+        guard let stream = bench.opened.first?.id else { return nil }
+        bench.handle(.streamOpened(stream))
+        return (bench, stream)
+    }
+
+    @Test("a takeover brings no row that a merge would put into quarantine")
+    func futureStaged() throws {
+        var (bench, stream) = try #require(resetting())
+        let row = Row.register("k", [1], by: 2, counter: 1, wall: bench.clock.wall.milliseconds + 3_600_000)
+        bench.hear([.floor(someFloor), .row(row)], on: stream, from: 2)
+        #expect(bench.closed.contains(stream) && bench.kernel.store.floor == .none)
+        bench.passAnswering(.seconds(5))
+        #expect(bench.opened.contains { $0.to == address(3) || $0.id != stream }, "and tries again")
+    }
+
+    @Test("a peer that knows more events of our actor than we do is taken over whole, under another actor")
+    func ownEvents() throws {
+        var (bench, stream) = try #require(resetting())
+        let own = Dot(actor: bench.kernel.store.actor, counter: 9)
+        var context = CausalContext()
+        context.insert(own)
+        let row = Row.register("k", [1], by: 2, counter: 1)
+        bench.hear([.floor(someFloor), .row(row), .storeComplete(context)], on: stream, from: 2)
+        #expect(bench.value("k") == [1] && bench.kernel.store.floor == someFloor)
+        #expect(bench.kernel.store.context.contains(own) && bench.kernel.store.actor != own.actor)
+        bench.checkDisk()
+    }
+
+    @Test("a reset forgets the answers to requests: they name writes that are gone")
+    func requestsForgotten() {
+        var cluster = KernelCluster.collecting(3)
+        cluster.ask(.put(key: "gone", value: [1]), on: 1)
+        cluster.run(.seconds(2))
+        cluster.cut = [3]
+        cluster.run(.seconds(20))
+        let write = Command.write([.put(key: "mine", value: [3])], WriteOptions(requestID: "r"))
+        cluster.ask(write, on: 3)
+        cluster.ask(.delete(key: "gone"), on: 1)
+        cluster.ask(.forget("n3"), on: 1)
+        cluster.run(.seconds(100))
+        cluster.cut = []
+        cluster.run(.seconds(60))
+        #expect(cluster.resets(3).count == 1 && cluster[3].value("mine") == nil)
+        cluster.ask(write, on: 3)
+        cluster.run(.seconds(5))
+        #expect(cluster[1].value("mine") == [3])
+    }
+
+    @Test("a write and the queued one that it decides about become durable in one batch")
+    func dequeuesWithWrite() throws {
+        let store = Store(actor: ActorID(node: id(1), epoch: 1))
+        var bench = KernelBench.recovered(RecoveredStore(store: store, queuedCount: 3, queuedLast: 3))
+        bench.persistsAtOnce = false
+        let before = bench.persists.count
+        let options = WriteOptions(dequeued: [1, 3])
+        let failed = bench.command(.write([.remove(key: "k", element: [1])], options))
+        if case .failure? = bench.answers(to: failed).first {} else { Issue.record("nothing to remove") }
+        bench.command(.write([.put(key: "k", value: [1])], options))
+        #expect(bench.persists.count == before + 1)
+        let records = try #require(bench.persists.last).records
+        #expect(records.contains(.store(.dequeued([1, 3]))))
+        #expect(records.contains { if case .store(.row) = $0 { true } else { false } })
+        let asked = bench.command(.diagnose)
+        if case .diagnosis(let diagnosis)? = bench.answers(to: asked).first { #expect(diagnosis.queuedWrites == 1) }
+    }
+
+    @Test("on a full disk the queue stays as it is, and who waits is told")
+    func dequeuesOnFullDisk() {
+        var bench = KernelBench.knowing(2...3)
+        bench.persistsAtOnce = false
+        let waiting = bench.command(.dequeue([1]))
+        bench.handle(.storage(.full))
+        let persists = bench.persists.count
+        let refused = bench.command(.dequeue([2]))
+        #expect(bench.persists.count == persists)
+        for id in [waiting, refused] {
+            if case .failure(.storageFull)? = bench.answers(to: id).first {} else { Issue.record("\(id) is not told") }
+        }
+        bench.handle(.storage(.ok))
+        bench.persistAll()
+        #expect(bench.answers(to: waiting).count == 1)
     }
 
     @Test("a restored node brings its rows to fresh ones and not the other way round")

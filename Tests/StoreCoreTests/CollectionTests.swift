@@ -199,6 +199,28 @@ func floor(_ time: UInt64, folding actors: [ActorID] = []) -> CollectionFloor {
         a.checkInvariants()
     }
 
+    @Test("A made up number of folded adds never makes a row that a disk or a peer would refuse")
+    func hostileFolds() throws {
+        var a = store(1)
+        var row = try store(2).adding("e", to: "s")
+        row.content = .element([
+            ElementEntry(actor: .folded, added: 1 << 62, removed: 0),
+            ElementEntry(actor: actor(2), added: 1, removed: 0),
+        ])
+        #expect(a.merge(row, wall: wall(0)) == .invalid(.impossibleEntry))
+        row.content = .element([
+            ElementEntry(actor: .folded, added: ElementEntry.foldedMax, removed: ElementEntry.foldedMax),
+            ElementEntry(actor: actor(2), added: 1, removed: 0),
+        ])
+        a.mergeAll([row])
+        let stamp = HybridTimestamp(wall: wall(1))
+        let folded = CollectionFloor.Folded(Dot(actor: actor(2), counter: 1), cutoff: stamp)
+        let change = a.raise(to: CollectionFloor(cutoff: stamp, folded: [folded]))
+        #expect(change.rewritten.count + change.removed.count == 1)
+        #expect(change.rewritten.allSatisfy { $0.defect == nil })
+        a.checkInvariants()
+    }
+
     @Test("One after the other or at once, folding comes to the same")
     func anyGrouping() throws {
         var a = store(1)

@@ -39,6 +39,35 @@ import Testing
         b.checkInvariants()
     }
 
+    @Test("Values that a clock ahead took for over show again when it is set back, and are over in their time")
+    func setBack() throws {
+        var a = store(1)
+        let j = try Self.put(&a, "j", ttl: 300)
+        let k = try Self.put(&a, "k", ttl: 200)
+        _ = try Self.put(&a, "past", ttl: 50)
+        _ = a.expire(through: wall(100_000))
+        // Judged by the wrong clock when it came in, not by the timer.
+        var late = registerRow("late", "late", author: actor(2))
+        late.details.expiresAt = wall(150_000).milliseconds
+        _ = a.merge(late, wall: wall(200_000))
+        #expect(a.liveKeyCount == 0)
+        #expect(!a.expiredTooEarly(beyond: 60_000, of: wall(100_000)))
+        #expect(a.expiredTooEarly(beyond: 60_000, of: wall(100)))
+        let changes = a.setExpiryBack(to: wall(100))
+        #expect(changes.map(\.key) == ["k", "j", "late"])
+        #expect(
+            changes.first
+                == Change(
+                    key: "k", type: .register, kind: .put(bytes("k")), version: k.version, details: k.details))
+        #expect(a.text("k") == "k" && a.text("j") == "j" && a.text("late") == "late" && a.read("past") == nil)
+        #expect(a.expiredThrough == wall(100).milliseconds && a.nextExpiry == k.details.expiresAt)
+        #expect(a.setExpiryBack(to: wall(100)).isEmpty && !a.expiredTooEarly(beyond: 0, of: wall(100)))
+        a.checkInvariants()
+        #expect(a.expire(through: wall(300)).map(\.key) == ["k", "j"])
+        #expect(a.row(j.id) == j)
+        a.checkInvariants()
+    }
+
     @Test("To a write an expired value is absent, and a put without a time to live brings the key back")
     func writes() throws {
         var a = store(1)

@@ -63,6 +63,12 @@ extension Store {
         return sent
     }
 
+    /// The row of an element that this store, or a copy of it, adds.
+    func adding(_ element: String, to key: String) throws -> Row {
+        var copy = self
+        return try copy.add(Array(element.utf8), to: key, wall: wall(0)).rows[0]
+    }
+
     func elements(_ key: String) -> [String] {
         guard case .set(let elements) = read(key)?.content else { return [] }
         return elements.map { String(decoding: $0, as: UTF8.self) }

@@ -273,7 +273,9 @@ struct HostileBytesTests {
     func largestNumbers() {
         #expect(failure(Raw.packet(5, "\(Self.b) 808080808080808040 03")) == nil)
         #expect(
-            failure(Raw.packet(7, "01 01 6b 01 \(Self.actorB) 808080808080808040 ffffffffffffffff 01 00")) == nil)
+            failure(Raw.packet(7, "01 01 6b 01 \(Self.actorB) 808080808080808040 800000000000ffff 01 00")) == nil)
+        #expect(
+            failure(Raw.packet(7, "01 01 6b 01 \(Self.actorB) 808080808080808040 8000000000010000 01 00")) == .bounds)
         #expect(
             failure(
                 Raw.packet(

@@ -49,12 +49,13 @@ struct MessageGenerator {
         case 16:
             .collectRequest(
                 CollectRequest(
-                    cutoff: HybridTimestamp(rawValue: rng.next()), floorMark: number(0...UInt64.max), deadHash: hash(),
+                    cutoff: HybridTimestamp(rawValue: rng.next() >> 1), floorMark: number(0...UInt64.max),
+                    deadHash: hash(),
                     folds: (0..<rng.index(below: 33)).map { _ in dot() }))
         case 17:
             .collectAnswer(
                 CollectAnswer(
-                    cutoff: HybridTimestamp(rawValue: rng.next()), agrees: rng.chance(0.5),
+                    cutoff: HybridTimestamp(rawValue: rng.next() >> 1), agrees: rng.chance(0.5),
                     agreesToFolds: rng.chance(0.5),
                     epoch: UInt32(truncatingIfNeeded: rng.next())))
         case 18: .floor(floor())
@@ -70,11 +71,11 @@ struct MessageGenerator {
 
     mutating func floor() -> CollectionFloor {
         CollectionFloor(
-            cutoff: HybridTimestamp(rawValue: rng.next()),
+            cutoff: HybridTimestamp(rawValue: rng.next() >> 1),
             folded: (0..<rng.index(below: 30)).map { _ in actor() }.sorted().map {
                 CollectionFloor.Folded(
                     Dot(actor: $0, counter: 1 + rng.next() % Dot.counterMax),
-                    cutoff: HybridTimestamp(rawValue: rng.next()))
+                    cutoff: HybridTimestamp(rawValue: rng.next() >> 1))
             })
     }
 
@@ -205,7 +206,7 @@ struct MessageGenerator {
                     resetIncrements: number(0...UInt64.max), resetDecrements: number(0...UInt64.max)))
         }
         return Row(
-            id: RowID(key: key, part: part), versions: versions, stamp: HybridTimestamp(rawValue: rng.next()),
+            id: RowID(key: key, part: part), versions: versions, stamp: HybridTimestamp(rawValue: rng.next() >> 1),
             author: rng.chance(0.8) && !versions.isEmpty ? versions[rng.index(below: versions.count)].actor : actor(),
             content: content, details: rng.chance(0.5) ? .none : details())
     }
@@ -242,11 +243,12 @@ extension MessageGenerator {
     mutating func neighbours(max: Int) -> [Message] {
         let stem = text(min: 0, max: 30)
         let actors = (0..<4).map { _ in actor() }.sorted()
-        var stamp = rng.next()
+        var stamp = rng.next() >> 1
         var counter = number(1...(1 << 40))
         return (0..<rng.index(below: max + 1)).map { _ in
             var row = row()
-            stamp = rng.chance(0.8) ? stamp &+ number(0...(1 << 40)) : rng.next()
+            stamp =
+                rng.chance(0.8) ? min(stamp + number(0...(1 << 40)), HybridClock.stampMax.rawValue) : rng.next() >> 1
             row.stamp = HybridTimestamp(rawValue: stamp)
             if rng.chance(0.8) { row.id.key = stem + text(min: 1, max: 5) }
             if rng.chance(0.7), case .register = row.id.part {

@@ -30,7 +30,7 @@ extension Simulation {
             if nodes.count(where: { $0.id == nodes[node].id }) == 1 {
                 violations.add("n\(node + 1) says that another process uses its id at \(address)")
             }
-        case .storeReset(let peer, let rows, let queued):
+        case .storeReset(let peer, let rows, let queued, _):
             tell("n\(node + 1) takes over the store of \(name(of: peer)): \(rows) rows, \(queued) writes queued")
         case .collected(let rows, let folded, _):
             tell("n\(node + 1) collects \(rows) rows and folds \(folded) actors")

@@ -62,7 +62,7 @@ extension Simulation {
             line(node, "!! joined through \(seed), \(members) members")
         case .joinFailed(seed: let seed, reason: let reason, attempts: let attempts):
             line(node, "!! cannot join through \(seed): \(reason), \(attempts) attempts")
-        case .typeConflict(key: let key, kept: let kept, aside: let aside):
+        case .typeConflict(key: let key, kept: let kept, aside: let aside, revision: _):
             line(node, "!! '\(key)' is a \(kept) and a \(aside)")
         case .quarantined(key: let key, author: let author, ahead: _):
             line(node, "!! '\(key)' by \(author) quarantined")
@@ -70,7 +70,7 @@ extension Simulation {
         case .stalled: line(node, "!! found itself stalled")
         case .identityInUse(at: let address): line(node, "!! own id in use at \(address)")
         case .packetIgnored(let reason, from: let from): line(node, "!! packet of \(from) ignored: \(reason)")
-        case .storeReset(let peer, let rows, let queued):
+        case .storeReset(let peer, let rows, let queued, _):
             line(node, "!! reset from \(peer.short): \(rows) rows, \(queued) writes queued")
         case .collected(let rows, let folded, _): line(node, "!! collected \(rows) rows, folded \(folded) actors")
         case .clockOutlier(let offset): line(node, "!! clock is off by \(offset) ms")
