@@ -237,11 +237,11 @@ struct LastingDeleteTests {
         var check = ResurrectionCheck(nodes: 1)
         check.persisting(death, node: 0)
         check.told(Change(key: "x", type: .register, kind: .delete, version: death.version), node: 0)
-        check.recovered([death.id: death], node: 0, expiredThrough: 0)
+        check.recovered([death.id: death], expiredThrough: 0, node: 0)
         #expect(check.violations.count == 0)
-        check.recovered([:], node: 0, expiredThrough: 0)
+        check.recovered([:], expiredThrough: 0, node: 0)
         #expect(check.violations.count == 0, "it was collected")
-        check.recovered([life.id: life], node: 0, expiredThrough: 0)
+        check.recovered([life.id: life], expiredThrough: 0, node: 0)
         #expect(check.violations.count == 1)
     }
 
@@ -253,7 +253,7 @@ struct LastingDeleteTests {
             var check = ResurrectionCheck(nodes: 1)
             check.persisting(row, node: 0)
             check.told(Change(key: "x", type: .register, kind: .delete, version: row.version), node: 0)
-            check.recovered([row.id: row], node: 0, expiredThrough: through)
+            check.recovered([row.id: row], expiredThrough: through, node: 0)
             #expect(check.violations.count == found)
         }
     }
