@@ -247,7 +247,8 @@ package struct BuiltInScenario: Sendable {
         name: "quarantine", summary: "a clock 90 s ahead: its writes wait until the others' clocks come near",
         text: """
             nodes 10
-            clock n2 +90s
+            # Before the others' clocks tell it that it is the outlier.
+            at 10s clock n2 +90s
             at 10s put n2 app/future "later"
             at 10s put n1 app/now "at once"
             at 11s expect value app/now "at once" within 3s
