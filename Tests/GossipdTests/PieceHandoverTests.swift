@@ -49,7 +49,8 @@ struct PieceHandoverTests {
         await #expect(throws: AdminFailure.self) { try await handover.take() }
     }
 
-    @Test("closing ends a take that waits for a first piece, and the reading that comes later", arguments: [false, true])
+    @Test(
+        "closing ends a take that waits for a first piece, and the reading that comes later", arguments: [false, true])
     func gone(byTask: Bool) async throws {
         let handover = PieceHandover<Int>()
         let taker = Task { try await handover.take() }

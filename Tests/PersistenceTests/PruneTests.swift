@@ -81,6 +81,31 @@ struct PruneTests {
         }
     }
 
+    @Test("of large values fewer changes are kept for watches, also after a restart")
+    func keptBytes() throws {
+        try withScratch { scratch in
+            let limits = HistoryLimits(countPerKey: 1, changesKept: 100, changesKeptBytes: 3_500)
+            var writer = RegisterWriter()
+            let value = String(repeating: "v", count: 1_000)
+            do {
+                let database = try scratch.store(history: limits).database
+                for _ in 1...10 { try database.commit([writer.put("k", value, at: 1_000)]) }
+                _ = try pruneAll(database, now: 2_000)
+                // Each entry from the second on holds the value before it.
+                #expect(database.statistics.historySince == 7)
+                try database.commit([writer.put("k", value, at: 1_000)])
+                _ = try pruneAll(database, now: 2_000)
+                #expect(database.statistics.historySince == 8)
+            }
+            let database = try scratch.store(epoch: 101, history: limits).database
+            _ = try pruneAll(database, now: 2_000)
+            #expect(database.statistics.historySince == 8)
+            try database.commit((1...3).map { _ in writer.put("k", value, at: 1_000) })
+            _ = try pruneAll(database, now: 2_000)
+            #expect(database.statistics.historySince == 11)
+        }
+    }
+
     @Test("entries applied while the clock was ahead do not hold back those behind them")
     func ahead() throws {
         try withScratch { scratch in

@@ -171,7 +171,9 @@ struct BrokenDiskTests {
         #expect(found.store.clock.seen.milliseconds == 9_000)
         disk.apply(.store(.expiredThrough(8_500)))
         #expect(disk.expiredThrough == 8_500)
-        for record in [.store(.reset(revision: 7)), row(1, 2_000), .store(.expiredThrough(3_000))] { disk.apply(record) }
+        for record in [.store(.reset(revision: 7)), row(1, 2_000), .store(.expiredThrough(3_000))] {
+            disk.apply(record)
+        }
         found = try #require(disk.recovered(StoreConfiguration()).store)
         #expect(found.store.clock.seen.milliseconds == 2_000)
         #expect(found.expiredThrough == 3_000)

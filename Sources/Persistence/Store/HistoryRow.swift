@@ -19,6 +19,15 @@ enum Before: Equatable {
     private static let sameType: Int64 = 8
     private static let unknownType: Int64 = 9
 
+    /// The length of the column `before` where it holds bytes.
+    var storedBytes: UInt64 {
+        switch self {
+        case .content(.register(let value)): UInt64(value.count)
+        case .content(.set(let elements)): elements.reduce(0) { $0 + UInt64($1.count) + 4 }
+        case .content(.counter), .content(nil), .same, .unknown: 0
+        }
+    }
+
     func bind(_ statement: Statement, type: CInt, content column: CInt) {
         statement.bindNull(column)
         switch self {

@@ -151,7 +151,9 @@ package final class StoreDatabase: Sendable {
     private func mark(_ meta: StoredMeta, every interval: UInt64) {
         marked.withLock { marked in
             let now = Self.milliseconds()
-            guard marked.revision != meta.revision, marked.revision == nil || now >= marked.at + interval else { return }
+            guard marked.revision != meta.revision, marked.revision == nil || now >= marked.at + interval else {
+                return
+            }
             marked.at = now
             let mark = RevisionMark(storeID: storeID, revision: meta.revision)
             if mark.write(in: path.directory) { marked.revision = meta.revision }

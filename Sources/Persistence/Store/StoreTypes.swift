@@ -12,13 +12,18 @@ package struct HistoryLimits: Hashable, Sendable {
     package var countPerKey: Int
     /// The newest changes that are never forgotten, so that watches can resume. Default 65 536, at least 1.
     package var changesKept: Int
+    /// What those changes replaced takes at most this much together, else fewer are kept; values, without what the
+    /// database adds. Bytes; default 1 GiB. Age and count alone decide about the others.
+    package var changesKeptBytes: UInt64
 
     package init(
-        ageMilliseconds: UInt64 = 30 * 86_400_000, countPerKey: Int = 100, changesKept: Int = 65_536
+        ageMilliseconds: UInt64 = 30 * 86_400_000, countPerKey: Int = 100, changesKept: Int = 65_536,
+        changesKeptBytes: UInt64 = 1 << 30
     ) {
         self.ageMilliseconds = ageMilliseconds
         self.countPerKey = max(countPerKey, 1)
         self.changesKept = max(changesKept, 1)
+        self.changesKeptBytes = changesKeptBytes
     }
 }
 

@@ -44,10 +44,7 @@ extension StoreWriter {
 
     private func plan(now: WallTime) throws(PersistenceFailure) -> Plan {
         var plan = Plan()
-        let kept = UInt64(limits.changesKept)
-        if let newest = try newestRevision(), newest > kept {
-            // Counted by revisions; where they jump, more entries are kept.
-            let last = newest - kept
+        if let newest = try newestRevision(), case let last = try lastNotKept(newest), last > 0 {
             try planAge(&plan, last: last, now: now.milliseconds)
             let from = max(meta.swept, plan.agedThrough ?? 0)
             if from < last { plan.sweep = (from + 1)...min(last, from + UInt64(Self.stepMax)) }
@@ -62,7 +59,8 @@ extension StoreWriter {
         let cutoff = now > limits.ageMilliseconds ? now - limits.ageMilliseconds : 0
         if now >= ahead.until { ahead = Ahead() }
         let oldest = try connection.prepare(
-            "SELECT revision, applied_at FROM history WHERE revision > ?1 AND revision <= ?2 ORDER BY revision LIMIT ?3")
+            "SELECT revision, applied_at FROM history WHERE revision > ?1 AND revision <= ?2 ORDER BY revision LIMIT ?3"
+        )
         oldest.bind(1, ahead.through)
         oldest.bind(2, last)
         oldest.bind(3, Self.stepMax)
@@ -87,6 +85,33 @@ extension StoreWriter {
         most.bind(1, aged)
         most.bind(2, Self.stepMax - 1)
         if try most.step() { plan.agedThrough = most.unsigned(0) }
+    }
+
+    /// The revision before the oldest change that is kept for watches.
+    private func lastNotKept(_ newest: UInt64) throws(PersistenceFailure) -> UInt64 {
+        // Counted by revisions; where they jump, more entries are kept.
+        let byCount = newest - min(UInt64(limits.changesKept), newest)
+        let bytes = "CASE typeof(before) WHEN 'blob' THEN length(before) ELSE 0 END"
+        if let first = window.first {
+            let oldest = try connection.prepare(
+                "SELECT revision, \(bytes) FROM history WHERE revision >= ?1 ORDER BY revision")
+            oldest.bind(1, first)
+            while try oldest.step() {
+                let revision = oldest.unsigned(0)
+                window.first = revision
+                if revision > byCount, window.bytes <= limits.changesKeptBytes || revision == newest { break }
+                window.bytes -= min(oldest.unsigned(1), window.bytes)
+            }
+        } else {
+            let youngest = try connection.prepare("SELECT revision, \(bytes) FROM history ORDER BY revision DESC")
+            window.bytes = 0
+            while try youngest.step(), youngest.unsigned(0) > byCount {
+                let sum = window.bytes + youngest.unsigned(1)
+                if window.first != nil, sum > limits.changesKeptBytes { break }
+                window = StoreWriter.ChangeWindow(first: youngest.unsigned(0), bytes: sum)
+            }
+        }
+        return max(byCount, (window.first ?? 1) - 1)
     }
 
     private func newestRevision() throws(PersistenceFailure) -> UInt64? {

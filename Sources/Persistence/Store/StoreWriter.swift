@@ -19,6 +19,15 @@ final class StoreWriter {
     /// Entries at the beginning of history that the clock has not reached yet.
     var ahead = Ahead()
 
+    /// The changes that are kept for watches, as far as they have been counted.
+    var window = ChangeWindow()
+
+    struct ChangeWindow {
+        /// The oldest of them; nil: not counted yet.
+        var first: UInt64?
+        var bytes: UInt64 = 0
+    }
+
     struct Ahead {
         var through: UInt64 = 0
         /// When the first of them is reached, in milliseconds.
@@ -84,7 +93,7 @@ final class StoreWriter {
     /// All of `body` becomes durable, or nothing.
     func transaction(_ body: () throws(PersistenceFailure) -> Void) throws(PersistenceFailure) {
         if let failure { throw failure }
-        let before = meta
+        let (before, counted) = (meta, window)
         do throws(PersistenceFailure) {
             try begin.run()
             try body()
@@ -95,6 +104,7 @@ final class StoreWriter {
             try end.run()
         } catch {
             meta = before
+            window = counted
             context.discard()
             throw rollBack(after: error)
         }
@@ -166,8 +176,10 @@ final class StoreWriter {
     }
 
     private func put(_ record: ChangeRecord) throws(PersistenceFailure) {
-        HistoryRow(record, before: try before(record.change)).bind(to: putChange)
+        let before = try before(record.change)
+        HistoryRow(record, before: before).bind(to: putChange)
         try putChange.run()
+        window.bytes += before.storedBytes
         meta.revision = max(meta.revision, record.revision)
     }
 
@@ -213,6 +225,7 @@ final class StoreWriter {
         for table in ["row", "context", "floor", "history", "pruned", "request"] {
             try connection.execute("DELETE FROM \(table)")
         }
+        window = ChangeWindow()
         meta.clock = .zero
         meta.expiredThrough = 0
         meta.revision = max(meta.revision, revision)
