@@ -186,7 +186,7 @@ import Testing
         a.loadAll([row])
         a.noteClock(HybridTimestamp(rawValue: .max))
         #expect(a.clock.seen == HybridClock.stampMax)
-        _ = try a.put([], for: "k", wall: wall(0))
+        _ = try a.put([], for: "j", wall: wall(0))
         #expect(a.clock.seen == HybridClock.stampMax)
         a.checkInvariants()
     }

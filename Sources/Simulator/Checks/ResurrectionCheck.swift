@@ -72,7 +72,9 @@ package struct ResurrectionCheck: Sendable {
     package mutating func told(_ change: Change, node: Int) {
         guard change.type == .register else { return }
         switch change.kind {
-        case .delete: deletes[node][change.key] = change.version
+        case .delete:
+            // What expired by a clock that was ahead may show again once that is set back.
+            if change.details.expiresAt == 0 { deletes[node][change.key] = change.version }
         case .put:
             if let deleted = deletes[node][change.key], change.version <= deleted {
                 violations.add(
