@@ -120,6 +120,15 @@ package final class EventLog<Event: Sendable>: Sendable {
         for subscriber in subscribers { subscriber.subscription.finish(ending) }
     }
 
+    /// Takes note of a number that has no event.
+    package func skip(to sequence: UInt64) {
+        state.withLock { state in
+            skip(to: sequence, &state)
+            if state.next == sequence { state.entries.append(Entry(event: nil, cost: 0)) }
+            if state.entries.count > countMax { trim(&state) }
+        }
+    }
+
     /// Makes room for `sequence` as the next one.
     private func skip(to sequence: UInt64, _ state: inout State) {
         guard sequence > state.next else { return }

@@ -32,7 +32,12 @@ final class EventHub: Sendable {
 
     func handle(_ event: KernelEvent, clock: Clock) {
         if case .keyChanged(let record) = event { publish(record) }
-        if case .storeReset = event { watches.restart(after: 0, WatchEvent.resync) }
+        // What readers have seen up to here is of another store: they resync, now or when they come back.
+        if case .storeReset(_, _, _, let revision) = event {
+            watches.restart(after: revision, WatchEvent.resync)
+        }
+        // A revision that shows nothing.
+        if case .typeConflict(_, _, _, let revision) = event { watches.skip(to: revision) }
         guard let told = tell(event) else { return }
         if case .synchronised(let summary) = event, summary.rowsReceived + summary.rowsSent < 100 {
             // A handful of rows is everyday repair: for those who look closely.

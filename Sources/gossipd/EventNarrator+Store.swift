@@ -11,7 +11,7 @@ extension EventNarrator {
     /// Nil for changes of keys, which are for those who watch them, and for events that are not about the store.
     func tellStore(_ event: KernelEvent) -> Narration? {
         switch event {
-        case .typeConflict(let key, let kept, let aside):
+        case .typeConflict(let key, let kept, let aside, _):
             return Narration(
                 kind: .typeConflict,
                 message: "key \(key) was created as a \(kept.word) and as a \(aside.word) at once: the \(kept.word) "
@@ -33,7 +33,7 @@ extension EventNarrator {
             return Narration(
                 kind: .catchUp, message: "fetching the store from \(identity(peer).name): \(received) of \(total) rows",
                 member: identity(peer))
-        case .storeReset(let peer, let rows, let queued):
+        case .storeReset(let peer, let rows, let queued, _):
             return tellReset(peer, rows: rows, queued: queued)
         case .collected(let rows, let folded, let cutoff):
             guard rows + folded > 0 else { return nil }

@@ -53,11 +53,14 @@ extension KernelNode {
             throw AdminFailure(.notFound, "no write has the number \(missing): see gossipctl kv import --queued --list")
         }
         let writes = apply.compactMap { known[$0].flatMap { StoreWrite(again: $0.row) } }
-        if !writes.isEmpty {
-            let options = WriteOptions(user: user, reason: "applied from the import queue")
+        if writes.isEmpty {
+            guard case .done = try await ask(.dequeue(apply + drop)) else { throw .unexpectedReply }
+        } else {
+            // Durable together: a crash between them must not write an increment twice.
+            let options = WriteOptions(
+                user: user, reason: "applied from the import queue", dequeued: (apply + drop).sorted())
             guard case .written = try await ask(.write(writes, options)) else { throw .unexpectedReply }
         }
-        guard case .done = try await ask(.dequeue(apply + drop)) else { throw .unexpectedReply }
         let remaining = try await status().store.queuedWrites
         return QueueResult(applied: apply, dropped: drop, remaining: remaining)
     }
