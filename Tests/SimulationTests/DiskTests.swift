@@ -107,7 +107,7 @@ struct DiskTests {
         // Of rows that are gone or overwritten too.
         #expect(rows.count == 2 && rows[1].versions.allSatisfy { recovered.store.context.contains($0) })
         #expect(recovered.revision == 9 && recovered.promised.rawValue == 3 && recovered.requests == [request])
-        #expect(recovered.queuedCount == 1 && recovered.queuedLast == 4 && recovered.expiredThrough == 5)
+        #expect(recovered.queuedCount == 1 && recovered.queuedLast == 4 && recovered.expiredThrough == 4)
 
         content.apply(.store(.dequeued([4])))
         content.apply(.store(.reset(revision: 20)))
