@@ -100,7 +100,7 @@ final class DaemonHost: KernelHost {
     /// was told that it lasts.
     func stop() {
         queue.stop()
-        database.noteRevision()
+        database.finish()
         guard let (count, failure) = lost.all else { return }
         logger.warning(
             "stopped with \(count) \(count == 1 ? "batch" : "batches") of changes not on the disk, none of which was acknowledged: \(failure)",
