@@ -217,7 +217,8 @@ package struct QueueRequest: Codable, Hashable, Sendable {
                 .badRequest, "give 1 to \(AdminLimits.queueNumbersMax) numbers of queued writes to apply or drop")
         }
         guard numbers.allSatisfy({ $0 > 0 }) else {
-            throw AdminFailure(.badRequest, "queued writes are numbered from 1: see gossipctl kv import --queued --list")
+            throw AdminFailure(
+                .badRequest, "queued writes are numbered from 1: see gossipctl kv import --queued --list")
         }
         guard Set(numbers).count == numbers.count else {
             throw AdminFailure(.badRequest, "a number of a queued write is given twice: name each once")

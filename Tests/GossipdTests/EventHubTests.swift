@@ -20,7 +20,8 @@ struct EventHubTests {
 
     private func hub(_ log: CapturedLog) -> EventHub {
         EventHub(
-            epoch: 7, storeID: "5e1f", revision: 0, selfID: Self.author.node, name: "web-1", address: Address(ipv4: 0x7f00_0001, port: 7946),
+            epoch: 7, storeID: "5e1f", revision: 0, selfID: Self.author.node, name: "web-1",
+            address: Address(ipv4: 0x7f00_0001, port: 7946),
             logger: log.logger)
     }
 
