@@ -62,7 +62,7 @@ struct HistoryTests {
         try withScratch { scratch in
             do {
                 let reader = try written(scratch).openReader()
-                #expect(throws: StoreReadFailure.notYet(revision: 6)) { try reader.view(of: "a", at: .revision(6)) }
+                #expect(throws: StoreReadFailure.notYet(revision: 5)) { try reader.view(of: "a", at: .revision(6)) }
                 #expect(try reader.changes(after: 6, limit: 9) == .gone(since: 0))
             }
         }

@@ -72,6 +72,7 @@ extension ProcessTests {
                 }
                 let future = try await n1.gossipctl("kv", "get", "app/x", "--revision", "999999")
                 #expect(future.status == 64 && future.errors.contains("newest revision is"), "\(future.errors)")
+                #expect(!future.errors.contains("999999"), "what was asked for is told as the newest: \(future.errors)")
             }
         }
 

@@ -14,7 +14,7 @@ extension StoreReading {
     func view(of key: String, at point: HistoryPoint) throws(StoreReadFailure) -> KeyView? {
         let meta = try meta()
         if case .revision(let revision) = point {
-            if revision > meta.revision { throw .notYet(revision: revision) }
+            if revision > meta.revision { throw .notYet(revision: meta.revision) }
             // Entries from before may be there, but not all that there were.
             if revision < meta.historySince { throw .historyGone(since: meta.historySince) }
         }
@@ -110,7 +110,7 @@ extension StoreReading {
     ) throws(StoreReadFailure) -> HistoryDifferences {
         let meta = try meta()
         for case .revision(let revision)? in [from, to] {
-            if revision > meta.revision { throw .notYet(revision: revision) }
+            if revision > meta.revision { throw .notYet(revision: meta.revision) }
             if revision < meta.historySince { throw .historyGone(since: meta.historySince) }
         }
         switch from {

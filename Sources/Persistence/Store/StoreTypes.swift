@@ -207,7 +207,7 @@ package struct SnapshotHead: Hashable, Sendable {
 package enum StoreReadFailure: Error, Hashable, Sendable {
     /// History before this revision is not kept (any more).
     case historyGone(since: UInt64)
-    /// The revision has not been given out yet.
+    /// The revision asked for has not been given out yet; `revision` is the newest that was.
     case notYet(revision: UInt64)
     /// The read took so long that the log of changes could not be folded into the file; begin again.
     case evicted
