@@ -39,6 +39,7 @@ let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", packa
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -46,6 +47,8 @@ let package = Package(
     products: [
         .executable(name: "gossipd", targets: ["gossipd"]),
         .executable(name: "gossipctl", targets: ["gossipctl"]),
+        .executable(name: "gossipd-render", targets: ["gossipd-render"]),
+        .executable(name: "gossipd-apply", targets: ["gossipd-apply"]),
         .executable(name: "gossipsim", targets: ["gossipsim"]),
     ],
     dependencies: [
@@ -55,6 +58,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     ],
     targets: [
         // The cores: no I/O, no clock, no randomness of their own, no logger, no Foundation.
@@ -89,6 +93,9 @@ let package = Package(
             ["AdminModel", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
         module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
 
+        // Keys to files: what is rendered, written, checked, reloaded, and when.
+        module("Delivery", ["ClusterTypes", "AdminModel", "DaemonConfig"]),
+
         // The programs.
         program(
             "gossipd",
@@ -96,9 +103,12 @@ let package = Package(
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
                 "BackupFormat",
 
-                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer",
+                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
+        // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
+        program("gossipd-render", ["Delivery", mustache]),
+        program("gossipd-apply", ["Delivery", "DaemonConfig", "SystemdSupport", arguments]),
         program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", arguments]),
         program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
@@ -126,6 +136,7 @@ let package = Package(
         tests(
             "AdminServerTests",
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
+        tests("DeliveryTests", ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery"]),
         tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
         tests(
             "GossipdTests",

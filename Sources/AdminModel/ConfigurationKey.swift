@@ -48,10 +48,19 @@ package struct ConfigurationKey: Hashable, Comparable, Sendable, CustomStringCon
 /// The beginning of keys: compared byte by byte, so `app` also matches `apple/x` and `app/` does not.
 ///
 /// Bounds as for a key, but it may be empty (every key) and may end with `/`.
-package struct KeyPrefix: Sendable, CustomStringConvertible {
+package struct KeyPrefix: Hashable, Sendable, CustomStringConvertible {
     package let description: String
 
     package static let all = KeyPrefix(unchecked: "")
+
+    /// Equal by bytes, as keys are.
+    package static func == (a: KeyPrefix, b: KeyPrefix) -> Bool {
+        a.description.utf8.elementsEqual(b.description.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in description.utf8 { hasher.combine(byte) }
+    }
 
     private init(unchecked: String) { description = unchecked }
 
