@@ -109,7 +109,7 @@ let package = Package(
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
         program("gossipd-render", ["Delivery", mustache]),
-        program("gossipd-apply", ["Delivery", "DaemonConfig", "SystemdSupport", arguments]),
+        program("gossipd-apply", ["Delivery", "AdminModel", "SystemdSupport", logging, arguments]),
         program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", arguments]),
         program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns how contents travel to the helper and back: in base64, where a list of numbers would be four times as long.
+
+import AdminModel
+
+extension ApplyRequest.File {
+    private enum CodingKeys: String, CodingKey {
+        case name
+        case content = "content_base64"
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        guard let bytes = ByteText.join(text: nil, base64: try container.decode(String.self, forKey: .content)) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .content, in: container, debugDescription: "this is not base64")
+        }
+        content = bytes
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(ByteText.base64(content), forKey: .content)
+    }
+}
+
+extension ApplyAnswer.File {
+    private enum CodingKeys: String, CodingKey {
+        case name
+        case outcome
+        case reason
+        case version
+        case present = "present_base64"
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        outcome = try container.decode(ApplyAnswer.Outcome.self, forKey: .outcome)
+        reason = try container.decodeIfPresent(String.self, forKey: .reason)
+        version = try container.decodeIfPresent(String.self, forKey: .version)
+        present = ByteText.join(text: nil, base64: try container.decodeIfPresent(String.self, forKey: .present))
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(outcome, forKey: .outcome)
+        try container.encodeIfPresent(reason, forKey: .reason)
+        try container.encodeIfPresent(version, forKey: .version)
+        try container.encodeIfPresent(present.map(ByteText.base64), forKey: .present)
+    }
+}

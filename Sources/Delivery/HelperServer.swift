@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the helper's side of its socket: whom it answers, one after the other, and when it ends.
+
+internal import CProcess
+import Glibc
+
+/// What the helper has done, for its log.
+package enum HelperNotice: Hashable, Sendable {
+    /// Without the present content.
+    case file(ApplyAnswer.File)
+    case reload(ApplyAnswer.Reload)
+    /// A connection that was not answered, and why.
+    case turnedAway(String)
+}
+
+/// A descriptor that becomes readable with SIGTERM or SIGINT, which do nothing else any more.
+package enum StopSignal {
+    /// Call it before there is a second thread: threads take over what is blocked.
+    package static func block() throws(DeliveryFailure) -> CInt {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let descriptor = signalfd(-1, &signals, CInt(gossipd_signalfd_close_on_exec))
+        guard descriptor >= 0 else { throw .helper("no descriptor for signals: \(SystemText.of(errno))") }
+        return descriptor
+    }
+}
+
+/// Answers requests on a listening socket. It blocks.
+package struct HelperServer {
+    /// A request has to be whole after this, and its answer taken.
+    static let exchangeMax: Duration = .seconds(30)
+
+    private let listener: CInt
+    private let applier: Applier
+    private let idleExit: Duration
+    private let stop: CInt
+    private let notify: (HelperNotice) -> Void
+
+    /// - Parameters:
+    ///   - listener: a listening Unix stream socket; it stays open.
+    ///   - idleExit: `run` returns when nobody connected for so long.
+    ///   - stop: `run` returns when this is readable, after the request under way; -1 for never.
+    package init(
+        listener: CInt, applier: Applier, idleExit: Duration, stop: CInt,
+        notify: @escaping (HelperNotice) -> Void
+    ) {
+        self.listener = listener
+        self.applier = applier
+        self.idleExit = idleExit
+        self.stop = stop
+        self.notify = notify
+    }
+
+    /// Makes good what an interrupted run has left, then answers until it is idle or told to stop.
+    package func run() throws(DeliveryFailure) {
+        tell(applier.resume())
+        var deadline = ContinuousClock.now + idleExit
+        while true {
+            let left = deadline - .now
+            if left <= .zero { return }
+            var waits = [
+                pollfd(fd: listener, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
+            ]
+            let count = poll(&waits, 2, CInt(min(left.milliseconds, 60_000)))
+            if count < 0, errno != EINTR { throw .helper("waiting for connections failed: \(SystemText.of(errno))") }
+            if count > 0, waits[1].revents != 0 { return }
+            guard count > 0, waits[0].revents != 0 else { continue }
+            let connection = accept(listener, nil, nil)
+            guard connection >= 0 else {
+                if [EINTR, EAGAIN, ECONNABORTED].contains(errno) { continue }
+                throw .helper("accepting a connection failed: \(SystemText.of(errno))")
+            }
+            // Programs that are run get no other descriptor than 0, 1 and 2 in any case.
+            _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
+            serve(connection)
+            close(connection)
+            deadline = ContinuousClock.now + idleExit
+        }
+    }
+
+    private func serve(_ connection: CInt) {
+        guard let user = UnixSocket.peerUser(connection) else {
+            notify(.turnedAway("the kernel does not say who connected"))
+            return
+        }
+        // Whoever runs this process could do all of it anyway.
+        guard user == 0 || user == geteuid() || user == UnixSocket.owner(listener) else {
+            let sentence = "the user with number \(user) may not ask: only root and the owner of the socket may"
+            notify(.turnedAway(sentence))
+            reply(HelperReply(error: sentence), connection)
+            return
+        }
+        let request: ApplyRequest
+        do throws(HelperFrame.Failure) {
+            let bytes = try HelperFrame.read(connection, until: ContinuousClock.now + Self.exchangeMax, stop: stop)
+            request = try HelperFrame.decode(ApplyRequest.self, bytes)
+        } catch {
+            switch error {
+            // Nobody asked anything; a client that is stopped by us connects again.
+            case .closed, .stopped: return
+            case .late: notify(.turnedAway("a request was not whole after \(SystemText.of(Self.exchangeMax))"))
+            case .malformed:
+                notify(.turnedAway("what came is no request of this version"))
+                reply(HelperReply(error: "what came is no request of this version: restart gossipd"), connection)
+            case .system(let code): notify(.turnedAway("reading a request failed: \(SystemText.of(code))"))
+            }
+            return
+        }
+        let answer = applier.perform(request)
+        if request.operation == .apply { tell(answer) }
+        reply(HelperReply(answer: answer), connection)
+    }
+
+    private func tell(_ answer: ApplyAnswer) {
+        for file in answer.files where file.outcome != .unchanged || file.reason != nil { notify(.file(file)) }
+        for reload in answer.reloads { notify(.reload(reload)) }
+    }
+
+    private func reply(_ reply: HelperReply, _ connection: CInt) {
+        do throws(DeliveryFailure) {
+            let frame = try HelperFrame.encode(reply)
+            do throws(HelperFrame.Failure) {
+                try HelperFrame.write(frame, connection, until: ContinuousClock.now + Self.exchangeMax)
+            } catch {
+                notify(.turnedAway("the answer was not taken: \(error)"))
+            }
+        } catch { notify(.turnedAway(error.sentence)) }
+    }
+}
