@@ -94,7 +94,8 @@ let package = Package(
         module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
 
         // Keys to files: what is rendered, written, checked, reloaded, and when.
-        module("Delivery", ["ClusterTypes", "AdminModel", "DaemonConfig"]),
+        .systemLibrary(name: "CProcess", path: "Sources/CProcess"),
+        module("Delivery", ["ClusterTypes", "AdminModel", "DaemonConfig", "CProcess"]),
 
         // The programs.
         program(
