@@ -14,6 +14,8 @@ package enum Bounds {
     package static let tagBytesMax = 896
     /// A configuration key, UTF-8.
     package static let keyBytesMax = 512
+    /// Keys that begin so belong to the daemons: clients do not write them.
+    package static let reservedKeyPrefix = ".gossipd/"
     /// A register's value.
     package static let valueBytesMax = 512 * 1024
     /// A set's element.

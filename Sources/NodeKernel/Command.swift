@@ -26,6 +26,8 @@ package enum Command: Sendable {
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
     case list(prefix: String, after: String?, limit: Int)
+    /// Several reads of one moment, answered in their order: never half of a write of several keys.
+    case survey([SurveyItem])
     /// All of the writes or none, visible at once on every node. One write is the ordinary case; the answer is for the
     /// first one's key. Removing what is not in a set is left out; when nothing is left, `noSuchElement`.
     case write([StoreWrite], WriteOptions)
@@ -70,6 +72,7 @@ package enum Reply: Sendable {
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)
+    case survey([SurveyResult])
     case written(WriteReport)
     case confirmed(Confirmation)
     case verified(Verification)
@@ -107,6 +110,23 @@ package enum CommandFailure: Error, Hashable, Sendable {
     case storeNotEmpty(keys: Int)
     /// The node is leaving or has not started; it takes no writes.
     case notReady
+}
+
+/// One read of a `survey`.
+package enum SurveyItem: Hashable, Sendable {
+    case key(String)
+    /// Keys that begin with this, at most `limit`.
+    case prefix(String, limit: Int)
+    case members
+}
+
+package enum SurveyResult: Sendable {
+    /// Nil when there is no such key.
+    case key((view: KeyView, author: AuthorView)?)
+    /// In key order; `isWhole` is false when the limit cut it short.
+    case keys([(view: KeyView, author: AuthorView)], isWhole: Bool)
+    /// Without those that are forgotten.
+    case members([MemberView])
 }
 
 package struct StatusView: Sendable {

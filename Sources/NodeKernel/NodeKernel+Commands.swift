@@ -13,7 +13,7 @@ extension NodeKernel {
         case .statistics:
             reply(id, .statistics(statisticsView), &turn)
         case .members:
-            reply(id, .members(membership.table.members.filter { $0.state != .forgotten }.map(view)), &turn)
+            reply(id, .members(memberViews), &turn)
         case .explain(let text):
             explain(text, id, &turn)
         case .join(let seeds):
@@ -30,7 +30,7 @@ extension NodeKernel {
             changeTags(set: set, unset: unset, id, &turn)
         case .ping(let text):
             ping(text, id, &turn)
-        case .read, .list, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
+        case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
     }
@@ -62,6 +62,8 @@ extension NodeKernel {
             storeChangesWaiting: storeQueue.count, streamsOpen: streams.count, writesWaiting: pendingWrites.count,
             rows: store.rowCount, probesInFlight: membership.probesInFlight)
     }
+
+    var memberViews: [MemberView] { membership.table.members.filter { $0.state != .forgotten }.map(view) }
 
     private func view(_ member: Member) -> MemberView {
         MemberView(

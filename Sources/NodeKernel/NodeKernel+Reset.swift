@@ -272,6 +272,8 @@ extension NodeKernel {
                 case .quarantined, .invalid, .beforeFloor, .storeFull, .foreignUseOfOwnActor: break
                 }
             }
+            // The daemon that wrote it will write it again.
+            guard !row.id.key.utf8.starts(with: Bounds.reservedKeyPrefix.utf8) else { continue }
             unsent.append((row, .beforeFloor))
         }
         return unsent

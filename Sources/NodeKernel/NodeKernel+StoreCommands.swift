@@ -17,6 +17,8 @@ extension NodeKernel {
         case .list(let prefix, let after, let limit):
             let page = store.list(prefix: prefix, after: after, limit: limit)
             reply(id, .keys(page.entries.map { ($0, author(of: $0)) }, next: page.next), &turn)
+        case .survey(let items):
+            reply(id, .survey(items.map(survey)), &turn)
         case .write(let writes, let options):
             write(id, writes, options, &turn)
         case .confirm(let key, let version, let atLeast, let deadline):
@@ -31,6 +33,31 @@ extension NodeKernel {
             onDequeue(id, numbers, &turn)
         case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping:
             preconditionFailure("\(command) is not about the store")
+        }
+    }
+
+    /// Keys and values of one read of a survey, about: it is one turn of the kernel.
+    private static let surveyBytesMax = 16 << 20
+
+    private func survey(_ item: SurveyItem) -> SurveyResult {
+        switch item {
+        case .key(let key):
+            return .key(store.read(key).map { ($0, author(of: $0)) })
+        case .prefix(let prefix, let limit):
+            var found: [(view: KeyView, author: AuthorView)] = []
+            var bytes = 0
+            var after: String?
+            repeat {
+                let page = store.list(prefix: prefix, after: after, limit: limit - found.count)
+                for view in page.entries {
+                    bytes += view.estimatedBytes
+                    found.append((view, author(of: view)))
+                }
+                after = page.next
+            } while after != nil && found.count < limit && bytes < Self.surveyBytesMax
+            return .keys(found, isWhole: after == nil)
+        case .members:
+            return .members(memberViews)
         }
     }
 
