@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the calls of the durable store: holders, the past, import, export, backup, care.
+// Owns the calls of the durable store: holders, the past, import, export, backup, care, delivery.
 
 import AdminModel
 
@@ -88,6 +88,27 @@ extension AdminClient {
 
     package func decideQueued(_ request: QueueRequest) async throws(AdminFailure) -> QueueResult {
         try await call("POST", "/v1/queue", request)
+    }
+
+    package func renderStatus() async throws(AdminFailure) -> RenderStatusDocument {
+        try await get("/v1/render/status")
+    }
+
+    package func renderFleet() async throws(AdminFailure) -> RenderFleetDocument {
+        var query = URLQuery()
+        query.add("fleet", "true")
+        return try await get("/v1/render/status", query)
+    }
+
+    /// No names mean all files, here and below.
+    package func renderPlan(_ names: [String] = []) async throws(AdminFailure) -> RenderPlanDocument {
+        let patient = patient(by: AdminLimits.renderApplyMax)
+        return try await patient.call("POST", "/v1/render/plan", RenderRequest(names: names))
+    }
+
+    package func renderApply(_ names: [String] = []) async throws(AdminFailure) -> RenderApplyDocument {
+        let patient = patient(by: AdminLimits.renderApplyMax)
+        return try await patient.call("POST", "/v1/render/apply", RenderRequest(names: names))
     }
 
     /// This client, for an exchange that the daemon may answer so much later.

@@ -45,4 +45,10 @@ package enum AdminLimits {
     package static let pageBytesMax = 8 * 1024 * 1024
     /// Numbers of queued writes in one request.
     package static let queueNumbersMax = 1_024
+    /// Names of files in one request about delivery.
+    package static let renderNamesMax = 1_024
+    /// Contents in the answer to a plan together; those of the files beyond it are left out.
+    package static let renderShownBytesMax = 8 * 1024 * 1024
+    /// The longest time for rendering, checking and reloading what one request asks for.
+    package static let renderApplyMax = Duration.seconds(600)
 }

@@ -31,6 +31,7 @@ struct ImportHandler: Sendable {
             throw AdminFailure(.badRequest, "a condition is for one key: import it alone")
         }
         let plan = try await makePlan(entries)
+        try KeyWrite.checkWritable(plan.writes + plan.expiring.map(\.write))
         var result = ImportResult(dryRun: isDryRun, unchanged: plan.unchanged, entries: plan.entries)
         guard !isDryRun else { return result }
         if !plan.writes.isEmpty { result.version = try await request.node.write(plan.writes, options).version }

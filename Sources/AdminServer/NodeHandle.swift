@@ -87,6 +87,16 @@ package protocol NodeHandle: Sendable {
         apply: [UInt64], drop: [UInt64], user: String
     ) async throws(AdminFailure) -> QueueResult
 
+    /// How the files of this host stand.
+    func renderStatus() async throws(AdminFailure) -> RenderStatusDocument
+    /// How the files of every member stand, as far as it has told.
+    func renderFleet() async throws(AdminFailure) -> RenderFleetDocument
+    /// What applying these files (none: all) would change. Fails with `not_found` for a name that is not there.
+    func renderPlan(_ names: [String]) async throws(AdminFailure) -> RenderPlanDocument
+    /// Renders these files (none: all) now; answers when each is in place or has failed, which is no failure of the
+    /// request. Fails with `not_found` for a name that is not there.
+    func renderApply(_ names: [String]) async throws(AdminFailure) -> RenderApplyDocument
+
     /// What `/metrics` shows besides the server's own samples.
     func metrics() async throws(AdminFailure) -> [MetricSample]
 }

@@ -39,6 +39,7 @@ extension RequestContext {
     func write(_ writes: [KeyWrite]) async throws(AdminFailure) -> WriteResult {
         let options = try writeOptions()
         let wait = try writeWait()
+        try KeyWrite.checkWritable(writes)
         let result = try await node.write(writes, options)
         guard let wait else { return result }
         let (node, version) = (node, result.version)

@@ -5,7 +5,8 @@ import AdminModel
 
 extension RouteTable {
     /// Every endpoint but `/metrics`' own counters, which the server adds.
-    package static let all = RouteTable(routes: cluster + streams + keys + collections + past + transfers + care)
+    package static let all = RouteTable(
+        routes: cluster + streams + keys + collections + past + transfers + care + render)
 
     private static let cluster: [Route] = [
         Route(.get, "/v1/status", .read) { request async throws(AdminFailure) in

@@ -37,6 +37,7 @@ struct Gossipctl: AsyncParsableCommand {
             StatusCommand.self, MembersCommand.self, MemberCommand.self, JoinCommand.self, LeaveCommand.self,
             ForgetCommand.self, TagsCommand.self, PingCommand.self, EventsCommand.self, KVCommand.self,
             SetCommand.self, CounterCommand.self, BackupCommand.self, RestoreCommand.self, DoctorCommand.self,
+            RenderCommand.self,
         ])
 
     @OptionGroup var options: GlobalOptions

@@ -25,6 +25,10 @@ final class FakeNode: NodeHandle {
         var holding = 1
         var verification = VerifyDocument(root: "00ff", rows: 3, peers: [])
         var findings: [DoctorDocument.Finding] = []
+        var files: [RenderFileStatus] = []
+        var fleet = RenderFleetDocument(hosts: [])
+        var plan: [RenderPlanDocument.File] = []
+        var appliedNames: [[String]] = []
         var queue: [QueueDocument.Entry] = []
         var restored: [UInt8] = []
         var backup: [[UInt8]] = []
