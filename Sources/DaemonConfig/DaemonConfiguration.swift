@@ -27,6 +27,7 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package var membership = Membership()
     package var store = Store()
     package var limits = Limits()
+    package var render = Render()
 
     package init() {}
 
@@ -114,6 +115,14 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package struct Limits: Equatable, Sendable {
         package var streamsMax = 0
         package var streamIdleTimeout = Interval.zero
+    }
+
+    package struct Render: Equatable, Sendable {
+        /// An absolute path; a folder that is not there means that nothing is delivered.
+        package var directory = ""
+        /// The helper's socket; empty: the daemon writes with its own rights.
+        package var helper = ""
+        package var interval = Interval.zero
     }
 }
 

@@ -5,7 +5,7 @@ import ClusterTypes
 
 /// Every key that gossipd knows, in the order of the example file.
 enum KeyTable {
-    static let all: [KeySpecification] = node + admin + log + membership + store + limits
+    static let all: [KeySpecification] = node + admin + log + membership + store + limits + render
 
     /// The tables below the top level, in order, with the sentence that introduces each.
     static let tables: [(name: String, documentation: String)] = [
@@ -24,6 +24,7 @@ enum KeyTable {
         ),
         ("store", "The configuration store."),
         ("limits", "Bounds on what peers may use."),
+        ("render", "Keys become files on this host, as the descriptions in the directory say: Docs/delivery.md."),
     ]
 
     private static let node: [KeySpecification] = [
@@ -163,5 +164,21 @@ enum KeyTable {
             "limits.stream_idle_timeout", \.limits.streamIdleTimeout,
             .duration(.seconds(1)...(.seconds(3600))), default: .value(.seconds(10)),
             "A stream on which nothing moves for so long is closed."),
+    ]
+
+    private static let render: [KeySpecification] = [
+        KeySpecification(
+            "render.directory", \.render.directory, .absolutePath(max: ConfigurationBounds.pathSizeMax),
+            default: .value("/etc/gossipd/render.d"),
+            "The folder of descriptions, NAME.toml each. Without it nothing is delivered. SIGHUP reads it again."),
+        KeySpecification(
+            "render.helper", \.render.helper, .optionalSocket(max: ConfigurationBounds.socketPathSizeMax),
+            default: .value("/run/gossipd-apply.sock"),
+            "The socket of gossipd-apply, which writes the files with root's rights. \"\" means that the daemon writes them"
+                + " itself, with its own rights."),
+        KeySpecification(
+            "render.interval", \.render.interval, .duration(.seconds(1)...(.seconds(86_400))),
+            default: .value(.seconds(600)),
+            "Between two looks at every file, changed or not: what somebody else changed on disk is put right then."),
     ]
 }

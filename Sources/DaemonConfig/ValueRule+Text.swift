@@ -71,6 +71,33 @@ extension ValueRule where Value == String {
     }
 }
 
+extension ValueRule where Value == String {
+    /// A path from the root.
+    static func absolutePath(max: Int) -> Self {
+        let path = path(max: max)
+        return Self(type: path.type, range: path.range + ", from the root") { node throws(Refusal) in
+            let text = try path.decode(node)
+            guard text.utf8.first == UInt8(ascii: "/") else {
+                throw Refusal(reason: "must begin with a slash: \(shown(text))")
+            }
+            return text
+        } encode: {
+            TOMLText.quoted($0)
+        }
+    }
+
+    /// The path of a socket from the root, or an empty text for none.
+    static func optionalSocket(max: Int) -> Self {
+        let path = absolutePath(max: max)
+        return Self(type: path.type, range: "empty, or \(path.range)") { node throws(Refusal) in
+            if case .string("") = node { return "" }
+            return try path.decode(node)
+        } encode: {
+            TOMLText.quoted($0)
+        }
+    }
+}
+
 extension ValueRule where Value == String? {
     /// A user's or group's name, or nothing.
     package static var account: Self {

@@ -38,6 +38,13 @@ package enum EventKind: String, CaseIterable, Sendable {
     case storeSetAside = "store_set_aside"
     case packetRejected = "packet_rejected"
     case accessDenied = "access_denied"
+    // Delivery.
+    case renderApplied = "render_applied"
+    case renderFailed = "render_failed"
+    case renderRefused = "render_refused"
+    case renderRolledBack = "render_rolled_back"
+    case renderRecovered = "render_recovered"
+    case renderReloaded = "render_reloaded"
     // The daemon.
     case started
     case leaving
@@ -106,6 +113,12 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .storeSetAside: Self.storeSetAsideDescription
         case .packetRejected: Self.packetRejectedDescription
         case .accessDenied: Self.accessDeniedDescription
+        case .renderApplied: Self.renderAppliedDescription
+        case .renderFailed: Self.renderFailedDescription
+        case .renderRefused: Self.renderRefusedDescription
+        case .renderRolledBack: Self.renderRolledBackDescription
+        case .renderRecovered: Self.renderRecoveredDescription
+        case .renderReloaded: Self.renderReloadedDescription
         case .started: Self.startedDescription
         case .leaving: Self.leavingDescription
         case .stopping: Self.stoppingDescription

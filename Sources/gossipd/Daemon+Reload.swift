@@ -2,6 +2,7 @@
 // Owns SIGHUP: what takes effect at once, what waits for a restart, and what happens to a bad file.
 
 import DaemonConfig
+import Delivery
 import Logging
 import NodeKernel
 import SWIMCore
@@ -36,6 +37,7 @@ extension Daemon {
             logger.event(
                 .restartRequired, "\(change) takes effect after a restart", metadata: ["key": "\(change.key)"])
         }
+        await delivery.reload()
         notifier.ready(status: await statusLine())
         return adopted
     }

@@ -22,7 +22,8 @@ extension Daemon {
             tasks.addTask { await keepStatus() }
             tasks.addTask { await feedWatchdog() }
             await announceStart()
-            await waitForStop()
+            let delivering = startDelivery()
+            await waitForStop(delivering)
             tasks.cancelAll()
         }
     }
@@ -40,7 +41,7 @@ extension Daemon {
     }
 
     /// Carries out reloads until the first wish to stop.
-    private func waitForStop() async {
+    private func waitForStop(_ delivering: DeliveryTask) async {
         var current = configuration
         var wishes = signals.wishes.makeAsyncIterator()
         while let wish = await wishes.next() {
@@ -48,7 +49,7 @@ extension Daemon {
             case .reload:
                 current = await reload(current)
             case .stop(let reason):
-                await stop(reason, &wishes)
+                await stop(reason, &wishes, delivering)
                 return
             }
         }
@@ -56,10 +57,13 @@ extension Daemon {
 
     /// Leaves the cluster unless that has happened or is not wanted, then closes everything. A second signal cuts the
     /// leave short.
-    private func stop(_ reason: StopReason, _ wishes: inout AsyncStream<DaemonSignals.Wish>.Iterator) async {
+    private func stop(
+        _ reason: StopReason, _ wishes: inout AsyncStream<DaemonSignals.Wish>.Iterator, _ delivering: DeliveryTask
+    ) async {
         signals.endNews()
         notifier.stopping(status: "stopping")
         logger.event(.stopping, "stopping")
+        await stopDelivery(delivering)
         switch reason {
         case .left(let outcome):
             tellLeave(outcome)
@@ -112,6 +116,8 @@ extension Daemon {
         if view.awareness > 0 { line += "; local health \(view.awareness)" }
         guard case .diagnosis(let store) = await driver.perform(.diagnose) else { return line }
         for trouble in Self.troubles(of: store) { line += "; \(trouble)" }
+        let undelivered = await filesInTrouble()
+        if undelivered > 0 { line += "; \(counted(undelivered, "file")) not delivered" }
         return line
     }
 

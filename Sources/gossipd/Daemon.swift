@@ -4,6 +4,7 @@
 import AdminServer
 import ClusterTypes
 import DaemonConfig
+import Delivery
 import Glibc
 import Logging
 import NIOCore
@@ -36,6 +37,7 @@ struct Daemon: Sendable {
     let host: DaemonHost
     let hub: EventHub
     let driver: KernelDriver
+    let delivery: DeliveryEngine
     let admin: AdminServer
     /// Where clients find the admin API, for the log.
     let adminPlace: String
@@ -125,12 +127,15 @@ struct Daemon: Sendable {
             throw StartFailure(status: .temporary, message: "cannot serve \(sockets.address): \(error)")
         }
 
-        let metrics = Metrics(driver: driver, past: past)
+        let delivery = delivery(
+            configuration, nodeID: identity.id, hub: hub,
+            knowsOthers: !configuration.join.isEmpty || !directory.peers.isEmpty, perform: driver.perform)
+        let metrics = Metrics(driver: driver, past: past, delivery: delivery)
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings,
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
-            samples: metrics.samples)
+            samples: metrics.samples, delivery: delivery)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops[1], logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
@@ -144,7 +149,7 @@ struct Daemon: Sendable {
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, admin: admin,
+            driver: driver, delivery: delivery, admin: admin,
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 

@@ -16,6 +16,8 @@ final class EventHub: Sendable {
     let events: EventLog<ClusterEvent>
     /// Every visible change of the store, for `gossipctl kv watch`.
     let watches: EventLog<WatchEvent>
+    /// What may concern files made of keys and members.
+    let changes = FleetFeed()
     private let narrator: Mutex<EventNarrator>
     private let logger: Logger
 
@@ -31,6 +33,7 @@ final class EventHub: Sendable {
     }
 
     func handle(_ event: KernelEvent, clock: Clock) {
+        changes.note(event)
         if case .keyChanged(let record) = event { publish(record) }
         // What readers have seen up to here is of another store: they resync, now or when they come back.
         if case .storeReset(_, _, _, let revision) = event {
@@ -51,6 +54,9 @@ final class EventHub: Sendable {
     func tell(_ kind: EventKind, at clock: Clock, _ message: String, reason: String) {
         publish(Narration(kind: kind, message: message, reason: reason), clock)
     }
+
+    /// Tells what another part of the daemon has done.
+    func tell(_ told: Narration, at clock: Clock) { publish(told, clock) }
 
     private func publish(_ told: Narration, _ clock: Clock) {
         logger.event(told.kind, "\(told.message)", metadata: metadata(told))
@@ -122,6 +128,7 @@ final class EventHub: Sendable {
             if let address = member.address { metadata["address"] = "\(address)" }
         }
         if let reason = told.reason { metadata["reason"] = "\(reason)" }
+        for (name, value) in told.fields { metadata[name] = "\(value)" }
         return metadata
     }
 

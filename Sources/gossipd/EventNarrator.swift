@@ -14,6 +14,8 @@ struct Narration: Sendable {
     var member: MemberIdentity?
     var reason: String?
     var evidence: AdminModel.Evidence?
+    /// Further fields of the journal.
+    var fields: [String: String] = [:]
 }
 
 /// Tells membership events. It keeps the names of the members it has heard of, so that a sentence names hosts.

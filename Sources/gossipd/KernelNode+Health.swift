@@ -35,6 +35,7 @@ extension KernelNode {
         }
         findings += memberFindings(status)
         findings += diskFindings(store) + clockFindings(store) + replicaFindings(store) + contentFindings(store)
+        findings += await renderFindings()
         if findings.isEmpty {
             findings = [
                 DoctorDocument.Finding(

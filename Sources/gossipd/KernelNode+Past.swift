@@ -75,12 +75,12 @@ extension KernelNode {
                 prefix: prefix.description, from: start, to: end, after: after?.description, limit: limit)
             return (page, (try reader.revision(at: start), try reader.revision(at: end)))
         }
-        if let gone = page.entries.first(where: \.isOldGone) {
+        if let gone = page.entries.first(where: { $0.isOldGone && prefix.shows($0.key) }) {
             throw AdminFailure(
                 .historyGone, "the history of \(gone.key.quoted) does not reach back to \(from): choose a later point")
         }
         var entries: [DiffEntry] = []
-        for difference in page.entries {
+        for difference in page.entries where prefix.shows(difference.key) {
             let key = try ConfigurationKey(difference.key)
             let old = difference.old.map { KeyContent($0.content) }
             if let entry = DiffEntry(key: key, old: old, new: difference.new.map { KeyContent($0.content) }) {
@@ -98,6 +98,7 @@ extension KernelNode {
             var page: [KeyDocument] = []
             var bytes = 0
             try reader.forEachKey(prefix: prefix.description, wall: now) { view in
+                guard prefix.shows(view.key) else { return }
                 let author = view.author.node
                 let identity = hub.identity(author)
                 let document = Self.keyDocument(

@@ -27,7 +27,7 @@ extension KernelNode {
         repeat {
             let command = Command.list(prefix: prefix.description, after: after, limit: Self.pageKeysMax)
             guard case .keys(let page, let next) = try await ask(command) else { throw .unexpectedReply }
-            for (view, author) in page {
+            for (view, author) in page where prefix.shows(view.key) {
                 let document = Self.keyDocument(view, author: author, key: try ConfigurationKey(view.key))
                 bytes += document.key.utf8.count + document.content.rawBytes.count + Self.entryBytes
                 entries.append(document)

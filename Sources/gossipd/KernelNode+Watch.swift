@@ -12,7 +12,7 @@ extension KernelNode {
     private static let replayedChangesMax = 512
 
     func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
-        let accepts: @Sendable (WatchEvent) -> Bool = { event in event.key.map(prefix.matches) ?? true }
+        let accepts: @Sendable (WatchEvent) -> Bool = { event in event.key.map(prefix.shows) ?? true }
         if let cursor, case .older(let revision) = try hub.watches.place(of: cursor) {
             return replay(cursor, after: revision, accepts)
         }

@@ -4,6 +4,7 @@
 import AdminModel
 import AdminServer
 import ClusterTypes
+import Delivery
 import NodeKernel
 import SWIMCore
 import StoreCore
@@ -24,6 +25,7 @@ struct KernelNode: NodeHandle {
     /// The configuration names nodes to join.
     let hasSeeds: Bool
     let samples: @Sendable () async -> [MetricSample]
+    let delivery: DeliveryEngine
 
     func status() async throws(AdminFailure) -> StatusDocument {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }
@@ -98,6 +100,7 @@ struct KernelNode: NodeHandle {
         case .failure(let failure): throw AdminFailure(failure)
         default: break
         }
+        await withdrawReport(of: identity.id)
         return ForgetResult(member: identity)
     }
 
@@ -152,7 +155,7 @@ struct KernelNode: NodeHandle {
         return TagsDocument(tags: Dictionary(tags.map { ($0.name, $0.value) }) { $1 })
     }
 
-    private static func document(_ view: MemberView) -> MemberDocument {
+    static func document(_ view: MemberView) -> MemberDocument {
         let member = view.member
         let since = Timestamp(member.since.wall)
         return MemberDocument(

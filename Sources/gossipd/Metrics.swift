@@ -3,6 +3,7 @@
 
 import AdminServer
 import ClusterTypes
+import Delivery
 import Glibc
 import NodeKernel
 import SWIMCore
@@ -13,10 +14,12 @@ import WireProtocol
 struct Metrics: Sendable {
     private let driver: KernelDriver
     private let past: StorePast
+    private let delivery: DeliveryEngine
 
-    init(driver: KernelDriver, past: StorePast) {
+    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine) {
         self.driver = driver
         self.past = past
+        self.delivery = delivery
     }
 
     @Sendable func samples() async -> [MetricSample] {
@@ -29,6 +32,7 @@ struct Metrics: Sendable {
         }
         if case .diagnosis(let store) = await driver.perform(.diagnose) { Self.addStore(store, to: &samples) }
         Self.addStore(past.statistics, to: &samples)
+        Self.addRender(await delivery.status(), await delivery.statistics(), to: &samples)
         Self.add(driver.counters, lag: driver.progress.loopLag, to: &samples)
         Self.addProcess(to: &samples)
         return samples

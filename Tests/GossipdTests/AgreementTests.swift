@@ -24,6 +24,7 @@ struct AgreementTests {
     @Test("The API's bounds are those of the cluster")
     func bounds() {
         #expect(AdminLimits.keyBytesMax == Bounds.keyBytesMax)
+        #expect(ReservedKeys.prefix == Bounds.reservedKeyPrefix)
         #expect(AdminLimits.valueBytesMax == Bounds.valueBytesMax)
         #expect(AdminLimits.elementBytesMax == Bounds.elementBytesMax)
         #expect(AdminLimits.tagsPerRequestMax == Bounds.tagsMax)

@@ -10,7 +10,7 @@ struct Manifest {
         for match in text.matches(of: /let (\w+): Target\.Dependency = \.product\(name: "(\w+)"/) {
             products[String(match.1)] = String(match.2)
         }
-        for match in text.matches(of: /\b(?:module|program)\(\s*"(\w+)"/) {
+        for match in text.matches(of: /\b(?:module|program)\(\s*"([\w-]+)"/) {
             let rest = Self.upToClosing(text[match.range.upperBound...])
             var names: Set<String> = []
             for literal in rest.matches(of: /(package: )?"([\w-]+)"/) where literal.1 == nil {
