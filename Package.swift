@@ -108,7 +108,7 @@ let package = Package(
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
-        program("gossipd-render", ["Delivery", mustache]),
+        program("gossipd-render", ["DaemonConfig", "Delivery", mustache]),
         program("gossipd-apply", ["Delivery", "AdminModel", "SystemdSupport", logging, arguments]),
         program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", arguments]),
         program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", arguments]),
@@ -137,7 +137,7 @@ let package = Package(
         tests(
             "AdminServerTests",
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
-        tests("DeliveryTests", ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery"]),
+        tests("DeliveryTests", ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "gossipd-render"]),
         tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
         tests(
             "GossipdTests",

@@ -13,6 +13,21 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
         problems.map(\.description).joined(separator: "\n")
     }
 
+    /// Flags first, then the order of the file; what has no line stands behind.
+    package static func ordered(_ problems: [Problem]) -> [Problem] {
+        func rank(_ place: Place) -> (Int, Int, Int) {
+            switch place {
+            case .flag, .builtIn: (0, 0, 0)
+            case .file(_, let line?, let column): (1, line, column ?? 0)
+            case .file(_, nil, _): (2, 0, 0)
+            }
+        }
+        return problems.enumerated().sorted { a, b in
+            let (left, right) = (rank(a.element.place), rank(b.element.place))
+            return left == right ? a.offset < b.offset : left < right
+        }.map(\.element)
+    }
+
     /// One thing to correct.
     package struct Problem: Equatable, Sendable, CustomStringConvertible {
         package var place: Place

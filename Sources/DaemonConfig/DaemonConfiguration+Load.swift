@@ -68,20 +68,7 @@ struct ConfigurationLoader {
         _ path: [String], _ reason: @autoclosure () -> String, at place: ConfigurationError.Place? = nil
     ) {
         guard problems.count < Self.problemsMax else { return }
-        problems.append(.init(place: place ?? self.place(path), key: Self.name(path), reason: reason()))
-    }
-
-    /// `membership.probe_interval`, `join[2]`, `tags."a b"`.
-    private static func name(_ path: [String]) -> String {
-        var name = ""
-        for part in path {
-            if part.hasPrefix("["), part.hasSuffix("]") {
-                name += part
-            } else {
-                name += (name.isEmpty ? "" : ".") + TOMLText.key(part)
-            }
-        }
-        return name
+        problems.append(.init(place: place ?? self.place(path), key: TOMLText.path(path), reason: reason()))
     }
 
     // MARK: Keys
@@ -136,7 +123,7 @@ struct ConfigurationLoader {
         deriveAdvertise(&configuration)
         checkTogether(configuration)
         guard problems.isEmpty else {
-            throw ConfigurationError(problems: problems.enumerated().sorted(by: Self.comesFirst).map(\.element))
+            throw ConfigurationError(problems: ConfigurationError.ordered(problems))
         }
         return configuration
     }
@@ -222,25 +209,10 @@ struct ConfigurationLoader {
         let place = written[key]?.place ?? written[other]?.place ?? .file(file, line: nil, column: nil)
         problems.append(.init(place: place, key: key, reason: reason()))
     }
-
-    /// Flags first, then the order of the file; what has no line stands behind.
-    private static func comesFirst(
-        _ a: (offset: Int, element: ConfigurationError.Problem), _ b: (offset: Int, element: ConfigurationError.Problem)
-    ) -> Bool {
-        func rank(_ place: ConfigurationError.Place) -> (Int, Int, Int) {
-            switch place {
-            case .flag, .builtIn: (0, 0, 0)
-            case .file(_, let line?, let column): (1, line, column ?? 0)
-            case .file(_, nil, _): (2, 0, 0)
-            }
-        }
-        let (left, right) = (rank(a.element.place), rank(b.element.place))
-        return left == right ? a.offset < b.offset : left < right
-    }
 }
 
 extension TOMLNode {
-    var isTable: Bool {
+    package var isTable: Bool {
         switch self {
         case .table: true
         case .array(let elements): elements.contains { $0.isTable }

@@ -4,13 +4,13 @@
 import Glibc
 
 /// Why a file could not be read, as a sentence's end.
-struct FileReadFailure: Error {
-    var reason: String
+package struct FileReadFailure: Error {
+    package var reason: String
 }
 
-enum FileText {
+package enum FileText {
     /// Reads at most `sizeMax` bytes. Pipes and /dev/null will do, directories will not.
-    static func read(_ path: String, sizeMax: Int) throws(FileReadFailure) -> [UInt8] {
+    package static func read(_ path: String, sizeMax: Int) throws(FileReadFailure) -> [UInt8] {
         guard !path.isEmpty, !path.utf8.contains(0) else {
             throw FileReadFailure(reason: "is not a path")
         }
@@ -22,6 +22,11 @@ enum FileText {
         guard fstat(descriptor, &status) == 0 else { throw failure("cannot be examined") }
         guard status.st_mode & S_IFMT != S_IFDIR else { throw FileReadFailure(reason: "is a directory, not a file") }
         guard fcntl(descriptor, F_SETFL, O_RDONLY) == 0 else { throw failure("cannot be read") }
+        return try read(descriptor, sizeMax: sizeMax)
+    }
+
+    /// Reads at most `sizeMax` bytes from where an open file stands.
+    package static func read(_ descriptor: CInt, sizeMax: Int) throws(FileReadFailure) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while bytes.count < sizeMax {
@@ -36,7 +41,8 @@ enum FileText {
         return bytes
     }
 
-    private static func failure(_ what: String) -> FileReadFailure {
+    /// `what` with the words for `errno`.
+    package static func failure(_ what: String) -> FileReadFailure {
         FileReadFailure(reason: "\(what): \(String(cString: strerror(errno)))")
     }
 }

@@ -2,7 +2,7 @@
 // Owns the hint for an unknown key: the nearest known name.
 
 /// Finds the known name that an unknown one was probably meant to be.
-enum KeySuggestion {
+package enum KeySuggestion {
     /// The reason to print for an unknown key or table.
     static func sentence(for path: [String], isTable: Bool) -> String {
         let what = isTable ? "unknown table" : "unknown key"
@@ -20,6 +20,12 @@ enum KeySuggestion {
             return what
         }
         return "\(what); did you mean \"\(nearest)\"?"
+    }
+
+    /// The same for a file that is not the daemon's and knows `names`.
+    package static func sentence(for key: String, among names: [String], isTable: Bool) -> String {
+        let what = isTable ? "unknown table" : "unknown key"
+        return nearest(to: key, in: names).map { "\(what); did you mean \"\($0)\"?" } ?? what
     }
 
     /// Nil when no name is as near as half of its length.

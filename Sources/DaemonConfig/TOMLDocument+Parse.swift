@@ -3,7 +3,7 @@
 
 extension TOMLDocument {
     /// Parses `bytes`, whatever they are.
-    static func parse(_ bytes: [UInt8], file: String) throws(ConfigurationError) -> TOMLDocument {
+    package static func parse(_ bytes: [UInt8], file: String) throws(ConfigurationError) -> TOMLDocument {
         func failure(_ reason: String, _ place: TOMLLocation?) -> ConfigurationError {
             ConfigurationError(problems: [
                 .init(place: .file(file, line: place?.line, column: place?.column), reason: reason)

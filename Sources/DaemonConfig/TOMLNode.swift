@@ -2,7 +2,7 @@
 // Owns the values of a TOML document, and where each key and element stands.
 
 /// A TOML value: what the rules of `KeyTable` look at.
-enum TOMLNode: Equatable, Sendable {
+package enum TOMLNode: Equatable, Sendable {
     case string(String)
     case integer(Int)
     case number(Double)
@@ -12,13 +12,13 @@ enum TOMLNode: Equatable, Sendable {
     case array([TOMLNode])
     case table([Member])
 
-    struct Member: Equatable, Sendable {
-        var key: String
-        var value: TOMLNode
+    package struct Member: Equatable, Sendable {
+        package var key: String
+        package var value: TOMLNode
     }
 
     /// What it is, with its article, for a sentence.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .string: "a string"
         case .integer: "an integer"
@@ -32,21 +32,21 @@ enum TOMLNode: Equatable, Sendable {
 }
 
 /// Where a key or an array element begins; both count from 1, columns in Unicode scalars.
-struct TOMLLocation: Equatable, Sendable {
-    var line: Int
-    var column: Int
+package struct TOMLLocation: Equatable, Sendable {
+    package var line: Int
+    package var column: Int
 }
 
 /// A parsed file.
-struct TOMLDocument: Sendable {
+package struct TOMLDocument: Sendable {
     /// In the order of their first mention.
-    var members: [TOMLNode.Member]
+    package var members: [TOMLNode.Member]
     /// By path; an array's element is named `[INDEX]`, from 0. A table that is mentioned more than once keeps the
     /// place of its first mention.
-    var locations: [[String]: TOMLLocation]
+    package var locations: [[String]: TOMLLocation]
 
     /// Larger files are refused before they are parsed, in bytes.
-    static let textSizeMax = 1 << 20
+    package static let textSizeMax = 1 << 20
     /// Tables and arrays inside each other.
     static let depthMax = 16
 }

@@ -37,13 +37,14 @@ private func checkName(_ text: String, max: Int, what: String = "") throws(Refus
     }
 }
 
-private func decodeString(_ node: TOMLNode, _ expected: String = "a string") throws(Refusal) -> String {
+/// The text of a string node; `expected` names what should stand there, for the refusal.
+package func decodeString(_ node: TOMLNode, _ expected: String = "a string") throws(Refusal) -> String {
     guard case .string(let text) = node else { throw .type(expected, node) }
     return text
 }
 
 extension ValueRule where Value == String {
-    static var name: Self {
+    package static var name: Self {
         Self(type: "name", range: "1 to \(Bounds.nameBytesMax) bytes of letters, digits, . _ -") {
             node throws(Refusal) in
             let text = try decodeString(node)
@@ -54,7 +55,7 @@ extension ValueRule where Value == String {
         }
     }
 
-    static func path(max: Int) -> Self {
+    package static func path(max: Int) -> Self {
         Self(type: "path", range: "1 to \(max) bytes") { node throws(Refusal) in
             let text = try decodeString(node, "a path")
             let size = text.utf8.count
@@ -72,7 +73,7 @@ extension ValueRule where Value == String {
 
 extension ValueRule where Value == String? {
     /// A user's or group's name, or nothing.
-    static var account: Self {
+    package static var account: Self {
         Self(type: "name", range: "1 to 32 bytes of letters, digits, . _ -") { node throws(Refusal) in
             let text = try decodeString(node)
             try checkName(text, max: ConfigurationBounds.accountSizeMax)
@@ -109,7 +110,7 @@ extension ValueRule where Value == Address {
 
 extension ValueRule where Value == UInt32 {
     /// Permission bits as an octal string.
-    static var mode: Self {
+    package static var mode: Self {
         Self(type: "mode", range: "0000 to 0777, octal") { node throws(Refusal) in
             let example = "an octal string such as \"0660\""
             let text = try decodeString(node, example)
@@ -128,14 +129,14 @@ extension ValueRule where Value == UInt32 {
 extension ValueRule {
     /// An array of strings; `element` checks each one.
     fileprivate static func list<Element: Equatable & Sendable>(
-        type: String, range: String, what: String,
+        type: String, range: String, what: String, max: Int = ConfigurationBounds.listMax,
         element: @escaping @Sendable (String) throws(Refusal) -> Element,
         text: @escaping @Sendable (Element) -> String
     ) -> Self where Value == [Element] {
         Self(type: type, range: range) { node throws(Refusal) in
             guard case .array(let nodes) = node else { throw .type("an array of \(what)", node) }
-            guard nodes.count <= ConfigurationBounds.listMax else {
-                throw Refusal(reason: "must hold at most \(ConfigurationBounds.listMax) entries, not \(nodes.count)")
+            guard nodes.count <= max else {
+                throw Refusal(reason: "must hold at most \(max) entries, not \(nodes.count)")
             }
             var elements: [Element] = []
             for (index, node) in nodes.enumerated() {
@@ -153,6 +154,20 @@ extension ValueRule {
 }
 
 extension ValueRule where Value == [String] {
+    /// At most `max` strings of at most `sizeMax` bytes each.
+    package static func texts(max: Int, sizeMax: Int) -> Self {
+        .list(
+            type: "list of strings", range: "at most \(max), each at most \(sizeMax) bytes", what: "strings", max: max
+        ) { text throws(Refusal) in
+            let size = text.utf8.count
+            guard size <= sizeMax else { throw Refusal(reason: "must be at most \(sizeMax) bytes, not \(size)") }
+            guard !text.utf8.contains(0) else { throw Refusal(reason: "must not hold a NUL: \(shown(text))") }
+            return text
+        } text: {
+            $0
+        }
+    }
+
     static var accounts: Self {
         .list(
             type: "list of names", range: "at most 64, each 1 to 32 bytes of letters, digits, . _ -", what: "names"
@@ -198,7 +213,7 @@ extension ValueRule where Value == [DaemonConfiguration.Seed] {
 }
 
 extension ValueRule where Value == [String: String] {
-    static var tags: Self {
+    package static var tags: Self {
         Self(
             type: "table of strings",
             range:

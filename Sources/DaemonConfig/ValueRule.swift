@@ -4,19 +4,24 @@
 import ClusterTypes
 
 /// A value that a rule refuses, as the rest of a sentence about its key.
-struct Refusal: Error, Equatable {
-    var reason: String
+package struct Refusal: Error, Equatable {
+    package var reason: String
     /// The element of an array or the name in a table that is meant, below the key's own path.
-    var element: [String] = []
+    package var element: [String] = []
+
+    package init(reason: String, element: [String] = []) {
+        self.reason = reason
+        self.element = element
+    }
 }
 
 /// How the values of one type are read from a file and written into one.
-struct ValueRule<Value: Equatable & Sendable>: Sendable {
+package struct ValueRule<Value: Equatable & Sendable>: Sendable {
     /// For the documentation: `duration`, `integer`.
     var type: String
     /// For the documentation: `50ms to 1m`, or empty.
     var range: String
-    var decode: @Sendable (TOMLNode) throws(Refusal) -> Value
+    package var decode: @Sendable (TOMLNode) throws(Refusal) -> Value
     /// The value as TOML.
     var encode: @Sendable (Value) -> String
 
@@ -33,9 +38,9 @@ struct ValueRule<Value: Equatable & Sendable>: Sendable {
 }
 
 /// TOML text for values.
-enum TOMLText {
+package enum TOMLText {
     /// A basic string (TOML 1.0, "String").
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         var out = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -56,8 +61,21 @@ enum TOMLText {
         "[" + items.map(quoted).joined(separator: ", ") + "]"
     }
 
+    /// `membership.probe_interval`, `join[2]`, `tags."a b"`.
+    package static func path(_ path: [String]) -> String {
+        var name = ""
+        for part in path {
+            if part.hasPrefix("["), part.hasSuffix("]") {
+                name += part
+            } else {
+                name += (name.isEmpty ? "" : ".") + key(part)
+            }
+        }
+        return name
+    }
+
     /// A key, quoted when it has to be.
-    static func key(_ text: String) -> String {
+    package static func key(_ text: String) -> String {
         let isBare =
             !text.isEmpty
             && text.utf8.allSatisfy {
@@ -73,7 +91,7 @@ enum TOMLText {
 }
 
 extension ValueRule where Value == Bool {
-    static var boolean: Self {
+    package static var boolean: Self {
         Self(type: "boolean") { node throws(Refusal) in
             guard case .boolean(let value) = node else { throw .type("true or false", node) }
             return value
@@ -84,7 +102,7 @@ extension ValueRule where Value == Bool {
 }
 
 extension ValueRule where Value == Int {
-    static func integer(_ range: ClosedRange<Int>, unit: String = "") -> Self {
+    package static func integer(_ range: ClosedRange<Int>, unit: String = "") -> Self {
         let suffix = unit.isEmpty ? "" : " " + unit
         let span = "\(range.lowerBound) to \(range.upperBound)\(suffix)"
         return Self(type: "integer", range: span) { node throws(Refusal) in
@@ -124,7 +142,7 @@ extension ValueRule where Value == Int {
 }
 
 extension ValueRule where Value == Interval {
-    static func duration(_ range: ClosedRange<Interval>) -> Self {
+    package static func duration(_ range: ClosedRange<Interval>) -> Self {
         let span = "\(DurationText.format(range.lowerBound)) to \(DurationText.format(range.upperBound))"
         let example = "a duration such as \"500ms\", \"1s\" or \"1m30s\""
         return Self(type: "duration", range: span) { node throws(Refusal) in
@@ -141,7 +159,7 @@ extension ValueRule where Value == Interval {
 }
 
 extension ValueRule where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-    static var choice: Self {
+    package static var choice: Self {
         let names = Value.allCases.map { "\"\($0.rawValue)\"" }
         let list = names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
         return Self(type: "choice", range: Value.allCases.map(\.rawValue).joined(separator: ", ")) {
@@ -158,13 +176,13 @@ extension ValueRule where Value: RawRepresentable & CaseIterable, Value.RawValue
 }
 
 extension Refusal {
-    static func type(_ expected: String, _ found: TOMLNode) -> Refusal {
+    package static func type(_ expected: String, _ found: TOMLNode) -> Refusal {
         Refusal(reason: "must be \(expected), not \(found.kind)")
     }
 }
 
 /// A piece of the user's text for an error: quoted, cut at 64 scalars.
-func shown(_ text: String) -> String {
+package func shown(_ text: String) -> String {
     let head = String(String.UnicodeScalarView(text.unicodeScalars.prefix(64)))
     return TOMLText.quoted(head) + (head.unicodeScalars.count < text.unicodeScalars.count ? "…" : "")
 }
