@@ -137,7 +137,9 @@ let package = Package(
         tests(
             "AdminServerTests",
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
-        tests("DeliveryTests", ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "gossipd-render"]),
+        tests(
+            "DeliveryTests",
+            ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "gossipd-render", "gossipd-apply"]),
         tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
         tests(
             "GossipdTests",

@@ -29,7 +29,7 @@ struct GossipdApply: ParsableCommand {
     @Option(help: "Ends when nobody asked for so long.", transform: HelperArguments.duration)
     var idleExit: Duration = .seconds(60)
 
-    @Option(help: "Program that reloads units; tests name another one.")
+    @Option(help: ArgumentHelp("Program that reloads units, for tests.", visibility: .hidden))
     var systemctl = "systemctl"
 
     func run() throws {
