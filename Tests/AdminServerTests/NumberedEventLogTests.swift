@@ -64,6 +64,16 @@ struct NumberedEventLogTests {
         #expect(log.attach(Subscription(startCursor: ""), after: 121), "121 may be a number without an event")
     }
 
+    @Test("A reader that saw in the file what the log has not heard of yet does not see it again")
+    func ahead() async {
+        let log = log()
+        log.append(sequence: 101) { $0 }
+        let reader = Subscription<String>(startCursor: "5e-103")
+        #expect(log.attach(reader, after: 103))
+        for number in 102...104 as ClosedRange<UInt64> { log.append(sequence: number) { $0 } }
+        #expect(await drain(reader) == ["5e-104"])
+    }
+
     @Test("Starting over tells every reader and forgets what was")
     func restart() async throws {
         let log = log()
