@@ -103,6 +103,10 @@ struct RenderDescription {
     }
 
     private mutating func takeSource() -> RenderSpec.Source? {
+        if case .table = values["key"] {
+            report(["key"], "must be a key such as \"app/motd\", not a table: the names of a template are in [keys]")
+            return nil
+        }
         let written = ["template", "template_text", "key"].filter { values[$0] != nil }
         guard written.count == 1 else {
             report(
@@ -177,7 +181,21 @@ struct RenderDescription {
                 }
             }
         }
+        refuseHidden(seen)
         return inputs
+    }
+
+    /// A name that is a field of a loop's elements too would mean another thing inside the loop than outside.
+    private mutating func refuseHidden(_ names: [String: String]) {
+        for (name, table) in names.sorted(by: { $0.key < $1.key }) {
+            guard let loop = Self.tables.first(where: { RenderRules.fields[$0]?.contains(name) == true }),
+                names.values.contains(loop)
+            else { continue }
+            report(
+                [table, name],
+                "\(name) is a field of what [\(loop)] lists, and inside such a loop it would hide this: take another name"
+            )
+        }
     }
 
     private mutating func takeInput(_ node: TOMLNode, of table: String, at path: [String]) -> RenderSpec.Input? {

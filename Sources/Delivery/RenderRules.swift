@@ -97,6 +97,13 @@ enum RenderRules {
 
     // MARK: What is read
 
+    /// What the elements of each table's lists hold, as `RenderSpec.values` makes them.
+    static let fields = [
+        "prefixes": ["key", "name", "value", "first", "last"],
+        "sets": ["value", "first", "last"],
+        "members": ["id", "name", "address", "host", "url_host", "port", "state", "tags", "first", "last"],
+    ]
+
     /// gossipd's own keys hold what hosts say about their files: a file that followed them would never be done.
     private static let ownKeys = ".gossipd/"
 

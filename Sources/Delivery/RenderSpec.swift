@@ -21,9 +21,10 @@ package struct RenderSpec: Hashable, Sendable {
         case key(ConfigurationKey, default: String?)
         /// A list of `{key, name, value, first, last}` in byte order of the keys; `name` is the key after the prefix.
         case prefix(KeyPrefix)
-        /// A list of a set's elements in byte order. Without a default a missing set is an error.
+        /// A list of `{value, first, last}`, a set's elements in byte order. Without a default a missing set is an error.
         case set(ConfigurationKey, default: [String]?)
-        /// A list of `{id, name, address, host, port, state, tags}` in order of name, then id.
+        /// A list of `{id, name, address, host, url_host, port, state, tags, first, last}` in order of name, then id;
+        /// `url_host` has brackets around IPv6, `host` has none.
         case members(MemberFilter)
     }
 
