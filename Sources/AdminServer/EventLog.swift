@@ -175,9 +175,8 @@ package final class EventLog<Event: Sendable>: Sendable {
             guard sequence + 1 >= state.first else { return false }
             // Numbers without an event may have been given out that this log has not heard of.
             let seen = min(sequence, state.next - 1)
-            for entry in state.entries.dropFirst(Int(seen + 1 - state.first)) {
-                if let event = entry.event, accepts(event) { subscription.offer(event, cost: entry.cost) }
-            }
+            subscription.offerHeld(
+                state.entries.dropFirst(Int(seen + 1 - state.first)).compactMap(\.event).filter(accepts))
             state.subscribers.removeAll { $0.subscription.ending != nil }
             state.subscribers.append(Subscriber(subscription: subscription, accepts: accepts))
             return true

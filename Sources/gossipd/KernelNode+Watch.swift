@@ -13,8 +13,15 @@ extension KernelNode {
 
     func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
         let accepts: @Sendable (WatchEvent) -> Bool = { event in event.key.map(prefix.matches) ?? true }
-        if let cursor, case .older(let revision) = try hub.watches.place(of: cursor) {
-            return replay(cursor, after: revision, accepts)
+        if let cursor {
+            switch try hub.watches.place(of: cursor) {
+            case .older(let revision): return replay(cursor, after: revision, accepts)
+            case .start:
+                // The file reaches further back than what this process has in memory.
+                let oldest = past.statistics.historySince
+                return replay(hub.watches.cursor(oldest), after: oldest, accepts)
+            case .held, .foreign: break
+            }
         }
         return try hub.watches.subscribe(since: cursor, follow: true, accepts: accepts, resync: WatchEvent.resync)
     }
