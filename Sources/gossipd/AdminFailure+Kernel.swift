@@ -53,7 +53,8 @@ extension AdminFailure {
             let now = current.map { "it is at version \($0)" } ?? "it does not exist"
             self.init(
                 .conditionFailed,
-                "key \(key.quoted) is not as the condition says: \(now); read it with gossipctl kv get, then decide anew")
+                "key \(key.quoted) is not as the condition says: \(now); read it with gossipctl kv get, then decide anew"
+            )
         case .requestIDReused(let id):
             self.init(.requestIDReused, "request id \(id.quoted) was used for another request: choose a new one")
         case .storageFull:
