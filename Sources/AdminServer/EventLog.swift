@@ -17,7 +17,7 @@ package final class EventLog<Event: Sendable>: Sendable {
 
     private struct Subscriber {
         var subscription: Subscription<Event>
-        /// It has seen events up to this number, some of them elsewhere before they came here.
+        /// What it has seen elsewhere already, though this log may not have heard of it yet.
         var seen: UInt64 = 0
         var accepts: @Sendable (Event) -> Bool
     }
@@ -61,7 +61,7 @@ package final class EventLog<Event: Sendable>: Sendable {
             state.cost += cost
             if state.entries.count > countMax || state.cost > costMax { trim(&state) }
             state.subscribers.removeAll { $0.subscription.ending != nil }
-            for subscriber in state.subscribers where number > subscriber.seen && subscriber.accepts(event) {
+            for subscriber in state.subscribers where subscriber.seen < number && subscriber.accepts(event) {
                 subscriber.subscription.offer(event, cost: cost)
             }
         }
@@ -176,10 +176,10 @@ package final class EventLog<Event: Sendable>: Sendable {
     ) -> Bool {
         state.withLock { state in
             guard sequence + 1 >= state.first else { return false }
-            // Where the reader was fed from may be ahead of this log.
-            let seen = min(sequence, state.next - 1)
+            // Whoever reads the file may be ahead of this log.
+            let held = min(sequence, state.next - 1)
             subscription.offerHeld(
-                state.entries.dropFirst(Int(seen + 1 - state.first)).compactMap(\.event).filter(accepts))
+                state.entries.dropFirst(Int(held + 1 - state.first)).compactMap(\.event).filter(accepts))
             state.subscribers.removeAll { $0.subscription.ending != nil }
             state.subscribers.append(Subscriber(subscription: subscription, seen: sequence, accepts: accepts))
             return true

@@ -64,18 +64,18 @@ struct NumberedEventLogTests {
         #expect(log.attach(Subscription(startCursor: ""), after: 121), "121 may be a number without an event")
     }
 
-    @Test("What a reader was fed before it came here is not shown again when it comes")
-    func attachAhead() async {
+    @Test("A reader that saw in the file what the log has not heard of yet does not see it again")
+    func ahead() async {
         let log = log()
         log.append(sequence: 101) { $0 }
         let reader = Subscription<String>(startCursor: "5e-103")
         #expect(log.attach(reader, after: 103))
-        for number in 102...105 as ClosedRange<UInt64> { log.append(sequence: number) { $0 } }
-        #expect(await drain(reader) == ["5e-104", "5e-105"])
+        for number in 102...104 as ClosedRange<UInt64> { log.append(sequence: number) { $0 } }
+        #expect(await drain(reader) == ["5e-104"])
     }
 
     @Test("A reader is not too slow because more is held when it is attached than may wait")
-    func attachToMany() async {
+    func attachToMany() {
         let log = log(countMax: 4_096)
         for number in 101...3_100 as ClosedRange<UInt64> { log.append(sequence: number, cost: 64) { $0 } }
         let reader = Subscription<String>(startCursor: "5e-100", countMax: 2, costMax: 8_192)

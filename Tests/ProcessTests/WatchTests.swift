@@ -97,6 +97,9 @@ extension ProcessTests {
                     daemon.killHard()
                     daemon = try await DaemonProcess.start(daemon.options, in: arena)
                 }
+                let all = try WatchRecord(daemon, "big/", since: "start", in: arena)
+                try await all.shows("big/24")
+                #expect(all.changes.map(\.key) == (0..<25).map { "big/\($0)" }, "start is where the file begins")
             }
         }
 
