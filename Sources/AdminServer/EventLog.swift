@@ -178,9 +178,8 @@ package final class EventLog<Event: Sendable>: Sendable {
             guard sequence + 1 >= state.first else { return false }
             // Whoever reads the file may be ahead of this log.
             let held = min(sequence, state.next - 1)
-            for entry in state.entries.dropFirst(Int(held + 1 - state.first)) {
-                if let event = entry.event, accepts(event) { subscription.offer(event, cost: entry.cost) }
-            }
+            subscription.offerHeld(
+                state.entries.dropFirst(Int(held + 1 - state.first)).compactMap(\.event).filter(accepts))
             state.subscribers.removeAll { $0.subscription.ending != nil }
             state.subscribers.append(Subscriber(subscription: subscription, seen: sequence, accepts: accepts))
             return true

@@ -128,6 +128,29 @@ extension ProcessTests {
             }
         }
 
+        @Test("From start, and from a cursor that memory no longer reaches, it shows all that the disk holds, at once")
+        func fromTheDisk() async throws {
+            try await Arena.with { arena in
+                var daemon = try await DaemonProcess.start(try DaemonOptions("n1"), in: arena)
+                _ = try await daemon.client.put(try ConfigurationKey("w/first"), value: [0x31])
+                daemon.killHard()
+                daemon = try await DaemonProcess.start(daemon.options, in: arena)
+                let start = try WatchRecord(daemon, "w/", in: arena)
+                try await start.shows("w/first")
+                let cursor = try #require(start.changes.first?.cursor)
+
+                // More than memory holds, which in turn is more than may wait for a reader.
+                let file = arena.folder + "/keys"
+                let lines = (1...6_000).map { #"{"key":"w/\#($0)","type":"register","value":"x"}"# + "\n" }
+                try FileText.write(lines.joined(), to: file)
+                #expect(try await daemon.gossipctl("kv", "import", file).status == 0)
+                let resumed = try WatchRecord(daemon, "w/", since: cursor, in: arena)
+                try await resumed.shows("w/6000")
+                #expect(resumed.changes.count == 6_000)
+                #expect(resumed.changes.allSatisfy { $0.event == "put" }, "\(Set(resumed.changes.map(\.event)))")
+            }
+        }
+
         @Test("A silent one shows heartbeats; one that does not read is cut off with a reason and can resume")
         func pace() async throws {
             try await Arena.with { arena in
