@@ -11,7 +11,7 @@ extension ProcessTests {
     struct ClusterTests {
         @Test("They all see each other within a second of the last start")
         func form() async throws {
-            try await Arena.with { arena in
+            try await Arena.with(inMemory: true) { arena in
                 var cluster = try await Cluster.form(4, in: arena)
                 let began = ContinuousClock.now
                 try cluster.add("n5", in: arena)
@@ -24,7 +24,7 @@ extension ProcessTests {
 
         @Test("A written register is readable on all of them within 100 ms")
         func put() async throws {
-            try await Arena.with { arena in
+            try await Arena.with(inMemory: true) { arena in
                 let cluster = try await Cluster.form(5, in: arena)
                 var times: [Duration] = []
                 for round in 0..<100 {
