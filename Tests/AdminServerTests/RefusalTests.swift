@@ -396,6 +396,3 @@ extension AdminRequest {
         return request
     }
 }
-
-/// On a busy host a client may take longer than the server's second to write what it began.
-private let patientDrain: Duration = .seconds(20)

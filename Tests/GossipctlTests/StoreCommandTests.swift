@@ -137,7 +137,7 @@ import Testing
         #expect(
             lines.joined(separator: "\n") == """
                 store    2 keys, 10 B, root ff, revision 7
-                catch up 5 of 9 keys received
+                catch up 5 of 9 rows received
                 storage  full: no writes until there is room; reads go on
                 queue    3 writes wait for a decision: gossipctl kv import --queued
                 floor    deletes before 1970-01-01T00:00:00.000Z are forgotten
