@@ -198,19 +198,32 @@ package struct AdminClient: Sendable {
 
     private typealias HTTPChannel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
 
+    /// Between two tries to connect to a daemon that accepts more slowly than clients come.
+    private static let connectPause = Duration.milliseconds(20)
+
     private func connect() async throws(AdminFailure) -> HTTPChannel {
-        do {
-            return try await ClientBootstrap(group: group)
-                .connectTimeout(TimeAmount(timeout))
-                .connect(unixDomainSocketPath: socketPath) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        return try HTTPChannel(wrappingChannelSynchronously: channel)
-                    }
-                }
-        } catch {
-            throw connectFailure(error)
+        let start = ContinuousClock.now
+        while true {
+            do {
+                return try await connectOnce()
+            } catch {
+                // Where TCP would wait, a Unix socket whose queue is full says so at once.
+                guard (error as? IOError)?.errnoCode == EAGAIN, start.duration(to: .now) < timeout,
+                    (try? await Task.sleep(for: Self.connectPause)) != nil
+                else { throw connectFailure(error) }
+            }
         }
+    }
+
+    private func connectOnce() async throws -> HTTPChannel {
+        try await ClientBootstrap(group: group)
+            .connectTimeout(TimeAmount(timeout))
+            .connect(unixDomainSocketPath: socketPath) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                    return try HTTPChannel(wrappingChannelSynchronously: channel)
+                }
+            }
     }
 
     private func connectFailure(_ error: any Error) -> AdminFailure {
@@ -226,7 +239,9 @@ package struct AdminClient: Sendable {
                 .unreachable,
                 "no daemon answers on \(socketPath): start it with systemctl start gossipd, or name its --socket")
         case EAGAIN:
-            return AdminFailure(.busy, "the daemon on \(socketPath) does not accept connections: see its journal")
+            return AdminFailure(
+                .busy,
+                "too many clients wait for the daemon on \(socketPath): try again, and see its journal if it goes on")
         default:
             return AdminFailure(.unreachable, "cannot connect to \(socketPath): check the path given by --socket")
         }

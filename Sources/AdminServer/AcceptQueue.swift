@@ -9,6 +9,8 @@ import Synchronization
 struct AcceptedConnection: Sendable {
     var http: HTTP1Channel
     var value: HTTP1Channel.Value
+    /// Of the connection's event loop; the task that serves it prefers it.
+    var executor: LoopExecutor
 
     func serve(logger: Logger) async { await http.handle(value: value, logger: logger) }
 }

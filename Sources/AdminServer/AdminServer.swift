@@ -93,7 +93,7 @@ package final class AdminServer: Sendable {
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { tasks in
                 while let connection = await accepted.next() {
-                    tasks.addTask { await connection.serve(logger: logger) }
+                    tasks.addTask(executorPreference: connection.executor) { await connection.serve(logger: logger) }
                 }
             }
         } onCancel: {
@@ -143,14 +143,20 @@ package final class AdminServer: Sendable {
             .withBoundSocket(descriptor).get()
     }
 
+    /// What a client is told that is one too many.
+    package static func refusal(_ maxConnections: Int) -> AdminFailure {
+        AdminFailure(
+            .busy,
+            "the daemon has as many connections as it takes (\(maxConnections)): close some, try again later, or raise"
+                + " admin.max_connections")
+    }
+
     /// Sets up one accepted connection, on its event loop, and hands it to `run`.
     private func accept(_ channel: any Channel) throws {
         let state = state
         let accepted = accepted
         let isOpen = state.open(channel, max: settings.maxConnections) && accepted.reserve()
-        let refusal: AdminFailure? =
-            isOpen
-            ? nil : AdminFailure(.busy, "\(settings.maxConnections) connections are open already: try again later")
+        let refusal = isOpen ? nil : Self.refusal(settings.maxConnections)
         channel.closeFuture.whenComplete { _ in state.closed(channel) }
         let connection = ConnectionGuard(settings: settings, state: state, refusal: refusal)
         do {
@@ -176,7 +182,10 @@ package final class AdminServer: Sendable {
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: 8 * 1024, maxHeaderListSize: 16 * 1024, maxHeaderFieldCount: 64)))
         http.setup(channel: channel, logger: logger).whenComplete { result in
-            accepted.fulfil((try? result.get()).map { AcceptedConnection(http: http, value: $0) })
+            accepted.fulfil(
+                (try? result.get()).map {
+                    AcceptedConnection(http: http, value: $0, executor: LoopExecutor(channel.eventLoop))
+                })
         }
     }
 }

@@ -34,8 +34,9 @@ struct AdminSocket: Sendable {
     /// The file this process made; nil for an adopted socket, whose file belongs to its giver.
     private let file: (path: String, device: UInt64, inode: UInt64)?
 
-    /// How many connections may wait to be accepted.
-    private static let backlog: Int32 = 128
+    /// How many connections may wait to be accepted. Above it a client is told EAGAIN, which says nothing; below it and
+    /// above the limit of connections it is told why.
+    private static let backlog: Int32 = 1_024
 
     /// Takes over a socket that listens already, as from systemd.
     static func adopt(_ descriptor: Int32) throws(AdminServerStartError) -> AdminSocket {

@@ -66,7 +66,11 @@ struct RequestHandler: Sendable {
                 place?.giveBack()
                 if let source { bodyRead = source.isOver }
             }
-            outgoing = try self.outgoing(try await route.handler(context), route, channel)
+            let answer =
+                try await runsOnLoop(route)
+                ? route.handler(context)
+                : LoopExecutor.offLoop { () async throws(AdminFailure) in try await route.handler(context) }
+            outgoing = try self.outgoing(answer, route, channel)
             state.count { $0.requestsSucceeded += 1 }
         } catch let failure as AdminFailure {
             state.countFailure(failure.code)
@@ -79,6 +83,11 @@ struct RequestHandler: Sendable {
         try await writer.write(response: outgoing.head, body: outgoing.body)
         if !bodyRead { throw CloseConnection() }
         enter(.idle)
+    }
+
+    /// The first write of a user looks its name up, and a directory service may be slow.
+    private func runsOnLoop(_ route: Route) -> Bool {
+        route.isBrief && (route.role == .read || peer.map { state.knowsName(of: $0.user) } ?? true)
     }
 
     private static func hasBody(_ request: Request) -> Bool {
@@ -170,7 +179,7 @@ struct RequestHandler: Sendable {
     ) throws(AdminFailure) -> Outgoing {
         let stream = try StreamWriter(
             subscription, heartbeat: heartbeat, settings: settings, state: state, channel: channel)
-        var result = outgoing(contentType: "application/x-ndjson", ResponseBody { try await stream.write(to: &$0) })
+        var result = outgoing(contentType: "application/x-ndjson", longBody { try await stream.write(to: &$0) })
         if let name = HTTPField.Name("gossipd-cursor") { result.head.headerFields[name] = stream.startCursor }
         return result
     }
@@ -183,12 +192,19 @@ struct RequestHandler: Sendable {
             writer.stream.close()
             throw error
         }
-        var result = outgoing(contentType: contentType, ResponseBody { try await writer.write(to: &$0) })
+        var result = outgoing(contentType: contentType, longBody { try await writer.write(to: &$0) })
         result.cleanUp = {
             writer.stream.close()
             place.giveBack()
         }
         return result
+    }
+
+    /// A body that is made while it is written.
+    private func longBody(
+        _ write: @escaping @Sendable (inout any ResponseBodyWriter) async throws -> Void
+    ) -> ResponseBody {
+        ResponseBody { writer in try await LoopExecutor.offLoop { try await write(&writer) } }
     }
 
     private func outgoing(contentType: String, _ body: ResponseBody) -> Outgoing {
@@ -215,6 +231,8 @@ struct RequestHandler: Sendable {
 
     /// Moves the guard's deadline to another phase of the request.
     private func enter(_ phase: ConnectionGuard.Phase) {
+        // What runs on the loop neither waits for a turn of it nor wakes it.
+        if eventLoop.inEventLoop { return connection.value.enter(phase) }
         let connection = connection
         eventLoop.execute { connection.value.enter(phase) }
     }

@@ -24,11 +24,14 @@ package struct Route: Sendable {
     /// From the end of a request to the start of its answer; nil for the settings' deadline. Of those whose answer
     /// takes long by nature.
     var patience: Duration?
+    /// Its handler works on one key and is done in some ten microseconds, so it runs on the connection's event loop. The
+    /// others have a thread to themselves, whatever they take.
+    var isBrief = false
     var handler: @Sendable (RequestContext) async throws(AdminFailure) -> Answer
 
     init(
         _ method: Method, _ pattern: String, _ role: Role, query: [String] = [], body: BodyMode = .collected,
-        patience: Duration? = nil,
+        patience: Duration? = nil, isBrief: Bool = false,
         handler: @escaping @Sendable (RequestContext) async throws(AdminFailure) -> Answer
     ) {
         self.method = method
@@ -37,6 +40,7 @@ package struct Route: Sendable {
         self.query = query
         self.body = body
         self.patience = patience
+        self.isBrief = isBrief
         self.handler = handler
     }
 }

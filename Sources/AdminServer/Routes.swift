@@ -63,7 +63,8 @@ extension RouteTable {
         Route(.get, "/v1/kv", .read, query: ["prefix"]) { request async throws(AdminFailure) in
             try .json(try await request.node.list(try request.prefix()))
         },
-        Route(.get, "/v1/kv/{key}", .read, query: ["raw", "revision", "at"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/kv/{key}", .read, query: ["raw", "revision", "at"], isBrief: true) {
+            request async throws(AdminFailure) in
             let raw = try request.flag("raw") || request.acceptsOctets
             let key = try request.key()
             let document: KeyDocument
@@ -75,7 +76,8 @@ extension RouteTable {
             guard raw else { return try .json(document) }
             return .bytes(document.content.rawBytes, contentType: "application/octet-stream")
         },
-        Route(.put, "/v1/kv/{key}", .admin, query: Route.writeQuery + ["ttl"]) { request async throws(AdminFailure) in
+        Route(.put, "/v1/kv/{key}", .admin, query: Route.writeQuery + ["ttl"], isBrief: true) {
+            request async throws(AdminFailure) in
             let key = try request.key()
             // An empty value must be meant: `content-length: 0`, not a forgotten body.
             guard request.declaresBody else {
@@ -88,7 +90,8 @@ extension RouteTable {
             }
             return try .json(try await request.write([.put(key, request.body)]))
         },
-        Route(.delete, "/v1/kv/{key}", .admin, query: Route.writeQuery) { request async throws(AdminFailure) in
+        Route(.delete, "/v1/kv/{key}", .admin, query: Route.writeQuery, isBrief: true) {
+            request async throws(AdminFailure) in
             try .json(try await request.write([.delete(try request.key())]))
         },
     ]
@@ -106,10 +109,11 @@ extension RouteTable {
                 }
             return try .json(try await request.write(writes))
         },
-        Route(.get, "/v1/counters/{key}", .read) { request async throws(AdminFailure) in
+        Route(.get, "/v1/counters/{key}", .read, isBrief: true) { request async throws(AdminFailure) in
             try .json(try await request.node.counter(try request.key()))
         },
-        Route(.post, "/v1/counters/{key}", .admin, query: Route.writeQuery) { request async throws(AdminFailure) in
+        Route(.post, "/v1/counters/{key}", .admin, query: Route.writeQuery, isBrief: true) {
+            request async throws(AdminFailure) in
             let key = try request.key()
             let increment = try request.decode(CounterRequest.self).increment
             return try .json(try await request.write([.increment(key, by: increment)]))

@@ -136,6 +136,9 @@ final class ServerState: Sendable {
         return name
     }
 
+    /// Whether `userName` answers at once.
+    func knowsName(of user: UInt32) -> Bool { state.withLock { $0.userNames[user] != nil } }
+
     /// From now on nothing new is opened; returns what is open.
     func stop() -> (channels: [any Channel], streams: [@Sendable (StreamEnding) -> Void]) {
         state.withLock { state in

@@ -40,8 +40,8 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         package var slowAfterMilliseconds: Int
         /// Between two calls of `idle` while nothing happens. Default 60 000.
         package var idleMilliseconds: Int
-        /// While rounds follow each other without a pause, `idle` is called all the same: each time this has passed, for
-        /// up to a quarter of it. Default 200.
+        /// From one `idle` to the next while there are rounds: it is called when this has passed and nothing waits. While
+        /// rounds follow each other without a pause it is called all the same, for up to a quarter of this. Default 200.
         package var busyMilliseconds: Int
 
         package init(
@@ -141,19 +141,20 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         /// The next round; nil: the queue has stopped and nothing waits.
         private func next(_ failure: inout PersistenceFailure?, _ idledAt: inout Int) -> [Entry]? {
             let start = CommitWatch.milliseconds()
-            var hasMore = true
             // Who writes without a pause would otherwise never be cleaned up after.
             var isDue = start - idledAt >= timing.busyMilliseconds
+            // And who writes now and then would pay for a look at what there is to do with each write.
+            var pause = max(idledAt + timing.busyMilliseconds - start, 0)
             while let idle, failure == nil {
-                if !isDue, let round = monitor.wait(milliseconds: hasMore ? 0 : timing.idleMilliseconds, take) {
-                    return round.isEmpty ? nil : round
-                }
+                if !isDue, let round = monitor.wait(milliseconds: pause, take) { return round.isEmpty ? nil : round }
+                var hasMore = false
                 do throws(PersistenceFailure) {
                     hasMore = try idle()
                 } catch {
                     // Without room there is nothing to be done in idle time.
-                    if error.isTemporary { hasMore = false } else { failure = error }
+                    if !error.isTemporary { failure = error }
                 }
+                pause = hasMore ? 0 : timing.idleMilliseconds
                 idledAt = CommitWatch.milliseconds()
                 isDue = isDue && hasMore && idledAt - start < timing.busyMilliseconds / 4
             }

@@ -41,8 +41,9 @@ package final class Monitor<Value>: @unchecked Sendable {
     ) throws(Failure) -> Result {
         Self.check(pthread_mutex_lock(mutex))
         defer {
-            Self.check(pthread_cond_signal(condition))
+            // In this order, or the woken thread's first act is to wait for the mutex.
             Self.check(pthread_mutex_unlock(mutex))
+            Self.check(pthread_cond_signal(condition))
         }
         return try body(&value)
     }
@@ -50,8 +51,9 @@ package final class Monitor<Value>: @unchecked Sendable {
     /// Changes the value and wakes the waiting thread only when the body says so: for changes that are many.
     func withQuietLock(_ body: (inout Value) -> Bool) {
         Self.check(pthread_mutex_lock(mutex))
-        defer { Self.check(pthread_mutex_unlock(mutex)) }
-        if body(&value) { Self.check(pthread_cond_signal(condition)) }
+        let wakes = body(&value)
+        Self.check(pthread_mutex_unlock(mutex))
+        if wakes { Self.check(pthread_cond_signal(condition)) }
     }
 
     /// Changes the value and wakes nobody.

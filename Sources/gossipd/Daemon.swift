@@ -23,6 +23,19 @@ struct StartFailure: Error, Sendable {
     let message: String
 }
 
+/// The threads of the daemon's sockets.
+struct Loops: Sendable {
+    /// The kernel's alone: no client keeps it from its peers.
+    let kernel = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    /// The clients' requests run on the loop of their connection (`LoopExecutor`); a long one holds up half of them.
+    let admin = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+
+    func shutdown() async {
+        try? await admin.shutdownGracefully()
+        try? await kernel.shutdownGracefully()
+    }
+}
+
 /// A running daemon: all its parts, started.
 struct Daemon: Sendable {
     let configurationFile: String?
@@ -54,18 +67,18 @@ struct Daemon: Sendable {
         }
         let log = DaemonLog(configuration.log)
         let logger = log.logger(label: "gossipd")
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let loops = Loops()
         var status = DaemonStatus.clean
         do {
             let daemon = try await start(
-                configuration, file: configurationFile, overrides: overrides, log: log, logger: logger, group: group)
+                configuration, file: configurationFile, overrides: overrides, log: log, logger: logger, loops: loops)
             await daemon.serve()
         } catch {
             let failure = (error as? StartFailure) ?? StartFailure(status: .storageError, message: "\(error)")
             logger.critical("cannot start: \(failure.message)")
             status = failure.status
         }
-        try? await group.shutdownGracefully()
+        await loops.shutdown()
         log.flush()
         return status
     }
@@ -86,7 +99,7 @@ struct Daemon: Sendable {
     /// Starts every part in the order of their dependence: disk, network, kernel, admin socket.
     private static func start(
         _ configuration: DaemonConfiguration, file: String?, overrides: ConfigurationOverrides, log: DaemonLog,
-        logger: Logger, group: MultiThreadedEventLoopGroup
+        logger: Logger, loops: Loops
     ) async throws -> Daemon {
         let startedAt = ContinuousClock.now
         // Before any other descriptor is opened.
@@ -116,10 +129,9 @@ struct Daemon: Sendable {
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
                 incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
             recovered: recovery.recovered, clock: clock)
-        let loops = Array(group.makeIterator())
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration), host: host,
-            loop: loops[0])
+            loop: loops.kernel.next())
         do {
             try await driver.start()
         } catch {
@@ -137,7 +149,7 @@ struct Daemon: Sendable {
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
             samples: metrics.samples, delivery: delivery)
         let admin = AdminServer(
-            settings: AdminServerSettings(configuration.admin), node: node, group: loops[1], logger: logger,
+            settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
         do throws(AdminServerStartError) {
             try await admin.start()

@@ -66,6 +66,56 @@ import Testing
         }
     }
 
+    /// A listening socket on which nobody accepts and one client waits already.
+    private func withCrowd(
+        _ body: @Sendable (_ path: String, _ listener: Int32) async throws -> Void
+    ) async throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.path + "/crowd.sock"
+        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(listener) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let status = withUnsafePointer(to: address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        #expect(status == 0)
+        #expect(listen(listener, 0) == 0)
+        let waiting = try RawConnection(path)
+        defer { waiting.close() }
+        try await body(path, listener)
+    }
+
+    @Test func `when too many clients wait for the daemon, one more is told so at its timeout`() async throws {
+        try await withCrowd { path, _ in
+            await #expect(
+                throws: AdminFailure(
+                    .busy,
+                    "too many clients wait for the daemon on \(path): try again, and see its journal if it goes on")
+            ) { try await AdminClient(socketPath: path, timeout: .milliseconds(100)).status() }
+        }
+    }
+
+    @Test func `a client waits for its turn while others connect`() async throws {
+        try await withCrowd { path, listener in
+            async let answer = AdminClient(socketPath: path, timeout: .seconds(20)).send(AdminRequest("GET", "/"))
+            try await RawConnection.detached {
+                // The one that waits, then ours as soon as there is room.
+                let first = accept(listener, nil, nil)
+                defer { close(first) }
+                let second = accept(listener, nil, nil)
+                defer { close(second) }
+                let text = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+                #expect(write(second, text, text.utf8.count) == text.utf8.count)
+            }
+            #expect(try await answer.body == Array("ok".utf8))
+        }
+    }
+
     @Test func `a daemon that does not answer is a timeout`() async throws {
         try await withImpostor(answering: nil, timeout: .milliseconds(200)) { client in
             do throws(AdminFailure) {

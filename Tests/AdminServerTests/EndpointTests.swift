@@ -158,4 +158,22 @@ import Testing
             #expect(text.contains("gossipd_admin_requests_total{outcome=\"ok\"} 1\n"))
         }
     }
+
+    @Test func `what is brief runs on the connection's loop, and what may be long does not`() async throws {
+        try await ServerFixture.run { fixture in
+            let key = try ConfigurationKey("k")
+            func ran() -> Bool { fixture.node.peek { $0.ranOnLoop } }
+            // The user's name is looked up, and a directory service may be slow.
+            _ = try await fixture.client.put(key, value: [1])
+            #expect(!ran())
+            _ = try await fixture.client.put(key, value: [2])
+            #expect(ran())
+            _ = try await fixture.client.list(.all)
+            #expect(!ran())
+            _ = try await fixture.client.get(key)
+            #expect(ran())
+            _ = try await fixture.client.status()
+            #expect(!ran())
+        }
+    }
 }

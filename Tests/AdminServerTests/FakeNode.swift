@@ -3,6 +3,7 @@
 
 import AdminModel
 import AdminServer
+import NIOPosix
 import Synchronization
 
 final class FakeNode: NodeHandle {
@@ -37,6 +38,8 @@ final class FakeNode: NodeHandle {
         /// Long answers that were begun and not closed.
         var openStreams = 0
         var left = false
+        /// Whether the last call ran on an event loop.
+        var ranOnLoop = false
         var listings = 0
         /// What every call fails with, when set.
         var failure: AdminFailure?
@@ -88,6 +91,7 @@ final class FakeNode: NodeHandle {
         _ body: (inout State) throws(AdminFailure) -> Result
     ) throws(AdminFailure) -> Result {
         try state.withLock { state throws(AdminFailure) in
+            state.ranOnLoop = MultiThreadedEventLoopGroup.currentEventLoop != nil
             if let failure = state.failure { throw failure }
             return try body(&state)
         }

@@ -309,6 +309,26 @@ struct DurabilityQueueConditionTests {
         #expect(late.withLock { $0 } == false)
     }
 
+    @Test("who writes one batch after another does not pay for idle work with each of them")
+    func idleBetweenRounds() throws {
+        let steps = Mutex(0)
+        let turn = Monitor(0)
+        let queue = try Queue(
+            timing: Queue.Timing(busyMilliseconds: 600_000),
+            commit: { _ throws(PersistenceFailure) in },
+            completed: { _, _ in turn.withLock { $0 += 1 } },
+            idle: { () throws(PersistenceFailure) in
+                steps.withLock { $0 += 1 }
+                return false
+            })
+        for batch in 1...100 {
+            try queue.enqueue(batch, token: batch)
+            #expect(turn.wait(milliseconds: 10_000) { $0 >= batch ? $0 : nil } == batch)
+        }
+        queue.stop()
+        #expect(steps.withLock { $0 } == 0)
+    }
+
     @Test("idle work is done in steps between rounds, and its failure is the next batch's")
     func idle() throws {
         let recorder = Recorder()

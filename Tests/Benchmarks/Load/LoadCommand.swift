@@ -28,12 +28,14 @@ struct LoadCommand: AsyncParsableCommand {
     @Option(help: "unix:PATH or tcp:HOST:PORT.") var target: String
     @Option(help: "Connections, 1 to 1024.") var clients = 16
     @Option(help: "How long to measure, after one second of warming up; 1 to 600.") var seconds = 5
+    @Option(help: "Requests a second of all clients together; 0: each sends as soon as it has its answer.") var rate = 0
     @Option(help: "Bytes of a value.") var valueBytes = 100
     @Option(help: "Different keys.") var keys = 10_000
     @Flag(help: "Write every key once and stop; for filling a store before reading.") var fill = false
 
     func validate() throws {
-        guard (1...1_024).contains(clients), (1...600).contains(seconds), (0...500_000).contains(valueBytes), keys > 0
+        guard (1...1_024).contains(clients), (1...600).contains(seconds), (0...500_000).contains(valueBytes), keys > 0,
+            (0...1_000_000).contains(rate)
         else { throw ValidationError("an option is out of its range: see --help") }
     }
 
@@ -42,11 +44,13 @@ struct LoadCommand: AsyncParsableCommand {
         let requests = RequestShape(operation: operation, api: api, valueBytes: valueBytes, keys: keys)
         let loop = group.next()
         let begin = NIODeadline.now()
+        let pace = rate > 0 ? LoadPace(clients: clients, perSecond: rate, from: begin) : nil
         let tally = LoadTally(warmUp: fill ? .zero : .seconds(1), limit: fill ? keys : nil)
         var channels: [any Channel] = []
         for number in 0..<clients {
             channels.append(
-                try await connect(loop) { LoadConnection(number: number, requests: requests, tally: tally) })
+                try await connect(loop) { LoadConnection(number: number, requests: requests, tally: tally, pace: pace) }
+            )
         }
         if fill {
             for channel in channels { try await channel.closeFuture.get() }
@@ -65,7 +69,8 @@ struct LoadCommand: AsyncParsableCommand {
     private func report(_ figures: LoadFigures) -> String {
         JSONText.object([
             ("operation", .string(operation.rawValue)), ("api", .string(api.rawValue)), ("clients", .integer(clients)),
-            ("requests", .integer(figures.requests)), ("per_second", .decimal(figures.perSecond)),
+            ("rate", .integer(rate)), ("requests", .integer(figures.requests)),
+            ("per_second", .decimal(figures.perSecond)),
             ("p50_ms", .decimal(figures.median)), ("p99_ms", .decimal(figures.percentile99)),
             ("max_ms", .decimal(figures.longest)), ("failures", .integer(figures.failures)),
             ("first_failure", .string(figures.firstFailure)),

@@ -55,6 +55,26 @@ struct RequestShape: Sendable {
     }
 }
 
+/// When each client of a paced load sends: evenly, the clients one after the other.
+struct LoadPace: Sendable {
+    private let from: NIODeadline
+    private let gap: Int64
+    private let period: Int64
+
+    init(clients: Int, perSecond: Int, from: NIODeadline) {
+        self.from = from
+        gap = 1_000_000_000 / Int64(perSecond)
+        period = gap * Int64(clients)
+    }
+
+    /// The first turn of a client after `time`.
+    func next(of number: Int, after time: NIODeadline) -> NIODeadline {
+        let first = from + .nanoseconds(gap * Int64(number))
+        let turns = max(0, (time - first).nanoseconds / period + 1)
+        return first + .nanoseconds(turns * period)
+    }
+}
+
 struct LoadFigures: Sendable {
     var requests = 0
     var perSecond = 0.0
@@ -124,18 +144,36 @@ final class LoadConnection: ChannelInboundHandler {
     private let number: Int
     private let requests: RequestShape
     private let tally: LoadTally
+    private let pace: LoadPace?
+    private var due: NIODeadline?
     private var sentAt = NIODeadline.now()
     private var status = HTTPResponseStatus.ok
 
-    init(number: Int, requests: RequestShape, tally: LoadTally) {
+    init(number: Int, requests: RequestShape, tally: LoadTally, pace: LoadPace?) {
         self.number = number
         self.requests = requests
         self.tally = tally
+        self.pace = pace
     }
 
-    func channelActive(context: ChannelHandlerContext) { send(context) }
+    func channelActive(context: ChannelHandlerContext) { proceed(context) }
 
-    private func send(_ context: ChannelHandlerContext) {
+    /// Sends now or, of a paced load, at the client's next turn. A turn that passed while the answer was awaited counts
+    /// from when it was due, so that a slow answer is seen in all requests that it held up.
+    private func proceed(_ context: ChannelHandlerContext) {
+        guard let pace else { return send(context, since: .now()) }
+        let turn = pace.next(of: number, after: due ?? .now())
+        due = turn
+        if turn <= .now() { return send(context, since: turn) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(deadline: turn) {
+            let (connection, context) = bound.value
+            // How late the timer fires is the generator's doing.
+            if context.channel.isActive { connection.send(context, since: .now()) }
+        }
+    }
+
+    private func send(_ context: ChannelHandlerContext, since start: NIODeadline) {
         guard let next = tally.next() else {
             context.close(promise: nil)
             return
@@ -143,7 +181,7 @@ final class LoadConnection: ChannelInboundHandler {
         // Spread over the keys, in another order than they were written.
         let key = requests.operation == .put ? next % requests.keys : (next &* 7_919) % requests.keys
         let body = requests.body(key: key)
-        sentAt = .now()
+        sentAt = start
         context.write(wrapOutboundOut(.head(requests.head(key: key, bodyBytes: body.count))), promise: nil)
         if !body.isEmpty { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
@@ -155,7 +193,7 @@ final class LoadConnection: ChannelInboundHandler {
         case .body: break
         case .end:
             tally.done(sentAt: sentAt, status: status)
-            send(context)
+            proceed(context)
         }
     }
 

@@ -19,7 +19,8 @@ from processes import LogReader
 
 PARTS = ("load", "large", "catchup", "spread", "repair")
 CLIENTS = (1, 16, 256)
-READERS = 16
+# Operation, clients, requests a second of all of them (0: as many as they can).
+LOADS = [("put", count, 0) for count in CLIENTS] + [("get", 1, 0), ("get", 16, 2_000), ("get", 16, 0)]
 VALUE_BYTES = 100
 # Of one import; the daemon takes at most 16384 writes at a time.
 CHUNK = 10_000
@@ -49,17 +50,22 @@ def disk_floor(folder, seconds=1.0):
     return count / took
 
 
-def load(options, node, api, operation, clients):
-    """One run of the generator, and the CPU that the daemon spent on a request."""
+def generate(options, node, api, operation, clients, *further):
+    """One run of the generator: its figures."""
     command = [
         os.path.join(options.programs, "gossipbench"), "load", operation, "--api", api, "--target", node.target,
-        "--clients", str(clients), "--seconds", str(options.seconds), "--value-bytes", str(VALUE_BYTES),
-        "--keys", str(options.load_keys)]
-    cpu = node.process.cpu()
+        "--clients", str(clients), "--value-bytes", str(VALUE_BYTES), "--keys", str(options.load_keys), *further]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {run.stdout}{run.stderr}")
-    figures = json.loads(run.stdout)
+    return json.loads(run.stdout)
+
+
+def load(options, node, api, operation, clients, rate):
+    """One measured run, and the CPU that the daemon spent on a request."""
+    cpu = node.process.cpu()
+    figures = generate(
+        options, node, api, operation, clients, "--rate", str(rate), "--seconds", str(options.seconds))
     # The second of warming up counts for the CPU and not for the requests.
     share = options.seconds / (options.seconds + 1)
     figures["cpu_us"] = (node.process.cpu() - cpu) * share / max(1, figures["requests"]) * 1e6
@@ -96,14 +102,17 @@ def measure_load(options, folder, reader, results):
     try:
         for node, _ in nodes:
             node.start()
+        for node, api in nodes:
+            # Every key is there to be read, however slow the writers are.
+            generate(options, node, api, "put", 16, "--fill")
         floors = [disk_floor(folder)]
         for turn in range(options.rounds):
             # In turn, and each round in the other order: what else the machine does hits both.
             order = nodes if turn % 2 == 0 else nodes[::-1]
-            for operation, clients in [("put", count) for count in CLIENTS] + [("get", READERS)]:
+            for operation, clients, rate in LOADS:
                 for node, api in order:
-                    figures = load(options, node, api, operation, clients)
-                    rounds.setdefault((operation, clients), {}).setdefault(node.title, []).append(figures)
+                    figures = load(options, node, api, operation, clients, rate)
+                    rounds.setdefault((operation, clients, rate), {}).setdefault(node.title, []).append(figures)
             floors.append(disk_floor(folder))
             progress(f"load: round {turn + 1} of {options.rounds} done")
     finally:
@@ -111,16 +120,17 @@ def measure_load(options, folder, reader, results):
             node.stop()
     print(f"\nOne node, values of {VALUE_BYTES} bytes, over HTTP; medians of {options.rounds} rounds of "
           f"{options.seconds} s; the disk gives {statistics.median(floors):.0f} fdatasync/s to one writer")
-    print(f"{'':<18}{'per second':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU us':>9}   ratio to etcd: rate, p50, p99, CPU")
+    print(f"{'':<26}{'per second':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU us':>9}   ratio to etcd: rate, p50, p99, CPU")
     table = {}
-    for (operation, clients), titles in rounds.items():
+    for (operation, clients, rate), titles in rounds.items():
+        paced = f"{rate}/s" if rate else ""
         medians = {
             title: {name: statistics.median(run[name] for run in runs)
                     for name in ("per_second", "p50_ms", "p99_ms", "cpu_us")}
             for title, runs in titles.items()}
-        table[f"{operation} {clients}"] = medians
+        table[f"{operation} {clients} {paced}".strip()] = medians
         for title, m in medians.items():
-            line = (f"{operation:<4}{clients:>4} {title:<9}{m['per_second']:>12.0f}{m['p50_ms']:>10.3f}"
+            line = (f"{operation:<4}{clients:>4} {paced:<7} {title:<9}{m['per_second']:>12.0f}{m['p50_ms']:>10.3f}"
                     f"{m['p99_ms']:>10.3f}{m['cpu_us']:>9.0f}")
             if title == "gossipd" and "etcd" in medians:
                 line += "  " + "".join(f"{m[name] / max(1e-9, medians['etcd'][name]):>8.2f}" for name in m)
