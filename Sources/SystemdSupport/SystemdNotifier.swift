@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns what the daemon tells its service manager: the datagrams of sd_notify(3).
 
+internal import CSystemd
 import Glibc
 
 /// Tells systemd how the daemon is. Without NOTIFY_SOCKET every call does nothing and returns false.

@@ -15,9 +15,9 @@ def install(lab, packages):
     """apt installs the package on every host, and a Debian admin finds what is to be expected."""
     took = 0
     for host in lab.hosts:
-        (host.root / "root/gossipd.deb").write_bytes(packages.current.read_bytes())
+        (host.root / "srv/gossipd.deb").write_bytes(packages.current.read_bytes())
         took += fleet.elapsed(
-            lambda host=host: host.run("apt-get", "install", "-y", "--no-download", "/root/gossipd.deb", timeout=120))
+            lambda host=host: host.run("apt-get", "install", "-y", "--no-download", "/srv/gossipd.deb", timeout=120))
     host = lab.hosts[0]
     for unit in ("gossipd.service", "gossipd.socket"):
         require(fleet.active(host, unit), f"{unit} does not run after the installation")
