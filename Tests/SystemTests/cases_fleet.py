@@ -114,7 +114,7 @@ def upgrade_host(host, package):
     """apt upgrades one host; returns how long that took."""
     (host.root / "srv/next.deb").write_bytes(package.read_bytes())
     return fleet.elapsed(lambda: host.run(
-        "apt-get", "install", "-y", "--no-download", "--allow-downgrades", "/srv/next.deb", timeout=120))
+        "apt-get", "install", "-y", "--allow-downgrades", "/srv/next.deb", timeout=120))
 
 
 def upgrade(lab, packages):
@@ -195,7 +195,7 @@ def purge(lab, _):
     for unit in ("gossipd.service", "gossipd.socket", "gossipd@second.service", "gossipd@second.socket"):
         require(not fleet.active(host, unit), f"{unit} still runs")
     # Installed again: the same node, with its data.
-    host.run("apt-get", "install", "-y", "--no-download", "/srv/gossipd.deb", timeout=120)
+    host.run("apt-get", "install", "-y", "/srv/gossipd.deb", timeout=120)
     wait(lambda: fleet.all_alive(lab.hosts), "it is back after a new installation")
     require(ctl(host, "kv", "get", "app/first") == "1", "its keys are gone")
     host.run("apt-get", "purge", "-y", "gossipd", timeout=120)

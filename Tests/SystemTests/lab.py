@@ -65,6 +65,7 @@ class Host:
             f"lowerdir={self.lab.root},upperdir={self.folder}/upper,workdir={self.folder}/work", str(self.root))
         hosts = "".join(f"{NETWORK}{other}\thost-{other}\n" for other in range(1, self.lab.count + 1))
         (self.root / "etc/hosts").write_text("127.0.0.1\tlocalhost\n" + hosts)
+        (self.root / "etc/hostname").write_text(self.name + "\n")
         # The journal survives a reboot and a power cut.
         (self.root / "var/log/journal").mkdir(parents=True, exist_ok=True)
 
