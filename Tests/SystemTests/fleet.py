@@ -72,11 +72,16 @@ def metric(host, name, path="/run/gossipd/gossipd.sock"):
 
 
 def journal(host, *matches, since=None):
-    """Entries of the journal as dictionaries, the oldest first."""
-    arguments = ["journalctl", "--no-pager", "-o", "json", *matches]
-    if since:
-        arguments.append(f"--after-cursor={since}")
-    return [json.loads(line) for line in host.run(*arguments).splitlines() if line.startswith("{")]
+    """Entries of the journal as dictionaries, the oldest first. Matches are joined as journalctl does it."""
+    # With both a match and a cursor, journalctl of systemd 252 passes over the first entry that fits.
+    arguments = [f"--after-cursor={since}"] if since else matches
+    text = host.run("journalctl", "--no-pager", "-o", "json", *arguments)
+    entries = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    wanted = {}
+    for match in matches:
+        field, _, value = match.partition("=")
+        wanted.setdefault(field, set()).add(value)
+    return [entry for entry in entries if all(entry.get(field) in values for field, values in wanted.items())]
 
 
 def journal_cursor(host):
