@@ -57,7 +57,7 @@ def repack(package, suffix, daemon=None):
         digest = hashlib.md5((folder / "usr/bin/gossipd").read_bytes()).hexdigest()
         sums.write_text(re.sub(r"(?m)^\w+(  usr/bin/gossipd)$", rf"{digest}\1", sums.read_text("utf-8")), "utf-8")
     result = BUILD / f"deb/gossipd_{later}.deb"
-    run("dpkg-deb", "--build", "--root-owner-group", str(folder), str(result), timeout=300)
+    run("dpkg-deb", "-Zgzip", "-z1", "--build", "--root-owner-group", str(folder), str(result), timeout=300)
     shutil.rmtree(folder)
     return result
 
