@@ -8,11 +8,13 @@ SWIFT_FLAGS = --explicit-target-dependency-import-check error
 RELEASE_FLAGS = -c release --static-swift-stdlib $(SWIFT_FLAGS)
 SOURCES = Package.swift Sources Tests
 
-.PHONY: help demo test build release lint format bench simulate install deps clean
+.PHONY: help demo test test-systemd build release deb lint lint-deb format bench simulate install deps deps-deb clean
 
 help:
 	@echo 'make demo       install what is missing, build, and watch a cluster of real daemons at work'
 	@echo 'make test       build, lint, run all tests'
+	@echo 'make test-systemd  install the package on five hosts with real systemd and try everything (root; else skipped)'
+	@echo 'make deb        build the Debian package into .build/deb; make lint-deb checks it'
 	@echo 'make release    build the programs into .build/release'
 	@echo 'make lint       check the style of sources, scripts and the API description'
 	@echo 'make format     put the sources into that style'
@@ -38,6 +40,23 @@ release:
 	swift build $(RELEASE_FLAGS) --product gossipctl
 	swift build $(RELEASE_FLAGS) --product gossipsim
 
+deps-deb: deps
+	@.ci/install-dependencies debhelper lintian
+
+deb: deps-deb
+	@Packaging/build-deb
+
+# No error, no warning; there are no overrides.
+lint-deb: deb
+	lintian --fail-on error,warning --tag-display-limit 0 .build/deb/gossipd_*.deb
+
+# Real systemd in containers. SYSTEMD_ROOT is a Debian root folder that is made once and kept.
+SYSTEMD_ROOT ?= .build/systemd-root
+test-systemd:
+	@if [ "$$(id -u)" -ne 0 ]; then echo 'skipped: containers need root'; else \
+	  .ci/install-dependencies debhelper systemd-container debootstrap iproute2 && \
+	  python3 -B Tests/SystemTests/run.py --root $(SYSTEMD_ROOT) $(ONLY); fi
+
 lint:
 	@.ci/lint $(SOURCES)
 
@@ -56,7 +75,7 @@ simulate: deps
 
 install: release
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+	install -d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
 	install -d $(DESTDIR)$(PREFIX)/share/doc/gossipd $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -64,8 +83,12 @@ install: release
 	install -m 0644 Packaging/man/gossipd.toml.5 Packaging/man/gossipd-render.d.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 Packaging/man/gossipd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0755 .build/release/gossipd .build/release/gossipctl .build/release/gossipsim $(DESTDIR)$(PREFIX)/bin/
-	sed 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/gossipd.service \
-	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/gossipd.service
+	Packaging/man/generate .build/release/gossipctl $(DESTDIR)$(PREFIX)/share/man/man1
+	for unit in gossipd.service gossipd@.service; do sed 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/$$unit \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -m 0644 Packaging/gossipd.socket Packaging/gossipd@.socket Packaging/gossipd-retry@.service \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 0644 Packaging/gossipd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/gossipd.conf
 	install -m 0644 Packaging/gossipd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/gossipd.conf
 	install -m 0644 Packaging/gossipd.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/gossipd.catalog
 	install -m 0644 Config/gossipd.toml README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/gossipd/

@@ -45,6 +45,11 @@ final class ConnectionGuard: ChannelInboundHandler {
     private var hasRefused = false
     /// The server stops: the request under way is the last one.
     private var closesWhenIdle = false
+    /// At least one request has come.
+    private var hasAsked = false
+
+    /// Whoever has connected just before the server stops has its question on the way: it is answered, by this process.
+    private static let firstRequestGrace = Duration.milliseconds(100)
     private var deadline: NIODeadline = .distantFuture
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
     private var writeTimer: Scheduled<Void>?
@@ -80,7 +85,14 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is ServerStopping else { return context.fireUserInboundEventTriggered(event) }
-        if phase == .idle || phase == .draining { context.close(promise: nil) } else { closesWhenIdle = true }
+        switch phase {
+        case .idle where !hasAsked && refusal == nil:
+            closesWhenIdle = true
+            deadline = min(deadline, .now() + TimeAmount(Self.firstRequestGrace))
+            schedule(context)
+        case .idle, .draining: context.close(promise: nil)
+        case .receiving, .answering, .writing: closesWhenIdle = true
+        }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -99,6 +111,7 @@ final class ConnectionGuard: ChannelInboundHandler {
     func enter(_ phase: Phase) {
         guard let context, !hasRefused || phase == .draining else { return }
         self.phase = phase
+        if phase != .idle { hasAsked = true }
         guard phase != .idle || !closesWhenIdle else { return context.close(promise: nil) }
         let patience: Duration? =
             switch phase {

@@ -12,6 +12,10 @@ package struct DaemonLog: Sendable {
     package let level: SharedLogLevel
     package let output: LogOutput
     private let encoder: any LogEncoder
+    private let limiter = RepeatLimiter()
+
+    /// How often what was held back is looked through, so that the count comes although nothing else is logged.
+    private static let repeatsInterval = Duration.seconds(10)
 
     /// - Parameter descriptor: where `json` and `text` go.
     package init(
@@ -52,7 +56,7 @@ package struct DaemonLog: Sendable {
     }
 
     package func handler(label: String) -> EventLogHandler {
-        EventLogHandler(label: label, level: level, encoder: encoder, output: output)
+        EventLogHandler(label: label, level: level, encoder: encoder, output: output, limiter: limiter)
     }
 
     package func logger(label: String) -> Logger {
@@ -61,7 +65,18 @@ package struct DaemonLog: Sendable {
 
     /// Waits for the entries so far, at most `milliseconds`; call it before the process ends.
     @discardableResult
-    package func flush(milliseconds: Int = 1_000) -> Bool { output.flush(milliseconds: milliseconds) }
+    package func flush(milliseconds: Int = 1_000) -> Bool {
+        for entry in limiter.finish() { output.write(encoder.encode(entry)) }
+        return output.flush(milliseconds: milliseconds)
+    }
+
+    /// Tells how often lines have repeated that were held back, until it is cancelled.
+    package func tellRepeats() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.repeatsInterval)
+            for entry in limiter.due() { output.write(encoder.encode(entry)) }
+        }
+    }
 }
 
 extension Logger {

@@ -22,7 +22,10 @@ extension EventKind {
     static let stoppingDescription = Description(
         messageID: "cfe78ceb91ed426e9b2d9831e5d15570", level: .notice,
         subject: "gossipd is stopping",
-        meaning: "The daemon was told to stop.",
+        meaning: """
+            The daemon was told to stop: @GOSSIPD_REASON@ (signal: this host leaves the cluster first;
+            restart: it comes back at once and does not leave; left: gossipctl leave).
+            """,
         action: "Nothing.")
 
     static let stoppedDescription = Description(
@@ -54,6 +57,19 @@ extension EventKind {
         subject: "The configuration is not valid",
         meaning: "The daemon did not start (status 78): @GOSSIPD_REASON@",
         action: "Run \"gossipd check-config FILE\" and correct what it names.")
+
+    static let startFailedDescription = Description(
+        messageID: "6c1b60d2f5ac4f1b9f0e64f3f2f7a85d", level: .critical,
+        subject: "gossipd could not start",
+        meaning: """
+            The daemon ended with status @GOSSIPD_EXIT_STATUS@: @GOSSIPD_REASON@
+            systemd starts it again after 74 (storage) and 75 (address, directory or socket in use), not
+            after 77 (permission denied) and 78 (configuration).
+            """,
+        action: """
+            Remove the cause that is named. If systemd has given up, "systemctl reset-failed gossipd" and
+            "systemctl start gossipd".
+            """)
 
     static let storageFailedDescription = Description(
         messageID: "83274f807af84be5904aff93b1525230", level: .critical,

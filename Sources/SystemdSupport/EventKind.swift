@@ -54,6 +54,7 @@ package enum EventKind: String, CaseIterable, Sendable {
     case reloadFailed = "reload_failed"
     case restartRequired = "restart_required"
     case configurationInvalid = "configuration_invalid"
+    case startFailed = "start_failed"
     case storageFailed = "storage_failed"
     case loopStalled = "loop_stalled"
     case logEntriesLost = "log_entries_lost"
@@ -127,6 +128,7 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .reloadFailed: Self.reloadFailedDescription
         case .restartRequired: Self.restartRequiredDescription
         case .configurationInvalid: Self.configurationInvalidDescription
+        case .startFailed: Self.startFailedDescription
         case .storageFailed: Self.storageFailedDescription
         case .loopStalled: Self.loopStalledDescription
         case .logEntriesLost: Self.logEntriesLostDescription

@@ -69,6 +69,7 @@ package struct EventLogHandler: LogHandler {
     private let shared: SharedLogLevel
     private let encoder: any LogEncoder
     private let output: LogOutput
+    private let limiter: RepeatLimiter?
     private let time: @Sendable () -> LogTime
 
     /// Milliseconds that a critical entry waits to be written: the process may be about to end.
@@ -76,12 +77,14 @@ package struct EventLogHandler: LogHandler {
 
     package init(
         label: String, level: SharedLogLevel, encoder: any LogEncoder, output: LogOutput,
+        limiter: RepeatLimiter? = nil,
         time: @escaping @Sendable () -> LogTime = LogTime.current
     ) {
         self.label = label
         shared = level
         self.encoder = encoder
         self.output = output
+        self.limiter = limiter
         self.time = time
     }
 
@@ -98,7 +101,7 @@ package struct EventLogHandler: LogHandler {
         let entry = LogEntry(
             time: time(), level: event.level, message: event.message.description, metadata: merged, label: label,
             file: event.file, function: event.function, line: event.line)
-        output.write(encoder.encode(entry))
+        for entry in limiter?.take(entry) ?? [entry] { output.write(encoder.encode(entry)) }
         if event.level == .critical { output.flush(milliseconds: Self.criticalFlushMax) }
     }
 }

@@ -29,7 +29,10 @@ extension Daemon {
         _ = await driver.perform(.replaceSeeds(adopted.join.map(\.description)))
         let removed = current.tags.keys.filter { adopted.tags[$0] == nil }.sorted()
         let reply = await driver.perform(.changeTags(set: adopted.sortedTags, unset: removed))
-        if case .failure(let failure) = reply { logger.error("the tags were not changed: \(failure)") }
+        if case .failure(let failure) = reply {
+            logger.event(
+                .reloadFailed, "the tags were not changed: \(failure)", metadata: ["reason": "\(failure)"])
+        }
         let changes = difference.atOnce.map(\.description).joined(separator: "; ")
         logger.event(
             .reloaded, "configuration loaded again: \(changes.isEmpty ? "nothing has changed" : changes)")

@@ -21,6 +21,7 @@ extension Daemon {
             tasks.addTask { await signalTask.run() }
             tasks.addTask { await keepStatus() }
             tasks.addTask { await feedWatchdog() }
+            tasks.addTask { await log.tellRepeats() }
             await announceStart()
             let delivering = startDelivery()
             await waitForStop(delivering)
@@ -38,6 +39,8 @@ extension Daemon {
             ])
         for warning in configuration.standingWarnings { logger.warning("\(warning)") }
         notifier.ready(status: await statusLine())
+        // Whoever starts us goes on when the manager knows, not when the datagram is on its way.
+        notifier.barrier()
     }
 
     /// Carries out reloads until the first wish to stop.
@@ -55,14 +58,15 @@ extension Daemon {
         }
     }
 
-    /// Leaves the cluster unless that has happened or is not wanted, then closes everything. A second signal cuts the
-    /// leave short.
+    /// Leaves the cluster unless that has happened, is not wanted or the daemon comes back at once; then closes
+    /// everything. A second signal cuts the leave short.
     private func stop(
         _ reason: StopReason, _ wishes: inout AsyncStream<DaemonSignals.Wish>.Iterator, _ delivering: DeliveryTask
     ) async {
         signals.endNews()
         notifier.stopping(status: "stopping")
-        logger.event(.stopping, "stopping")
+        let purpose = if case .restart = reason { "stopping for a restart, without leaving" } else { "stopping" }
+        logger.event(.stopping, "\(purpose)", metadata: ["reason": "\(reason.word)"])
         await stopDelivery(delivering)
         switch reason {
         case .left(let outcome):
@@ -75,7 +79,7 @@ extension Daemon {
                 case .stop(.left(let outcome)):
                     tellLeave(outcome)
                     break leave
-                case .stop(.signal):
+                case .stop(.signal), .stop(.restart):
                     logger.warning("told to stop again: the peers may not know yet that this node leaves")
                     break leave
                 case .reload:
@@ -83,7 +87,7 @@ extension Daemon {
                 }
             }
             leaving.cancel()
-        case .signal:
+        case .signal, .restart:
             break
         }
         await admin.stop()
@@ -94,6 +98,8 @@ extension Daemon {
         host.stop()
         signals.finish()
         logger.event(.stopped, "stopped")
+        // What a process has said counts only while the manager still knows the process.
+        notifier.barrier()
     }
 
     private func tellLeave(_ outcome: LeaveOutcome) {
@@ -178,12 +184,16 @@ private actor SignalTask {
     init(_ signals: DaemonSignals) { self.signals = signals }
 
     /// From here on the signals no longer end the process.
-    func begin() async { sequence = await UnixSignalsSequence(trapping: [.sighup, .sigterm, .sigint]) }
+    func begin() async { sequence = await UnixSignalsSequence(trapping: [.sighup, .sigterm, .sigint, .sigusr2]) }
 
     func run() async {
         guard let sequence else { return }
         for await signal in sequence {
-            if signal == .sighup { signals.reload() } else { signals.stop(.signal) }
+            if signal == .sighup {
+                signals.reload()
+            } else {
+                signals.stop(signal == .sigusr2 ? .restart : .signal)
+            }
         }
     }
 }

@@ -75,7 +75,9 @@ struct Daemon: Sendable {
             await daemon.serve()
         } catch {
             let failure = (error as? StartFailure) ?? StartFailure(status: .storageError, message: "\(error)")
-            logger.critical("cannot start: \(failure.message)")
+            logger.event(
+                .startFailed, "cannot start: \(failure.message)",
+                metadata: ["reason": "\(failure.message)", "exit_status": "\(failure.status.rawValue)"])
             status = failure.status
         }
         await loops.shutdown()

@@ -5,10 +5,23 @@ import NodeKernel
 
 /// Why the daemon stops.
 enum StopReason: Sendable {
-    /// SIGTERM or SIGINT.
+    /// SIGTERM or SIGINT: this host goes away.
     case signal
+    /// SIGUSR2: the daemon is about to be started again, so the peers need no goodbye (decision 8).
+    case restart
     /// The node has left the cluster because a client asked for it.
     case left(LeaveOutcome)
+}
+
+extension StopReason {
+    /// For `reason` in the event.
+    var word: String {
+        switch self {
+        case .signal: "signal"
+        case .restart: "restart"
+        case .left: "left"
+        }
+    }
 }
 
 /// Wakes the daemon from any thread.

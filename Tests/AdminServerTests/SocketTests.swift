@@ -165,6 +165,34 @@ import Testing
         await server.stop()
     }
 
+    @Test func `who has connected just before the server stops is still answered`() async throws {
+        try await ServerFixture.run { fixture in
+            let path = fixture.socketPath
+            let question = "GET /v1/status HTTP/1.1\r\nhost: gossipd\r\n\r\n"
+            let (idle, late) = try await RawConnection.detached {
+                let idle = try RawConnection(path)
+                idle.send(question)
+                #expect(idle.read(until: "\r\n\r\n") != nil)
+                return (idle, try RawConnection(path))
+            }
+            defer {
+                idle.close()
+                late.close()
+            }
+            // Accepted in order: once this one is answered, both are.
+            _ = try await fixture.client.status()
+            async let stopping: Void = fixture.server.stop()
+            let answer = try await RawConnection.detached {
+                // What has been answered is closed at once: from then on the server is stopping.
+                #expect(idle.waitForHangUp())
+                late.send(question)
+                return late.readToEnd()
+            }
+            #expect(answer?.hasPrefix("HTTP/1.1 200") == true, "\(answer ?? "nothing")")
+            await stopping
+        }
+    }
+
     @Test func `stopping a server that never ran harms nobody`() async throws {
         let folder = try TemporaryFolder()
         defer { folder.remove() }

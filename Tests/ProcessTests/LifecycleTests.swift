@@ -155,6 +155,25 @@ extension ProcessTests {
             }
         }
 
+        @Test("On SIGUSR2, before a restart, it stops without leaving and is the same member afterwards")
+        func restart() async throws {
+            try await Arena.with { arena in
+                var cluster = try await Cluster.form(3, in: arena)
+                cluster[1].child.signal(SIGUSR2)
+                #expect(try await cluster[1].child.waitForEnd() == 0)
+                let stopping = try #require(cluster[1].log.first { $0.event == "stopping" })
+                #expect(stopping.reason == "restart", "\(stopping)")
+                #expect(!cluster[1].log.contains { $0.event == "leaving" })
+                var options = cluster[1].options
+                options.join = []
+                cluster.daemons[1] = try await DaemonProcess.start(options, in: arena)
+                try await cluster.allSeeAll()
+                for other in [cluster[0], cluster[2]] {
+                    #expect(!other.log.contains { $0.event == "member_left" }, "\(other.name)")
+                }
+            }
+        }
+
         @Test("SIGTERM ends a daemon without peers, and one that a client watches")
         func terminateAlone() async throws {
             try await Arena.with { arena in

@@ -6,7 +6,7 @@ import SystemdSupport
 import Testing
 
 /// The manager's end: a datagram socket that systemd would have made.
-private final class NotificationSocket {
+private final class NotificationSocket: Sendable {
     private let descriptor: Int32
 
     /// - Parameter name: a path, or `@` and a name in the abstract namespace.
@@ -28,6 +28,26 @@ private final class NotificationSocket {
     }
 
     deinit { close(descriptor) }
+
+    /// Reads one datagram with the descriptors that came with it, and closes those at once, as systemd does for a barrier.
+    func receiveClosing() -> (text: String, controlBytes: Int) {
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        var control = [UInt8](repeating: 0, count: 64)
+        return buffer.withUnsafeMutableBytes { bytes in
+            control.withUnsafeMutableBytes { control in
+                var vector = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+                return withUnsafeMutablePointer(to: &vector) { vector in
+                    var header = msghdr(
+                        msg_name: nil, msg_namelen: 0, msg_iov: vector, msg_iovlen: 1, msg_control: control.baseAddress,
+                        msg_controllen: control.count, msg_flags: 0)
+                    let count = recvmsg(descriptor, &header, 0)
+                    // cmsg(3): length, level, type, then the descriptor.
+                    if header.msg_controllen >= 20 { close(control.loadUnaligned(fromByteOffset: 16, as: Int32.self)) }
+                    return (String(decoding: bytes.prefix(max(0, count)), as: UTF8.self), header.msg_controllen)
+                }
+            }
+        }
+    }
 
     func receive() -> String {
         var buffer = [UInt8](repeating: 0, count: 4_096)
@@ -57,6 +77,23 @@ struct NotifierTests {
         #expect(manager.receive() == "WATCHDOG=1")
         #expect(notifier.extendTimeout(seconds: 10, status: "recovering"))
         #expect(manager.receive() == "EXTEND_TIMEOUT_USEC=10000000\nSTATUS=recovering")
+    }
+
+    @Test("A barrier waits until the manager has come to it, and not for ever")
+    func barrier() async throws {
+        let folder = try TemporaryFolder()
+        let manager = try NotificationSocket(folder.path + "/notify")
+        let notifier = SystemdNotifier(environment: Environment(["NOTIFY_SOCKET": folder.path + "/notify"]))
+        #expect(!notifier.barrier(milliseconds: 50), "nobody has read it")
+        #expect(manager.receiveClosing().text == "BARRIER=1")
+
+        let other = Task { notifier.stopping() && notifier.barrier(milliseconds: 5_000) }
+        #expect(manager.receiveClosing().text == "STOPPING=1")
+        let (text, controlBytes) = manager.receiveClosing()
+        #expect(text == "BARRIER=1")
+        #expect(controlBytes >= 20, "no descriptor came with it")
+        #expect(await other.value)
+        #expect(!SystemdNotifier(environment: Environment([:])).barrier())
     }
 
     @Test("A reload carries the monotonic time in microseconds")

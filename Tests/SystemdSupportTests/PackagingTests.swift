@@ -21,11 +21,12 @@ struct PackagingTests {
     @Test("systemd-analyze accepts the unit without a word, and would not accept a misspelt key")
     func verify() throws {
         let folder = try TemporaryFolder()
-        let good = try Command.run("systemd-analyze", "verify", "--recursive-errors=no", try unit(in: folder))
+        let good = try Command.run(
+            "systemd-analyze", "verify", "--recursive-errors=no", "--man=no", try unit(in: folder))
         #expect(good.status == 0, "\(good.output)")
         #expect(good.output.isEmpty, "\(good.output)")
         let path = try unit(in: folder, replacing: "NoNewPrivileges=yes", by: "NoNewPrivilege=yes")
-        #expect(try Command.run("systemd-analyze", "verify", "--recursive-errors=no", path).status != 0)
+        #expect(try Command.run("systemd-analyze", "verify", "--recursive-errors=no", "--man=no", path).status != 0)
     }
 
     @Test("The unit's exposure is 1.5 or lower")
@@ -44,7 +45,8 @@ struct PackagingTests {
             "Type=notify", "ExecStart=/usr/bin/gossipd --config /etc/gossipd/gossipd.toml",
             "ExecReload=/bin/kill -HUP $MAINPID",
             "User=gossipd", "Group=gossipd", "Restart=on-failure", "RestartPreventExitStatus=64 77 78",
-            "StateDirectory=gossipd",
+            "StateDirectory=gossipd", "KillSignal=SIGTERM", "RestartKillSignal=SIGUSR2", "RuntimeDirectoryPreserve=yes",
+            "OnFailure=gossipd-retry@%n.service", "LoadCredential=keys:/etc/gossipd/keys.d", "SetCredential=keys:none",
             "RuntimeDirectory=gossipd", "RuntimeDirectoryMode=0755", "ConfigurationDirectory=gossipd",
             "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX", "PrivateUsers=no",
         ] {
@@ -53,6 +55,45 @@ struct PackagingTests {
         let stop = try #require(lines.first { $0.hasPrefix("TimeoutStopSec=") })
         // The default of leave_timeout is 3 s.
         #expect(try #require(Int(stop.dropFirst("TimeoutStopSec=".count))) > 3)
+    }
+
+    @Test(
+        "The template is the unit under other names",
+        arguments: [("gossipd.service", "gossipd@.service"), ("gossipd.socket", "gossipd@.socket")])
+    func template(single: String, template: String) throws {
+        let names = [
+            (
+                "/etc/gossipd/gossipd.toml",
+                "/etc/gossipd/%i.toml --data-dir /var/lib/gossipd-%i "
+                    + "--socket /run/gossipd-%i/gossipd.sock"
+            ),
+            ("Directory=gossipd", "Directory=gossipd-%i"), ("/etc/gossipd/keys.d", "/etc/gossipd/%i.keys.d"),
+            ("gossipd.socket", "gossipd@%i.socket"), ("gossipd.service", "gossipd@%i.service"),
+            ("/run/gossipd/", "/run/gossipd-%i/"),
+        ]
+        func settings(_ name: String) throws -> [String] {
+            try RepositoryFile.read(RepositoryFile.path("Packaging/\(name)")).split(separator: "\n").map(String.init)
+                .filter { !$0.hasPrefix("#") && !$0.hasPrefix("Description=") }
+        }
+        let expected = try settings(single).map { line in
+            // /etc/gossipd is shared by all clusters.
+            if line.hasPrefix("ConfigurationDirectory=") { return line }
+            guard let name = names.first(where: { line.contains($0.0) }) else { return line }
+            return line.replacing(name.0, with: name.1)
+        }
+        #expect(try settings(template) == expected)
+        #expect(expected.contains { $0.contains("%i") })
+    }
+
+    @Test("What the daemon logs as an error or worse is an event, so that the catalog explains it")
+    func errorsAreEvents() throws {
+        let folder = RepositoryFile.path("Sources/gossipd")
+        let files = try Command.run("ls", folder).output.split(separator: "\n").filter { $0.hasSuffix(".swift") }
+        #expect(files.count > 20)
+        for file in files {
+            let text = try RepositoryFile.read(folder + "/" + file)
+            #expect(!text.contains("logger.error(") && !text.contains("logger.critical("), "\(file)")
+        }
     }
 
     @Test(
