@@ -38,7 +38,7 @@ package enum Command: Sendable {
     /// What an operator should know of the store; for `doctor`.
     case diagnose
     /// Takes over the rows of a backup; only an empty store does.
-    case restore(rows: [Row], context: CausalContext, floor: CollectionFloor, revision: UInt64)
+    case restore(RestoredStore, revision: UInt64)
     /// The operator has decided about these writes of the import queue.
     case dequeue([UInt64])
 }

@@ -170,13 +170,14 @@ extension NodeKernel {
         guard cutoff > store.floor.cutoff, cutoff > collection.promised else { return }
         let now = turn.now
         let folds = chooseFolds(now)
-        let dead = store.deadRows(at: cutoff, folds: folds)
         collection.waitsFor = []
-        guard dead.count > 0 || !folds.isEmpty else { return }
+        // As a rule there is nothing to be done: that must not cost a look at a million rows each time.
+        guard store.hasDeadRows(at: cutoff) || !folds.isEmpty else { return }
         guard isMajority else {
             collection.waitsFor = collection.lost.keys.filter { membership.table[$0] == nil }.sorted()
             return
         }
+        let dead = store.deadRows(at: cutoff, folds: folds)
         let request = CollectRequest(
             cutoff: cutoff, floorMark: store.floor.mark, deadHash: dead.hash, folds: folds)
         collection.round = CollectionState.Round(request: request)

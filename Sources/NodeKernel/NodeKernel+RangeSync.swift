@@ -69,6 +69,7 @@ extension NodeKernel {
         if case .storeSync(let former) = stream.role {
             sync = former
         } else {
+            giveWay(to: stream.peer, &turn)
             statistics.storeSyncsServed += 1
             sync = StoreSync(isInitiator: false, way: .ranges, floorMark: store.floor.mark, startedAt: turn.now)
         }
@@ -77,6 +78,19 @@ extension NodeKernel {
         sync.hasCompleted = false
         streams[id]?.role = .storeSync(sync)
         takeStep(message, on: id, &turn)
+    }
+
+    /// Two nodes that ask each other at once keep one exchange, that of the higher id. Ours ends rather than theirs is
+    /// refused, because a comparison, which nothing may stop, begins in the same way.
+    private mutating func giveWay(to peer: NodeID?, _ turn: inout Turn) {
+        guard let peer, peer > selfID else { return }
+        for id in streams.keys.sorted() {
+            guard let stream = streams[id], stream.peer == peer, case .storeSync(let sync) = stream.role,
+                sync.isInitiator, !stream.isOpen || sync.way == .ranges && sync.ranges?.reconciliation.steps == 0
+            else { continue }
+            close(id, &turn)
+            storeSyncEnded(&turn)
+        }
     }
 
     /// A step of the peer: answered at once, unless many of our rows for the ones before have not left yet.

@@ -251,17 +251,9 @@ extension NodeKernel {
     ) -> [(Row, QueuedWrite.Cause)] {
         let isSameFloor = staged.floor == store.floor
         let skew = store.configuration.clockSkewMaxMilliseconds
-        let context = staged.context
         // The context does not name folded actors; what was seen of them the floor tells.
         let folded = Dictionary(staged.floor.folded.map { ($0.actor, $0.counter) }) { max($0, $1) }
-        var own: [Row] = []
-        let me = selfID
-        store.forEachRow { row in
-            let isUnseen = row.versions.contains {
-                $0.actor.node == me && !context.contains($0) && $0.counter > folded[$0.actor] ?? 0
-            }
-            if isUnseen { own.append(row) }
-        }
+        let own = store.rows(of: selfID, missingFrom: staged.context, behind: folded)
         var unsent: [(Row, QueuedWrite.Cause)] = []
         for row in own {
             if HybridClock.milliseconds(of: row.stamp, aheadOf: wall) > skew {
@@ -290,12 +282,13 @@ extension NodeKernel {
         _ staged: Store, beside: [StoreRecord], _ takeover: Takeover, _ turn: inout Turn
     ) {
         revision = takeover.revision
-        var records: [DurableRecord] = [.store(.reset(revision: revision))]
-        records.reserveCapacity(staged.rowCount + beside.count + 5)
-        staged.forEachRow { records.append(.store(.row($0))) }
         store = staged
         // Never again under the actor whose unsent events are in the queue.
         renewActor()
+        // Taken when all is said about the store: it does not change again before the rows are durable.
+        var records: [DurableRecord] = [
+            .store(.reset(revision: revision)), .store(.rows(RowSnapshot(of: store))),
+        ]
         records.append(.store(.context(store.context)))
         records.append(.store(.floor(store.floor)))
         records.append(.store(.expiredThrough(turn.clock.wall.milliseconds)))
@@ -334,33 +327,28 @@ extension NodeKernel {
     /// How far revisions jump at a restore: cursors from before it must not mean anything after it.
     static let restoredRevisionStep: UInt64 = 1_000_000_000
 
-    mutating func onRestore(
-        _ id: CommandID, rows: [Row], context: CausalContext, floor: CollectionFloor, revision given: UInt64,
-        _ turn: inout Turn
-    ) {
+    mutating func onRestore(_ id: CommandID, _ given: RestoredStore, revision: UInt64, _ turn: inout Turn) {
         guard isReady(id, &turn) else { return }
         guard !reset.isUnderWay else { return reply(id, .failure(.resetting), &turn) }
         guard store.rowCount == 0 else {
             return reply(id, .failure(.storeNotEmpty(keys: store.liveKeyCount)), &turn)
         }
-        guard given < UInt64.max / 2 else { return reply(id, .failure(.invalid("the revision is too high")), &turn) }
+        guard revision < UInt64.max / 2 else {
+            return reply(id, .failure(.invalid("the revision is too high")), &turn)
+        }
         let wall = turn.clock.wall
-        guard isCredible(floor, wall) else {
+        guard isCredible(given.store.floor, wall) else {
             return reply(id, .failure(.invalid("the backup's collection floor lies in the future")), &turn)
         }
-        if let row = rows.first(where: { store.quarantine(of: $0.stamp, at: wall) != nil }) {
+        if let newest = given.newest, store.quarantine(of: newest.stamp, at: wall) != nil {
             return reply(
-                id, .failure(.invalid("the row of \(row.id.key) was written in the future, by this host's clock")),
+                id, .failure(.invalid("the row of \(newest.key) was written in the future, by this host's clock")),
                 &turn)
         }
-        var restored = Store(
-            actor: store.actor, configuration: store.configuration, floor: floor, context: context,
-            expiredThrough: turn.clock.wall.milliseconds)
-        for row in rows where !restored.load(row) {
-            return reply(id, .failure(.invalid("the row of \(row.id.key) is not valid, or is there twice")), &turn)
-        }
-        let next = max(revision, given) + Self.restoredRevisionStep
-        let takeover = Takeover(peer: selfID, rows: rows.count, queued: 0, revision: next, command: id)
+        var restored = given.store
+        restored.renewActor(to: store.actor)
+        let next = max(self.revision, revision) + Self.restoredRevisionStep
+        let takeover = Takeover(peer: selfID, rows: restored.rowCount, queued: 0, revision: next, command: id)
         install(restored, beside: [], takeover, &turn)
     }
 

@@ -27,8 +27,8 @@ extension NodeKernel {
             onVerify(id, deadline: deadline, &turn)
         case .diagnose:
             reply(id, .diagnosis(diagnosis), &turn)
-        case .restore(let rows, let context, let floor, let revision):
-            onRestore(id, rows: rows, context: context, floor: floor, revision: revision, &turn)
+        case .restore(let restored, let revision):
+            onRestore(id, restored, revision: revision, &turn)
         case .dequeue(let numbers):
             onDequeue(id, numbers, &turn)
         case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping:

@@ -129,11 +129,14 @@ package final class DurabilityQueue<Batch: Sendable, Token: Sendable>: Sendable 
         func run() {
             var failure: PersistenceFailure?
             var idledAt = CommitWatch.milliseconds()
-            while let round = next(&failure, &idledAt) {
+            while var round = next(&failure, &idledAt) {
                 if failure == nil {
                     do throws(PersistenceFailure) { try persist(round) } catch { failure = error }
                 }
-                for entry in round { completed(entry.token, failure.map { .failure($0) } ?? .success(())) }
+                // A batch may hold on to what its owner goes on with once it is told, and would have to copy.
+                let tokens = round.map(\.token)
+                round.removeAll()
+                for token in tokens { completed(token, failure.map { .failure($0) } ?? .success(())) }
             }
             watch.stop()
         }

@@ -35,10 +35,7 @@ extension Store {
         let handles = deadHandles(at: cutoff)
         var hash = Hash128.zero
         for handle in handles { hash += row(at: handle).stableHash }
-        for index in rows.indices {
-            let stamp = rows[index].stamp
-            if stamp > floor.cutoff, stamp <= cutoff, rows[index].content.isLive { hash += eventsHash(of: index) }
-        }
+        hash += eventsHash(after: floor.cutoff, through: cutoff)
         for dot in folds { hash += remainder(of: dot.actor) }
         return (hash, handles.count)
     }
@@ -56,21 +53,34 @@ extension Store {
         return dues.sorted()[rowsMax - 1]
     }
 
-    /// Which events a row reflects, which says all that matters among honest nodes.
-    private func eventsHash(of index: Int) -> Hash128 {
-        let row = rows[index]
-        var hasher = StableHasher()
-        hasher.absorb(row.stamp.rawValue)
-        hasher.absorb(actors[row.author])
-        if let first = row.firstVersion(actors) {
-            hasher.absorb(first.actor)
-            hasher.absorb(first.counter)
+    /// True when `deadRows` would count at least one. Costs a look at the dead and expired rows alone.
+    package func hasDeadRows(at cutoff: HybridTimestamp) -> Bool { !deadHandles(at: cutoff).isEmpty }
+
+    /// Of the live rows written between the two, which events they reflect, which says all that matters among honest
+    /// nodes. Field by field: a copy of each row would fetch its value into the cache only to count who holds it.
+    private func eventsHash(after first: HybridTimestamp, through last: HybridTimestamp) -> Hash128 {
+        rows.withUnsafeBufferPointer { rows in
+            var sum = Hash128.zero
+            for index in rows.indices {
+                let stamp = rows[index].stamp
+                guard stamp > first, stamp <= last, rows[index].content.isLive else { continue }
+                var hasher = StableHasher()
+                hasher.absorb(stamp.rawValue)
+                hasher.absorb(actors[rows[index].author])
+                if let dot = rows[index].firstVersion(actors) {
+                    hasher.absorb(dot.actor)
+                    hasher.absorb(dot.counter)
+                }
+                if !rows[index].moreVersions.isEmpty {
+                    for dot in rows[index].moreVersions {
+                        hasher.absorb(dot.actor)
+                        hasher.absorb(dot.counter)
+                    }
+                }
+                sum += hasher.finalize()
+            }
+            return sum
         }
-        for dot in row.moreVersions {
-            hasher.absorb(dot.actor)
-            hasher.absorb(dot.counter)
-        }
-        return hasher.finalize()
     }
 
     /// Moves the clock past `stamp`: a persisted fence, or the cutoff of a promise, so that later writes are beyond it.

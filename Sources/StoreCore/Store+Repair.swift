@@ -54,6 +54,27 @@ extension Store {
         return batch
     }
 
+    /// Rows that name an event of one of the node's actors which `peer` does not contain and which comes after the
+    /// actor's counter in `folded`; in the order of their ids. Costs about the size of the answer.
+    package func rows(of node: NodeID, missingFrom peer: CausalContext, behind folded: [ActorID: UInt64]) -> [Row] {
+        var found: Set<UInt32> = []
+        for number in actors.sorted where actors[number].node == node {
+            let actor = actors[number]
+            let known = peer.runs(of: actor)
+            var position = actors.position(of: number, behind: .end(of: folded[actor] ?? 0))
+            while let event = actors.event(of: number, at: position) {
+                let run = CausalContext.firstRun(in: known, endingFrom: event.counter)
+                if run < known.count, known[run].first <= event.counter {
+                    position = actors.position(of: number, behind: .end(of: known[run].last))
+                } else {
+                    found.insert(event.row)
+                    position = actors.position(of: number, after: position)
+                }
+            }
+        }
+        return found.map { row(at: $0) }.sorted { $0.id < $1.id }
+    }
+
     /// True when all the events were seen.
     package func holds(_ dots: [Dot]) -> Bool { dots.allSatisfy { context.contains($0) } }
 

@@ -7,6 +7,8 @@ import ClusterTypes
 package enum StoreRecord: Hashable, Sendable {
     /// A row in its newest state.
     case row(Row)
+    /// As `row`, for each row of a store that takes the place of all that was.
+    case rows(RowSnapshot)
     /// The row is gone: collected, or folded into another.
     case rowRemoved(RowID)
     /// Events that count as seen beside those of the rows; joins what was recorded before.

@@ -124,9 +124,9 @@ extension KernelNode {
 
     func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
         var reader = BackupReader()
-        var rows: [Row] = []
+        var restored: RestoredStore?
         var context = CausalContext()
-        var floor = CollectionFloor.none
+        let wall = SystemClock.now().wall
         var total = 0
         while let piece = try await bytes.next() {
             total += piece.count
@@ -138,10 +138,18 @@ extension KernelNode {
                     switch item {
                     case .header: break
                     case .context(let found): context = found
-                    case .floor(let found): floor = found
-                    case .row(let row): rows.append(row)
+                    case .floor(let floor):
+                        restored = RestoredStore(
+                            configuration: storeConfiguration, floor: floor, context: context, wall: wall)
+                    case .row(let row):
+                        guard restored?.add(row) == true else {
+                            throw AdminFailure(
+                                .badRequest, "the row of \(row.id.key) is not valid, or is there twice")
+                        }
                     }
                 }
+            } catch let failure as AdminFailure {
+                throw failure
             } catch {
                 throw AdminFailure(.badRequest, "\(error)")
             }
@@ -152,8 +160,8 @@ extension KernelNode {
         } catch {
             throw AdminFailure(.badRequest, "\(error)")
         }
-        let command = Command.restore(
-            rows: rows, context: context, floor: floor, revision: summary.header.revision)
+        guard let whole = restored.take() else { throw .unexpectedReply }
+        let command = Command.restore(whole, revision: summary.header.revision)
         guard case .done = try await ask(command) else { throw .unexpectedReply }
         let store = try await status().store
         return RestoreResult(keys: store.keys, revision: store.revision)

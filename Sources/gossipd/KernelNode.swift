@@ -24,6 +24,8 @@ struct KernelNode: NodeHandle {
     let setAside: [String]
     /// The configuration names nodes to join.
     let hasSeeds: Bool
+    /// As the kernel's.
+    let storeConfiguration: StoreConfiguration
     let samples: @Sendable () async -> [MetricSample]
     let delivery: DeliveryEngine
 

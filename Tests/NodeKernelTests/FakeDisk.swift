@@ -31,6 +31,7 @@ struct FakeDisk {
     private mutating func write(_ record: StoreRecord) {
         switch record {
         case .row(let row): rows[row.id] = row
+        case .rows(let snapshot): snapshot.forEach { rows[$0.id] = $0 }
         case .rowRemoved(let id): rows[id] = nil
         case .context(let other): context.formUnion(other)
         case .contextReplaced(let other): context = other

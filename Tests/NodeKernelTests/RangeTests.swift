@@ -118,4 +118,28 @@ struct RangeTests {
         #expect(!pair.messages.contains { if case .row = $0 { true } else { false } })
         #expect(pair.streamsOpen == 0)
     }
+
+    @Test(
+        "of two exchanges that begin at once that of the higher id is kept", arguments: [true, false], [true, false])
+    func crossing(isHigher: Bool, isOpen: Bool) throws {
+        let all = rows(0..<6_000, actors: Self.manyActors)
+        let (mine, theirs) = isHigher ? (2, 1) : (1, 2)
+        var bench = KernelBench.holding(store(all.dropLast(), number: mine), number: mine, peers: [theirs])
+        bench.differ(from: theirs)
+        let own = try #require(bench.opened.last?.id)
+        if isOpen { bench.handle(.streamOpened(own)) }
+        let other = bench.accept(from: theirs)
+        var reconciliation = RangeReconciliation()
+        let first = reconciliation.begin(store(all))
+        bench.hear([.floorMark(CollectionFloor.none.mark), .ranges(first)], on: other, from: theirs)
+        let isServed = bench.frames(on: other).contains { if case .ranges = $0 { true } else { false } }
+        #expect(isServed)
+        #expect(bench.closed == (isHigher ? [] : [own]))
+        #expect(bench.kernel.statistics.streamsEndedEarly == 0)
+        // Ours is not waited for: the next difference begins one again.
+        bench.handle(.streamClosed(other, .finished))
+        bench.pass(.seconds(3))
+        bench.differ(from: theirs)
+        #expect(bench.kernel.statistics.storeSyncsStarted == (isHigher ? 1 : 2))
+    }
 }

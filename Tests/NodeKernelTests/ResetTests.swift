@@ -136,14 +136,14 @@ struct ResetTests {
     }
 
     @Test("a restore needs an empty store, is durable before it is answered, and leaps in revisions")
-    func restores() {
+    func restores() throws {
         var bench = KernelBench()
         bench.handle(.start)
         let actor = bench.kernel.store.actor
         let row = Row.register("k", [1], by: 9, counter: 5, wall: 1_600_000_000_000)
         let floor = CollectionFloor(cutoff: HybridTimestamp(wall: WallTime(milliseconds: 1_650_000_000_000)))
         bench.persistsAtOnce = false
-        let command = Command.restore(rows: [row], context: CausalContext(), floor: floor, revision: 500)
+        let command = Command.restore(try #require(RestoredStore([row], floor: floor)), revision: 500)
         let asked = bench.command(command)
         #expect(bench.answers(to: asked).isEmpty && bench.value("k") == [1])
         let refused = bench.command(.put(key: "x", value: [1]))
@@ -166,6 +166,25 @@ struct ResetTests {
         bench.checkDisk()
     }
 
+    @Test("a takeover costs the kernel's turn a few records, however many rows there are, and the disk holds them all")
+    func manyRows() throws {
+        var bench = KernelBench()
+        bench.handle(.start)
+        let all = (1...5_000).map {
+            Row.register("k/\($0)", [1], by: 9, counter: UInt64($0), wall: 1_600_000_000_000)
+        }
+        bench.clear()
+        let restored = try #require(RestoredStore(all.sorted { $0.id < $1.id }, floor: .none))
+        let asked = bench.command(.restore(restored, revision: 5))
+        guard case .done? = bench.answers(to: asked).first else {
+            Issue.record("not restored: \(bench.answers(to: asked))")
+            return
+        }
+        #expect(bench.persists.map(\.records.count).max() ?? 0 < 16)
+        #expect(bench.kernel.store.rowCount == 5_000)
+        bench.checkDisk()
+    }
+
     @Test("a backup from the future is refused", arguments: ["row", "floor", "end"])
     func futureBackup(_ what: String) {
         var bench = KernelBench()
@@ -174,7 +193,12 @@ struct ResetTests {
         var row = Row.register("k", [1], by: 9, counter: 5, wall: what == "row" ? wall : 1_600_000_000_000)
         if what == "end" { row.stamp = HybridTimestamp(rawValue: .max) }
         let floor = CollectionFloor(cutoff: HybridTimestamp(wall: WallTime(milliseconds: what == "floor" ? wall : 1)))
-        let asked = bench.command(.restore(rows: [row], context: CausalContext(), floor: floor, revision: 5))
+        guard let restored = RestoredStore([row], floor: floor) else {
+            // Who reads the backup refuses it.
+            #expect(what == "end")
+            return
+        }
+        let asked = bench.command(.restore(restored, revision: 5))
         if case .failure(.invalid)? = bench.answers(to: asked).first {} else { Issue.record("taken: \(what)") }
         let written = bench.command(.put(key: "k", value: [1]))
         if case .written? = bench.answers(to: written).first {} else { Issue.record("no writes any more") }
@@ -268,14 +292,23 @@ struct ResetTests {
     }
 
     @Test("a restored node brings its rows to fresh ones and not the other way round")
-    func restoredAmongFresh() {
+    func restoredAmongFresh() throws {
         var cluster = KernelCluster.collecting(3)
         let floor = CollectionFloor(cutoff: HybridTimestamp(wall: WallTime(milliseconds: 1_650_000_000_000)))
         let row = Row.register("k", [1], by: 9, counter: 5, wall: 1_600_000_000_000)
-        cluster.ask(.restore(rows: [row], context: CausalContext(), floor: floor, revision: 5), on: 2)
+        cluster.ask(.restore(try #require(RestoredStore([row], floor: floor)), revision: 5), on: 2)
         cluster.run(.seconds(60))
         for number in 1...3 { #expect(cluster[number].value("k") == [1]) }
         let isAgreed = cluster.isAgreed
         #expect(isAgreed)
+    }
+}
+
+extension RestoredStore {
+    /// Nil when a row is not valid.
+    fileprivate init?(_ rows: [Row], floor: CollectionFloor) {
+        let wall = WallTime(milliseconds: 1_700_000_000_000)
+        self.init(configuration: StoreConfiguration(), floor: floor, context: CausalContext(), wall: wall)
+        for row in rows where !add(row) { return nil }
     }
 }

@@ -182,8 +182,15 @@ struct StoreDatabaseTests {
         }
     }
 
-    @Test("a reset takes rows, context, floor and history away in one step with what follows it")
-    func reset() throws {
+    @Test(
+        "a reset takes rows, context, floor and history away in one step with what follows it",
+        arguments: [false, true])
+    func reset(isSnapshot: Bool) throws {
+        let row = register("z", "new", 1, at: 5, by: bob)
+        var taken = Store(actor: alice)
+        let isLoaded = taken.load(row)
+        #expect(isLoaded)
+        let record = isSnapshot ? StoreRecord.rows(RowSnapshot(of: taken)) : .row(row)
         try withScratch { scratch in
             do {
                 let database = try scratch.store().database
@@ -191,8 +198,7 @@ struct StoreDatabaseTests {
                 try database.commit([writer.put("a", "1", at: 1_000), [.floor(floor)]])
                 try database.commit([
                     [
-                        .row(register("gone", "x", 9, at: 1)), .reset(revision: 50),
-                        .row(register("z", "new", 1, at: 5, by: bob)),
+                        .row(register("gone", "x", 9, at: 1)), .reset(revision: 50), record,
                     ]
                 ])
                 do {

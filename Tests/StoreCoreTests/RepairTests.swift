@@ -57,6 +57,43 @@ import Testing
         #expect(c.root == a.root && c.context == a.context)
     }
 
+    @Test(
+        "What a peer has not seen of one node is what a look at each row finds",
+        arguments: Array(1...20 as ClosedRange<UInt64>))
+    func ofOneNode(seed: UInt64) throws {
+        var rng = SeededGenerator(seed: seed)
+        var a = store(1)
+        var b = store(2)
+        var peer = CausalContext()
+        for step in 0..<200 {
+            let key = "k/\(Int.random(in: 0..<40, using: &rng))"
+            if step % 50 == 49 { a.renewActor(to: ActorID(node: a.actor.node, epoch: a.actor.epoch + 1)) }
+            if Bool.random(using: &rng) {
+                b.mergeAll(try a.put(bytes("a\(step)"), for: key, wall: wall(0)).rows)
+            } else {
+                a.mergeAll(try b.put(bytes("b\(step)"), for: key, wall: wall(1)).rows)
+            }
+            if step == 120 { peer = a.context }
+        }
+        // It has seen some later ones as well.
+        for entry in a.context.entries where entry.contiguous > 2 {
+            peer.insert(Dot(actor: entry.actor, counter: entry.contiguous - 1))
+        }
+        let folded = [ActorID(node: a.actor.node, epoch: a.actor.epoch): UInt64(seed % 8)]
+        var expected: [Row] = []
+        a.forEachRow { row in
+            let isUnseen = row.versions.contains {
+                $0.actor.node == a.actor.node && !peer.contains($0) && $0.counter > folded[$0.actor] ?? 0
+            }
+            if isUnseen { expected.append(row) }
+        }
+        #expect(!expected.isEmpty)
+        #expect(a.rows(of: a.actor.node, missingFrom: peer, behind: folded) == expected)
+        var walked: [Row] = []
+        RowSnapshot(of: a).forEach { walked.append($0) }
+        #expect(walked.count == a.rowCount && walked == walked.sorted { $0.id < $1.id })
+    }
+
     @Test("Everything in the snapshot arrives although the store changes between batches", arguments: Array(1...20))
     func changesMeanwhile(seed: UInt64) throws {
         var rng = SeededGenerator(seed: seed)

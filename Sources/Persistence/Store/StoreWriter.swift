@@ -142,6 +142,7 @@ final class StoreWriter {
     private func apply(_ record: StoreRecord) throws(PersistenceFailure) {
         switch record {
         case .row(let row): try put(row)
+        case .rows(let snapshot): try snapshot.forEach { row throws(PersistenceFailure) in try put(row) }
         case .rowRemoved(let id):
             removeRow.bind(1, id.key)
             removeRow.bind(2, id.part.columnBytes)

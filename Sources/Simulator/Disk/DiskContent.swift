@@ -33,12 +33,16 @@ package struct DiskContent: Sendable {
         }
     }
 
+    private mutating func put(_ row: Row) {
+        rows[row.id] = row
+        for dot in row.versions { context.insert(dot) }
+        clock = max(clock, row.stamp)
+    }
+
     private mutating func apply(_ record: StoreRecord) {
         switch record {
-        case .row(let row):
-            rows[row.id] = row
-            for dot in row.versions { context.insert(dot) }
-            clock = max(clock, row.stamp)
+        case .row(let row): put(row)
+        case .rows(let snapshot): snapshot.forEach { put($0) }
         case .rowRemoved(let id): rows[id] = nil
         case .context(let context): self.context.formUnion(context)
         case .contextReplaced(let context): self.context = context

@@ -120,17 +120,13 @@ extension Simulation {
 extension Simulation {
     /// Looks at what a process asks its disk to keep; the kernel has just made the step.
     private mutating func watch(_ records: [DurableRecord], node: Int) {
-        let process = DotCheck.Process(node: node, number: nodes[node].process)
         var rows: [Row] = []
         // Rows that folding has rewritten may stand before the floor that says so.
         for case .store(.floor(let floor)) in records { resurrection.raised(to: floor) }
         for case .store(let record) in records {
             switch record {
-            case .row(let row):
-                dots.persisting(row, id: nodes[node].id, process: process)
-                resurrection.persisting(row, node: node)
-                acked.persisting(row, node: node)
-                rows.append(row)
+            case .row(let row): watch(row, node: node, &rows)
+            case .rows(let snapshot): snapshot.forEach { watch($0, node: node, &rows) }
             case .rowRemoved(let id): resurrection.removed(id, node: node)
             case .reset: resurrection.reset(node: node)
             case .queued(let write): acked.queued(write, node: node)
@@ -145,6 +141,14 @@ extension Simulation {
         if let store = nodes[node].kernel?.store {
             transactions.persisting(rows, node: node, id: nodes[node].id, store: store)
         }
+    }
+
+    private mutating func watch(_ row: Row, node: Int, _ rows: inout [Row]) {
+        let process = DotCheck.Process(node: node, number: nodes[node].process)
+        dots.persisting(row, id: nodes[node].id, process: process)
+        resurrection.persisting(row, node: node)
+        acked.persisting(row, node: node)
+        rows.append(row)
     }
 
     /// Looks at what a process that starts again found on its disk.

@@ -34,6 +34,9 @@ class Cluster:
         self.ports = dict(zip(self.names, free_ports(nodes)))
         self.processes = {}
         self.clients = {}
+        # A configuration file for all, and what some find in their environment, by name.
+        self.configuration = None
+        self.environments = {}
 
     def socket(self, name):
         return os.path.join(self.folder, f"{name}.sock")
@@ -44,7 +47,9 @@ class Cluster:
             "--data-dir", os.path.join(self.folder, name), "--socket", self.socket(name)]
         if seed:
             command += ["--join", f"127.0.0.1:{self.ports[seed]}"]
-        self.processes[name] = Process(name, command, self.reader)
+        if self.configuration:
+            command += ["--config", self.configuration]
+        self.processes[name] = Process(name, command, self.reader, self.environments.get(name))
 
     def form(self):
         """Seconds from the last start until every node sees all; asked over the admin sockets."""

@@ -77,11 +77,12 @@ class LogReader(threading.Thread):
 class Process:
     """One daemon."""
 
-    def __init__(self, name, command, reader):
+    def __init__(self, name, command, reader, environment=None):
         self.name = name
         self.started = time.monotonic()
         self.child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})})
         self.pid = self.child.pid
         reader.add(name, self.child.stdout)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Owns the measurements of the durable store: writes and reads beside etcd, a large store, catching up, spreading."""
+"""Owns the measurements of the durable store: writes and reads beside etcd, a large store and what takes it over, spreading."""
 
 import argparse
 import json
@@ -15,9 +15,10 @@ import time
 import admin
 import etcd
 import gossipd
+import takeover
 from processes import LogReader
 
-PARTS = ("load", "large", "catchup", "spread", "repair")
+PARTS = ("load", "large", "catchup", "reset", "restore", "spread", "repair")
 CLIENTS = (1, 16, 256)
 # Operation, clients, requests a second of all of them (0: as many as they can).
 LOADS = [("put", count, 0) for count in CLIENTS] + [("get", 1, 0), ("get", 16, 2_000), ("get", 16, 0)]
@@ -182,10 +183,7 @@ def end(process):
     return time.monotonic() - begin
 
 
-def measure_large(options, folder, reader, results):
-    """Leaves the cluster with its one node running, for catching up."""
-    cluster = gossipd.Cluster(options.programs, folder, 2, reader)
-    figures = {"keys": options.keys}
+def fill_large(cluster, options, figures, reader):
     mark = reader.mark()
     cluster.launch("n1")
     reader.first(mark, ["n1"], ready, 30)
@@ -195,9 +193,26 @@ def measure_large(options, folder, reader, results):
     figures["data"] = fill(client, options.keys)
     figures["fill_s"], figures["fill_cpu"] = time.monotonic() - begin, process.cpu()
     figures["filled_memory"] = process.memory()
-    figures["filled_disk"] = disk_bytes(os.path.join(folder, "n1"))
+    figures["filled_disk"] = disk_bytes(os.path.join(cluster.folder, "n1"))
     client.close()
     progress(f"large: filled in {figures['fill_s']:.1f} s")
+
+
+def measure_large(options, folder, reader, results):
+    """Leaves the cluster with its one node running, for catching up."""
+    cluster = gossipd.Cluster(options.programs, folder, 3, reader)
+    if "reset" in options.parts:
+        cluster.configuration = os.path.join(folder, "quick.toml")
+        with open(cluster.configuration, "w") as file:
+            file.write(takeover.QUICK)
+    figures = {"keys": options.keys}
+    if options.filled:
+        shutil.copytree(options.filled, os.path.join(folder, "n1"))
+        figures["data"] = sum(len(key(number)) + VALUE_BYTES for number in range(options.keys))
+        cluster.launch("n1")
+        reader.first(0, ["n1"], ready, 120)
+    else:
+        fill_large(cluster, options, figures, reader)
     figures["opens"] = []
     for _ in range(options.opens):
         stop = end(cluster.processes["n1"])
@@ -219,16 +234,17 @@ def measure_large(options, folder, reader, results):
     memory, disk = figures["opens"][-1]["memory"], figures["opens"][-1]["disk"]
     data = figures["data"]
     print(f"\nA store of {options.keys} keys, values of {VALUE_BYTES} bytes: {data / 1e6:.0f} MB of keys and values")
-    print(f"fill by imports of {CHUNK}: {figures['fill_s']:.1f} s, {options.keys / figures['fill_s']:.0f} keys/s, "
-          f"{figures['fill_cpu'] / options.keys * 1e6:.1f} us CPU a key")
+    if "fill_s" in figures:
+        print(f"fill by imports of {CHUNK}: {figures['fill_s']:.1f} s, {options.keys / figures['fill_s']:.0f} keys/s, "
+              f"{figures['fill_cpu'] / options.keys * 1e6:.1f} us CPU a key; then "
+              f"{figures['filled_memory']['rss'] / 1e6:.0f} MB resident, "
+              f"{sum(figures['filled_disk'].values()) / 1e6:.1f} MB on disk")
     print(f"open, median of {options.opens}: {one['open_ms'] / 1e3:.2f} s; ready {one['ready_s']:.2f} s after the "
           f"start; CPU until then {one['cpu_s']:.2f} s; stop {one['stop_s']:.2f} s")
     print(f"memory once ready: {memory['rss'] / 1e6:.0f} MB resident, {memory['private'] / 1e6:.0f} MB private "
-          f"({memory['private'] / options.keys:.0f} bytes a key); after the fill "
-          f"{figures['filled_memory']['rss'] / 1e6:.0f} MB")
+          f"({memory['private'] / options.keys:.0f} bytes a key)")
     print("disk: " + ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in disk.items())
-          + f" ({sum(disk.values()) / data:.2f} times the data); just filled "
-          f"{sum(figures['filled_disk'].values()) / 1e6:.1f} MB")
+          + f" ({sum(disk.values()) / data:.2f} times the data)")
     results["large"] = figures
     return cluster
 
@@ -238,18 +254,27 @@ def measure_catchup(options, cluster, data, results):
     writer = cluster.clients["n1"]
     before = writer.metrics()
     cpu = cluster.processes["n1"].cpu()
+    notes = takeover.Notifications(cluster.folder, "n2")
+    cluster.environments["n2"] = notes.environment
+    mark, told = cluster.reader.mark(), set()
     cluster.launch("n2", "n1")
     begin, puts, fresh, keys = time.monotonic(), [], None, 0
     spread_before = spread_after = 0.0
     while True:
         sent = time.monotonic()
         status, body = writer.request("PUT", f"/v1/kv/during/{len(puts)}", b"x" * VALUE_BYTES)
+        if status == 503 and not puts:
+            # It has just been started, and its disk is slow.
+            continue
         puts.append(time.monotonic() - sent)
         if status != 200:
             raise RuntimeError(f"put: {status} {body[:200]!r}")
         try:
             fresh = fresh or admin.Client(cluster.socket("n2"))
-            keys = fresh.json("/v1/status")["store"]["keys"]
+            store = fresh.json("/v1/status")["store"]
+            keys = store["keys"]
+            if store.get("catch_up"):
+                told.add(store["catch_up"]["received"])
         except (FileNotFoundError, ConnectionError):
             fresh = None
         if keys >= options.keys:
@@ -278,6 +303,11 @@ def measure_catchup(options, cluster, data, results):
     print(f"puts at the serving node meanwhile: {len(puts)}, p50 {percentile(puts, 50) * 1e3:.2f} ms, p99 "
           f"{percentile(puts, 99) * 1e3:.1f} ms, slowest {max(puts) * 1e3:.0f} ms; the fresh node then has "
           f"{memory['rss'] / 1e6:.0f} MB resident")
+    with cluster.reader.news:
+        logged = sum('"catch_up"' in text for _, process, text in cluster.reader.lines[mark:] if process == "n2")
+    lines = [line for line in notes.statuses(begin) if "catching up" in line]
+    print(f"progress was told {len(told)} times by the status, {len(lines)} times by STATUS=, {logged} times by the log; "
+          f"longest silence to the watchdog {notes.longest_silence(begin, time.monotonic()):.1f} s")
     results["catchup"] = {
         "seconds": took, "equal_seconds": equal, "sent": sent, "received": received, "gossip": gossip, "cpu": cpus,
         "puts": puts, "memory": memory}
@@ -327,6 +357,7 @@ def parse():
     parser.add_argument("--nodes", type=int, default=30, help="daemons that a put spreads to (default 30)")
     parser.add_argument("--trials", type=int, default=101, help="puts whose spread is measured (default 101)")
     parser.add_argument("--catchup-limit", type=int, default=180, help="seconds a fresh node may take (default 180)")
+    parser.add_argument("--filled", help="a data directory that holds the large store's keys already; it is copied")
     parser.add_argument("--folder", help="where the daemons keep their data (default: a temporary folder)")
     parser.add_argument("--limit", type=int, default=900, help="seconds after which all ends (default 900)")
     parser.add_argument("--no-etcd", dest="etcd", action="store_false", help="leave etcd out")
@@ -336,6 +367,8 @@ def parse():
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if "reset" in options.parts and "catchup" not in options.parts:
+        parser.error("the node that resets is the one that catches up: give catchup too")
     return options
 
 
@@ -358,7 +391,7 @@ def main():
     try:
         if "load" in options.parts:
             measure_load(options, folder, reader, results)
-        if "large" in options.parts or "catchup" in options.parts:
+        if {"large", "catchup", "restore"} & set(options.parts):
             large = os.path.join(folder, "large")
             os.mkdir(large)
             cluster = None
@@ -366,6 +399,10 @@ def main():
                 cluster = measure_large(options, large, reader, results)
                 if "catchup" in options.parts:
                     measure_catchup(options, cluster, results["large"]["data"], results)
+                if "reset" in options.parts:
+                    takeover.measure_reset(cluster, options.catchup_limit, results)
+                if "restore" in options.parts:
+                    takeover.measure_restore(cluster, options.catchup_limit, results)
             finally:
                 if cluster:
                     cluster.stop()
