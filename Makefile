@@ -38,6 +38,8 @@ build:
 release:
 	swift build $(RELEASE_FLAGS) --product gossipd
 	swift build $(RELEASE_FLAGS) --product gossipctl
+	swift build $(RELEASE_FLAGS) --product gossipd-render
+	swift build $(RELEASE_FLAGS) --product gossipd-apply
 	swift build $(RELEASE_FLAGS) --product gossipsim
 
 deps-deb: deps
@@ -83,10 +85,13 @@ install: release
 	install -m 0644 Packaging/man/gossipd.toml.5 Packaging/man/gossipd-render.d.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 Packaging/man/gossipd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0755 .build/release/gossipd .build/release/gossipctl .build/release/gossipsim $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 .build/release/gossipd-render .build/release/gossipd-apply $(DESTDIR)$(PREFIX)/bin/
 	Packaging/man/generate .build/release/gossipctl $(DESTDIR)$(PREFIX)/share/man/man1
-	for unit in gossipd.service gossipd@.service; do sed 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/$$unit \
+	for unit in gossipd.service gossipd@.service gossipd-apply.service; do \
+	  sed -e 's|/usr/lib/gossipd/|$(PREFIX)/bin/|' -e 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/$$unit \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -m 0644 Packaging/gossipd.socket Packaging/gossipd@.socket Packaging/gossipd-retry@.service \
+	  Packaging/gossipd-apply.socket \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 0644 Packaging/gossipd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/gossipd.conf
 	install -m 0644 Packaging/gossipd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/gossipd.conf
