@@ -109,6 +109,14 @@ import Testing
                 defer { close(first) }
                 let second = accept(listener, nil, nil)
                 defer { close(second) }
+                // An answer before the question, or a close with the question unread, is an error to the client.
+                var question: [UInt8] = []
+                var piece = [UInt8](repeating: 0, count: 4096)
+                while !question.suffix(4).elementsEqual("\r\n\r\n".utf8) {
+                    let count = read(second, &piece, piece.count)
+                    guard count > 0 else { break }
+                    question += piece[..<count]
+                }
                 let text = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
                 #expect(write(second, text, text.utf8.count) == text.utf8.count)
             }
