@@ -11,7 +11,7 @@ struct KVRevertCommand: DaemonCommand {
         discussion: """
             Nothing is lost: the present value stays in history, and when somebody changes the key meanwhile, \
             nothing is written and the exit status is 4. A key that did not exist then is deleted. A value that \
-            expired is written to last.
+            expired is written to last. Exits with 3 when nothing is known of the key.
 
             EXAMPLES
               gossipctl kv revert app/db/url --to 1040
@@ -50,6 +50,9 @@ struct KVRevertCommand: DaemonCommand {
         let present = try await Self.found { () throws(AdminFailure) in try await client.get(key) }
         let difference = DiffEntry(key: key, old: present?.content, new: past?.content)
         var report = Report(
+        if past == nil, present == nil, try await client.history(key, limit: 1).entries.isEmpty {
+            throw AdminFailure(.notFound, "no change of key \(key.description.quoted) is known: see gossipctl kv list")
+        }
             key: key.description, changed: false, dry_run: dryRun, version: nil, difference: difference)
         if difference != nil, !dryRun {
             report.version = try await write(key, past, present, client)
