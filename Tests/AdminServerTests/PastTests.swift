@@ -127,6 +127,18 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ["kv", "get", "k", "--at", "2199-01-01"], ["kv", "diff", "--from", "2199-01-01"],
+        ["kv", "diff", "--from", "1", "--to", "2199-01-01"], ["kv", "revert", "k", "--to", "2199-01-01"],
+    ])
+    func `the future is no point of the past`(arguments: [String]) async throws {
+        try await ServerFixture.run { fixture in
+            try await fill(fixture)
+            let sentence = "2199-01-01T00:00:00.000Z lies in the future: give a time of the past, or none for now"
+            #expect(try await fixture.gossipctl(arguments) == Outcome(64, "", "gossipctl: \(sentence)\n"))
+        }
+    }
+
     @Test func `sets and counters are reverted, too`() async throws {
         try await ServerFixture.run { fixture in
             let (set, counter) = (try ConfigurationKey("s"), try ConfigurationKey("c"))
