@@ -24,7 +24,9 @@ struct KVRevertCommand: DaemonCommand {
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     var key: String
 
-    @Option(help: ArgumentHelp("A revision, a time or how long ago.", valueName: "point"))
+    @Option(
+        help: ArgumentHelp("A revision, a time or how long ago.", valueName: "point"),
+        transform: PastPointArgument.parse)
     var to: PastPointArgument
 
     @Option(help: ArgumentHelp("Why, for kv history.", valueName: "text"))
@@ -48,11 +50,11 @@ struct KVRevertCommand: DaemonCommand {
         let key = try parseKey(key)
         let past = try await Self.found { () throws(AdminFailure) in try await client.get(key, at: to.point) }
         let present = try await Self.found { () throws(AdminFailure) in try await client.get(key) }
-        let difference = DiffEntry(key: key, old: present?.content, new: past?.content)
-        var report = Report(
         if past == nil, present == nil, try await client.history(key, limit: 1).entries.isEmpty {
             throw AdminFailure(.notFound, "no change of key \(key.description.quoted) is known: see gossipctl kv list")
         }
+        let difference = DiffEntry(key: key, old: present?.content, new: past?.content)
+        var report = Report(
             key: key.description, changed: false, dry_run: dryRun, version: nil, difference: difference)
         if difference != nil, !dryRun {
             report.version = try await write(key, past, present, client)
