@@ -112,6 +112,10 @@ extension RequestContext {
         guard let time = Timestamp(text) else {
             throw AdminFailure(.badRequest, "\(text.quoted) is no time: write it as 2026-11-20T12:00:00Z")
         }
+        // What will be then nobody knows: the present in its place would look like an answer.
+        guard time <= WallClock.read() else {
+            throw AdminFailure(.badRequest, "\(time) lies in the future: give a time of the past, or none for now")
+        }
         return .time(time)
     }
 

@@ -12,6 +12,8 @@ enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
 
 struct GlobalOptions: ParsableArguments {
     static let defaultSocket = "/run/gossipd/gossipd.sock"
+    // The parser does not show the default of an option with a transform.
+    private static let timeoutDefault = TimeoutArgument(duration: .seconds(10))
 
     @Option(
         help: ArgumentHelp(
@@ -22,8 +24,12 @@ struct GlobalOptions: ParsableArguments {
     @Option(help: "How to print: table for people, json for programs.")
     var output: OutputFormat = .table
 
-    @Option(help: ArgumentHelp("How long to wait for an answer, such as 500ms, 5s or 1m.", valueName: "duration"))
-    var timeout: TimeoutArgument = TimeoutArgument(duration: .seconds(10))
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for an answer, such as 500ms, 5s or 1m. (default: \(timeoutDefault))",
+            valueName: "duration"),
+        transform: TimeoutArgument.parse)
+    var timeout: TimeoutArgument = timeoutDefault
 
     var socketPath: String {
         if let socket { return socket }
@@ -37,7 +43,9 @@ struct GlobalOptions: ParsableArguments {
 }
 
 /// `500ms`, `5s`, `1m`, `2h`; at least 1 ms, at most a day.
-struct TimeoutArgument: ExpressibleByArgument, Hashable, CustomStringConvertible {
+struct TimeoutArgument: BoundedArgument, Hashable, CustomStringConvertible {
+    static let bounds = "1ms to 24h, such as 500ms, 5s or 1m"
+
     var duration: Duration
 
     init(duration: Duration) { self.duration = duration }

@@ -48,7 +48,28 @@ struct Gossipctl: AsyncParsableCommand {
             Terminal.complain(defect)
             Glibc.exit(ExitStatus.usage.rawValue)
         }
-        await main(ArgumentOrder.negativesLast(arguments))
+        let command: any ParsableCommand
+        do {
+            command = try await asyncParseAsRoot(ArgumentOrder.negativesLast(arguments))
+        } catch {
+            guard let sentence = UsageSentence.sentence(for: error) else { exit(withError: error) }
+            Terminal.complain(sentence)
+            Glibc.exit(ExitStatus.usage.rawValue)
+        }
+        await run(command)
+    }
+
+    private static func run(_ parsed: any ParsableCommand) async {
+        do {
+            var command = parsed
+            if var command = parsed as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            exit(withError: error)
+        }
     }
 }
 

@@ -23,10 +23,12 @@ struct KVDiffCommand: DaemonCommand {
     @Argument(help: ArgumentHelp("What the keys begin with; nothing compares all.", valueName: "prefix"))
     var prefix: String = ""
 
-    @Option(help: ArgumentHelp("Where it begins: a revision, a time or how long ago.", valueName: "point"))
+    @Option(
+        help: ArgumentHelp("Where it begins: a revision, a time or how long ago.", valueName: "point"),
+        transform: PastPointArgument.parse)
     var from: PastPointArgument
 
-    @Option(help: ArgumentHelp("Where it ends.", valueName: "point"))
+    @Option(help: ArgumentHelp("Where it ends.", valueName: "point"), transform: PastPointArgument.parse)
     var to: PastPointArgument?
 
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {

@@ -25,7 +25,9 @@ struct KVGetCommand: DaemonCommand {
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     var key: String
 
-    @Option(help: ArgumentHelp("As it was then: a time, or how long ago, such as 10m.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("As it was then: a time, or how long ago, such as 10m.", valueName: "time"),
+        transform: TimeArgument.parse)
     var at: TimeArgument?
 
     @Option(help: ArgumentHelp("As it was after this change, numbered as in kv history.", valueName: "number"))

@@ -27,7 +27,10 @@ struct KVPutCommand: DaemonCommand {
     @OptionGroup var options: GlobalOptions
     @OptionGroup var write: WriteOptionGroup
 
-    @Option(help: ArgumentHelp("How long the value holds, such as 90s, 5m, 24h or 7d.", valueName: "duration"))
+    @Option(
+        help: ArgumentHelp(
+            "How long the value holds: at most 3660d, such as 90s, 5m, 24h or 7d.", valueName: "duration"),
+        transform: TimeToLive.parse)
     var ttl: TimeToLive?
 
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))

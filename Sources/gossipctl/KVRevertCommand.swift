@@ -11,7 +11,7 @@ struct KVRevertCommand: DaemonCommand {
         discussion: """
             Nothing is lost: the present value stays in history, and when somebody changes the key meanwhile, \
             nothing is written and the exit status is 4. A key that did not exist then is deleted. A value that \
-            expired is written to last.
+            expired is written to last. Exits with 3 when nothing is known of the key.
 
             EXAMPLES
               gossipctl kv revert app/db/url --to 1040
@@ -24,7 +24,9 @@ struct KVRevertCommand: DaemonCommand {
     @Argument(help: ArgumentHelp("The key.", valueName: "key"))
     var key: String
 
-    @Option(help: ArgumentHelp("A revision, a time or how long ago.", valueName: "point"))
+    @Option(
+        help: ArgumentHelp("A revision, a time or how long ago.", valueName: "point"),
+        transform: PastPointArgument.parse)
     var to: PastPointArgument
 
     @Option(help: ArgumentHelp("Why, for kv history.", valueName: "text"))
@@ -48,6 +50,9 @@ struct KVRevertCommand: DaemonCommand {
         let key = try parseKey(key)
         let past = try await Self.found { () throws(AdminFailure) in try await client.get(key, at: to.point) }
         let present = try await Self.found { () throws(AdminFailure) in try await client.get(key) }
+        if past == nil, present == nil, try await client.history(key, limit: 1).entries.isEmpty {
+            throw AdminFailure(.notFound, "no change of key \(key.description.quoted) is known: see gossipctl kv list")
+        }
         let difference = DiffEntry(key: key, old: present?.content, new: past?.content)
         var report = Report(
             key: key.description, changed: false, dry_run: dryRun, version: nil, difference: difference)

@@ -30,6 +30,8 @@ struct KVWatchCommand: DaemonCommand {
         case stop, `continue`
     }
 
+    private static let heartbeatDefault = HeartbeatArgument(timeout: TimeoutArgument(duration: .seconds(15)))
+
     @OptionGroup var options: GlobalOptions
 
     @Argument(help: ArgumentHelp("What the keys begin with; nothing watches all.", valueName: "prefix"))
@@ -39,8 +41,12 @@ struct KVWatchCommand: DaemonCommand {
         help: ArgumentHelp("Only changes after this cursor; start means all that are held.", valueName: "cursor"))
     var since: String?
 
-    @Option(help: ArgumentHelp("How often a silent stream shows that it lives: 1s to 5m.", valueName: "duration"))
-    var heartbeat: TimeoutArgument = TimeoutArgument(duration: .seconds(15))
+    @Option(
+        help: ArgumentHelp(
+            "How often a silent stream shows that it lives: \(HeartbeatArgument.bounds). (default: \(heartbeatDefault))",
+            valueName: "duration"),
+        transform: HeartbeatArgument.parse)
+    var heartbeat: HeartbeatArgument = heartbeatDefault
 
     @Flag(help: "Go on where it was when the daemon restarts, also without a command.")
     var reconnect = false
@@ -52,15 +58,9 @@ struct KVWatchCommand: DaemonCommand {
         parsing: .postTerminator, help: ArgumentHelp("Run this for each change.", valueName: "command"))
     var command: [String] = []
 
-    func validate() throws {
-        guard heartbeat.duration >= .seconds(1), heartbeat.duration <= .seconds(300) else {
-            throw ValidationError("--heartbeat must be 1s to 5m.")
-        }
-    }
-
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         let follower = WatchFollower(
-            client: client, prefix: try KeyPrefix(prefix), heartbeat: heartbeat.duration,
+            client: client, prefix: try KeyPrefix(prefix), heartbeat: heartbeat.timeout.duration,
             reconnects: reconnect || !command.isEmpty)
         let json = options.output == .json
         let runner = command.isEmpty ? nil : ChangeCommand(arguments: command)
@@ -105,4 +105,22 @@ struct KVWatchCommand: DaemonCommand {
         if let author = event.author { line += "  (by \(author.name.printable))" }
         return line + "\n"
     }
+}
+
+/// `1s` to `5m`.
+struct HeartbeatArgument: BoundedArgument, Hashable, CustomStringConvertible {
+    static let bounds = "1s to 5m"
+
+    var timeout: TimeoutArgument
+
+    init(timeout: TimeoutArgument) { self.timeout = timeout }
+
+    init?(argument: String) {
+        guard let timeout = TimeoutArgument(argument: argument), timeout.duration >= .seconds(1),
+            timeout.duration <= .seconds(300)
+        else { return nil }
+        self.init(timeout: timeout)
+    }
+
+    var description: String { timeout.description }
 }

@@ -6,7 +6,9 @@ import ArgumentParser
 import Glibc
 
 /// `1042` (a revision), `2026-11-20T12:00:00Z`, `2026-11-20 12:00`, `2026-11-20` (UTC), `10m`, `2h`, `3d` (ago).
-struct PastPointArgument: ExpressibleByArgument, Hashable {
+struct PastPointArgument: BoundedArgument, Hashable {
+    static let bounds = "a revision, or \(TimeArgument.bounds)"
+
     var point: PastPoint
 
     init?(argument: String) {
@@ -21,7 +23,9 @@ struct PastPointArgument: ExpressibleByArgument, Hashable {
 }
 
 /// As above, without revisions.
-struct TimeArgument: ExpressibleByArgument, Hashable {
+struct TimeArgument: BoundedArgument, Hashable {
+    static let bounds = "a time such as 2026-11-20T12:00:00Z, or how long ago, such as 10m"
+
     var time: Timestamp
 
     private static let agoMax = Duration.seconds(100 * 366 * 86_400)

@@ -35,7 +35,7 @@ struct TextTable {
     func render(for terminal: Terminal) -> String {
         let lines = [header.map { Cell($0, .bold) }] + rows
         let natural = header.indices.map { column in
-            lines.map { column < $0.count ? $0[column].text.count : 0 }.max() ?? 0
+            lines.map { column < $0.count ? $0[column].text.displayedWidth : 0 }.max() ?? 0
         }
         let widths = terminal.width.map { Self.widths(natural, within: $0) } ?? natural
         return lines.map { render($0, widths, terminal) + "\n" }.joined()
@@ -66,8 +66,8 @@ struct TextTable {
     private func render(_ cells: [Cell], _ widths: [Int], _ terminal: Terminal) -> String {
         var parts: [String] = []
         for (width, (column, cell)) in zip(widths, cells.enumerated()) {
-            let text = cell.text.count > width ? cell.text.prefix(max(0, width - 1)) + "\u{2026}" : cell.text
-            let padding = String(repeating: " ", count: max(0, width - text.count))
+            let text = cell.text.displayedWidth > width ? cell.text.cut(toWidth: width - 1) + "\u{2026}" : cell.text
+            let padding = String(repeating: " ", count: max(0, width - text.displayedWidth))
             let painted = terminal.colours && !text.isEmpty ? cell.colour?.paint(text) ?? text : text
             let isLast = column == cells.count - 1
             parts.append(rightAligned.contains(column) ? padding + painted : painted + (isLast ? "" : padding))

@@ -49,11 +49,14 @@ struct WatchFollower: Sendable {
             }
             guard reconnects else { return }
             // Told once for each outage.
-            if pause == Self.pauseMin, let ended { Terminal.complain("\(ended.message): reconnecting") }
+            if pause == Self.pauseMin, let ended { Terminal.complain(Self.notice(ended)) }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, Self.pauseMax)
         }
     }
+
+    /// The reason comes last, as it may say what to do.
+    static func notice(_ ended: AdminFailure) -> String { "reconnecting, because \(ended.message)" }
 
     /// Whether another try may succeed.
     private static func isPassing(_ code: AdminFailure.Code) -> Bool {

@@ -6,6 +6,8 @@ import AdminModel
 import ArgumentParser
 
 struct WriteOptionGroup: ParsableArguments {
+    private static let waitTimeoutDefault = TimeoutArgument(duration: .seconds(30))
+
     @Option(
         help: ArgumentHelp("Write only if the key has this version, as kv get shows it.", valueName: "version"))
     var ifVersion: String?
@@ -23,11 +25,15 @@ struct WriteOptionGroup: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Return when that many nodes hold the write durably: a number, majority or all.", valueName: "nodes"))
+            "Return when that many nodes hold the write durably: a number, majority or all.", valueName: "nodes"),
+        transform: WaitGoal.parse)
     var wait: WaitGoal?
 
-    @Option(help: ArgumentHelp("How long to wait for the nodes.", valueName: "duration"))
-    var waitTimeout: TimeoutArgument = TimeoutArgument(duration: .seconds(30))
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for the nodes. (default: \(waitTimeoutDefault))", valueName: "duration"),
+        transform: TimeoutArgument.parse)
+    var waitTimeout: TimeoutArgument = waitTimeoutDefault
 
     func validate() throws {
         guard ifVersion == nil || !ifAbsent else {
@@ -70,12 +76,16 @@ struct WriteOptionGroup: ParsableArguments {
     }
 }
 
-extension WaitGoal: ExpressibleByArgument {
+extension WaitGoal: BoundedArgument {
+    static var bounds: String { "a number from 1 to 1000000, majority or all" }
+
     package init?(argument: String) { self.init(argument) }
 }
 
 /// `90s`, `5m`, `24h`, `7d`; at most ten years.
-struct TimeToLive: ExpressibleByArgument, Hashable {
+struct TimeToLive: BoundedArgument, Hashable {
+    static let bounds = "1ms to \(AdminLimits.timeToLiveMax.components.seconds / 86_400)d, such as 90s, 5m, 24h or 7d"
+
     var duration: Duration
 
     init?(argument: String) {

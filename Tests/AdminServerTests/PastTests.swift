@@ -112,6 +112,33 @@ import Testing
         }
     }
 
+    @Test func `a key of which nothing is known cannot be reverted`() async throws {
+        try await ServerFixture.run { fixture in
+            try await fill(fixture)
+            for extra in [[], ["--dry-run"]] {
+                let typo = try await fixture.gossipctl(["kv", "revert", "typo", "--to", "1"] + extra)
+                let sentence = "gossipctl: no change of key \"typo\" is known: see gossipctl kv list\n"
+                #expect(typo == Outcome(3, "", sentence))
+            }
+            // Gone then and gone now, but known.
+            _ = try await fixture.client.delete(try ConfigurationKey("k"))
+            let gone = try await fixture.gossipctl(["kv", "revert", "k", "--to", "3"])
+            #expect(gone == Outcome(0, "k already is as at revision 3\n", ""))
+        }
+    }
+
+    @Test(arguments: [
+        ["kv", "get", "k", "--at", "2199-01-01"], ["kv", "diff", "--from", "2199-01-01"],
+        ["kv", "diff", "--from", "1", "--to", "2199-01-01"], ["kv", "revert", "k", "--to", "2199-01-01"],
+    ])
+    func `the future is no point of the past`(arguments: [String]) async throws {
+        try await ServerFixture.run { fixture in
+            try await fill(fixture)
+            let sentence = "2199-01-01T00:00:00.000Z lies in the future: give a time of the past, or none for now"
+            #expect(try await fixture.gossipctl(arguments) == Outcome(64, "", "gossipctl: \(sentence)\n"))
+        }
+    }
+
     @Test func `sets and counters are reverted, too`() async throws {
         try await ServerFixture.run { fixture in
             let (set, counter) = (try ConfigurationKey("s"), try ConfigurationKey("c"))

@@ -191,6 +191,29 @@ import Testing
                 == "AAAA  BBBB  CCCC  \u{2026}\na     b     c     \u{2026}\n")
     }
 
+    @Test(arguments: [
+        ("", 0), ("abc", 3), ("\u{e9}t\u{e9}", 3), ("e\u{301}", 1), ("\u{301}", 0), ("a\u{200b}b", 2),
+        ("\u{65e5}\u{672c}", 4), ("\u{d55c}", 2), ("\u{ff21}", 2), ("\u{ff71}", 1), ("\u{1f600}", 2),
+        ("\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}", 2), ("\u{2764}\u{fe0f}", 2), ("\u{2764}", 1), ("\u{2026}", 1),
+        ("1", 1), ("\u{1f1e9}\u{1f1ea}", 2),
+    ])
+    func `a text takes as many columns as a terminal shows`(text: String, width: Int) {
+        #expect(text.displayedWidth == width)
+    }
+
+    @Test func `columns align below letters of any width, and wide ones are not cut in half`() {
+        var table = TextTable(["KEY", "BY"])
+        for key in ["\u{65e5}\u{672c}\u{8a9e}", "caf\u{e9}", "cafe\u{301}", "abcdef"] {
+            table.add([.init(key), .init("x")])
+        }
+        let rows = table.render(for: plain).split(separator: "\n").map { $0.dropLast() }
+        #expect(rows.dropFirst().allSatisfy { $0.displayedWidth == 8 }, "\(rows)")
+        var narrow = TextTable(["K"])
+        narrow.add([.init(String(repeating: "\u{65e5}", count: 20))])
+        let line = narrow.render(for: Terminal(width: 20, colours: false)).split(separator: "\n")[1]
+        #expect(line == String(repeating: "\u{65e5}", count: 9) + "\u{2026}")
+    }
+
     @Test func `colours wrap the text and not the padding`() {
         var table = TextTable(["STATE", "X"])
         table.add([.init("up", .green), .init("y")])

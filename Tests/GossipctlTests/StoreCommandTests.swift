@@ -89,6 +89,21 @@ import Testing
             try text(["a", "b\u{1b}", "c", "d", "e"]) == "held by 2 of 5 (waiting for a, b\\u{1b}, c, d, \u{2026})")
     }
 
+    @Test func `an import in chunks tells how far it is`() {
+        var total = ImportResult(dryRun: false, unchanged: 10, entries: [])
+        total.added = 19_990
+        #expect(KVImportCommand.progress(lines: 20_000, total) == "20000 lines: 19990 written, 10 unchanged")
+        total.dryRun = true
+        #expect(KVImportCommand.progress(lines: 20_000, total) == "20000 lines: 19990 to write, 10 unchanged")
+    }
+
+    @Test func `a watch that reconnects says why in one sentence`() {
+        let broken = AdminFailure(.unavailable, "the connection to the daemon broke: is it still running?")
+        #expect(
+            WatchFollower.notice(broken)
+                == "reconnecting, because the connection to the daemon broke: is it still running?")
+    }
+
     @Test(arguments: [("3", WaitGoal.nodes(3), 3), ("majority", .majority, 3), ("all", .all, 5), ("7", .nodes(7), 7)])
     func `goals are a number, the majority or all`(text: String, goal: WaitGoal, required: Int) {
         #expect(WaitGoal(text) == goal)
