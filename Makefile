@@ -28,7 +28,7 @@ demo: deps release
 
 # One test at a time: the simulations keep every thread busy, and tests on real sockets have deadlines.
 test: deps build lint
-	swift test $(SWIFT_FLAGS) --skip-build --no-parallel
+	@.ci/test $(SWIFT_FLAGS) --skip-build --no-parallel
 
 build:
 	swift build --build-tests $(SWIFT_FLAGS)

@@ -29,6 +29,8 @@ package struct ImportEntry: Hashable, Sendable {
         self.expiresAt = expiresAt
     }
 
+    private static let subject = "it is not as kv export writes it"
+
     private struct Fields: Decodable {
         var key: String
         var expires_at: Timestamp?
@@ -39,9 +41,10 @@ package struct ImportEntry: Hashable, Sendable {
     package init(line: some Sequence<UInt8>, number: Int) throws(AdminFailure) {
         let bytes = Array(line)
         do throws(AdminFailure) {
-            let fields = try AdminJSON.decodeRequest(Fields.self, from: bytes)
+            let fields = try AdminJSON.decodeRequest(Fields.self, from: bytes, subject: Self.subject)
             key = try ConfigurationKey(fields.key)
-            content = try AdminJSON.decodeRequest(ContentDocument.self, from: bytes).content
+            content =
+                try AdminJSON.decodeRequest(ContentDocument.self, from: bytes, subject: Self.subject).content
             expiresAt = fields.expires_at
             try checkBounds()
         } catch {

@@ -28,6 +28,8 @@ package struct AdminServerSettings: Sendable {
     package var maxTransfers = 4
     /// Connections at once; the next one is answered with `busy` and closed.
     package var maxConnections = 256
+    /// Refused connections at once whose peers are given time to read why; the next one is closed at once.
+    package var maxDraining = 256
     /// Streams (`events`, `watch`) at once; the next one is answered with `busy`.
     package var maxStreams = 64
     /// Until a connection without a request is closed.
@@ -40,7 +42,7 @@ package struct AdminServerSettings: Sendable {
     package var writeDeadline: Duration = .seconds(10)
     /// Until a connection above the limit is answered, if nothing comes from it, and from that answer until it is
     /// closed, if its peer does not close it first.
-    package var drainDeadline: Duration = .seconds(1)
+    package var drainDeadline: Duration = .seconds(5)
     /// Between two heartbeats of a silent stream.
     package var heartbeatInterval: Duration = .seconds(15)
 

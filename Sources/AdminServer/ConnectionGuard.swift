@@ -70,7 +70,7 @@ final class ConnectionGuard: ChannelInboundHandler {
         enter(.idle)
         context.fireChannelActive()
         // Clients take an answer that comes before their question for an error: wait for its beginning.
-        if let refusal, !state.drain(context.channel, max: settings.maxConnections) { refuse(refusal) }
+        if let refusal, !state.drain(context.channel, max: settings.maxDraining) { refuse(refusal) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -171,7 +171,7 @@ final class ConnectionGuard: ChannelInboundHandler {
     /// Closes this direction only, for `drainDeadline` at most, while few connections do so.
     private func drain(afterWriting result: Result<Void, any Error>) {
         guard let context else { return }
-        guard case .success = result, state.drain(context.channel, max: settings.maxConnections) else {
+        guard case .success = result, state.drain(context.channel, max: settings.maxDraining) else {
             return context.close(promise: nil)
         }
         enter(.draining)

@@ -17,6 +17,8 @@ package final class EventLog<Event: Sendable>: Sendable {
 
     private struct Subscriber {
         var subscription: Subscription<Event>
+        /// What it has seen elsewhere already, though this log may not have heard of it yet.
+        var seen: UInt64 = 0
         var accepts: @Sendable (Event) -> Bool
     }
 
@@ -53,12 +55,13 @@ package final class EventLog<Event: Sendable>: Sendable {
     package func append(sequence: UInt64? = nil, cost: Int = 256, _ make: (_ cursor: String) -> Event) {
         state.withLock { state in
             if let sequence { skip(to: sequence, &state) }
-            let event = make(cursor(state.next))
+            let number = state.next
+            let event = make(cursor(number))
             state.entries.append(Entry(event: event, cost: cost))
             state.cost += cost
             if state.entries.count > countMax || state.cost > costMax { trim(&state) }
             state.subscribers.removeAll { $0.subscription.ending != nil }
-            for subscriber in state.subscribers where subscriber.accepts(event) {
+            for subscriber in state.subscribers where subscriber.seen < number && subscriber.accepts(event) {
                 subscriber.subscription.offer(event, cost: cost)
             }
         }
@@ -173,13 +176,12 @@ package final class EventLog<Event: Sendable>: Sendable {
     ) -> Bool {
         state.withLock { state in
             guard sequence + 1 >= state.first else { return false }
-            // Numbers without an event may have been given out that this log has not heard of.
-            let seen = min(sequence, state.next - 1)
-            for entry in state.entries.dropFirst(Int(seen + 1 - state.first)) {
-                if let event = entry.event, accepts(event) { subscription.offer(event, cost: entry.cost) }
-            }
+            // Whoever reads the file may be ahead of this log.
+            let held = min(sequence, state.next - 1)
+            subscription.offerHeld(
+                state.entries.dropFirst(Int(held + 1 - state.first)).compactMap(\.event).filter(accepts))
             state.subscribers.removeAll { $0.subscription.ending != nil }
-            state.subscribers.append(Subscriber(subscription: subscription, accepts: accepts))
+            state.subscribers.append(Subscriber(subscription: subscription, seen: sequence, accepts: accepts))
             return true
         }
     }

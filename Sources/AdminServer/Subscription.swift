@@ -22,6 +22,8 @@ package final class Subscription<Event: Sendable>: Sendable {
         var cost = 0
         var ending: Ending?
         var reader: CheckedContinuation<Delivery?, Never>?
+        /// How many events may wait: the bound, and what was held before the reader came.
+        var countMax: Int
         /// The page of the past that is being read.
         var past: ArraySlice<Event> = []
         var isPastOver = false
@@ -51,7 +53,6 @@ package final class Subscription<Event: Sendable>: Sendable {
 
     /// Where the reader resumes when it has seen no event yet.
     package let startCursor: String
-    private let countMax: Int
     private let costMax: Int
     private let catchUp: PullStream<[Event]>?
     private let state: Mutex<State>
@@ -67,10 +68,11 @@ package final class Subscription<Event: Sendable>: Sendable {
     ) {
         precondition(countMax > 0 && costMax > 0, "a subscription without room delivers nothing")
         self.startCursor = startCursor
-        self.countMax = countMax + backlog.count
         self.costMax = costMax
         self.catchUp = catchUp
-        state = Mutex(State(waiting: backlog.map { ($0, 0) }, isPastOver: catchUp == nil))
+        state = Mutex(
+            State(
+                waiting: backlog.map { ($0, 0) }, countMax: countMax + backlog.count, isPastOver: catchUp == nil))
     }
 
     /// Queues an event of about `cost` bytes; false when the subscription is over.
@@ -82,7 +84,7 @@ package final class Subscription<Event: Sendable>: Sendable {
                 state.reader = nil
                 return (reader, true)
             }
-            guard state.waiting.count - state.head < countMax, state.cost + cost <= costMax else {
+            guard state.waiting.count - state.head < state.countMax, state.cost + cost <= costMax else {
                 state.ending = .cut(.slowReader)
                 return (nil, false)
             }
@@ -92,6 +94,22 @@ package final class Subscription<Event: Sendable>: Sendable {
         }
         reader?.resume(returning: .event(event))
         return accepted
+    }
+
+    /// Queues what was held before the reader was attached. As with the backlog of `init`, it does not count against the
+    /// bounds: the reader could not have read it yet, however fast it is.
+    func offerHeld(_ events: [Event]) {
+        guard !events.isEmpty else { return }
+        let reader = state.withLock { state -> CheckedContinuation<Delivery?, Never>? in
+            guard state.ending == nil else { return nil }
+            let reader = state.reader
+            state.reader = nil
+            let waiting = reader == nil ? events[...] : events.dropFirst()
+            state.waiting += waiting.map { ($0, 0) }
+            state.countMax += waiting.count
+            return reader
+        }
+        reader?.resume(returning: .event(events[0]))
     }
 
     /// Wakes a reader that waits, so that it can show that the stream lives.

@@ -46,7 +46,7 @@ extension NodeKernel {
         diagnosis.deadRows = store.deadCount
         diagnosis.isResetting = reset.isUnderWay
         diagnosis.queuedWrites = reset.queuedCount
-        diagnosis.catchUp = repair.catchUp
+        diagnosis.catchUp = reset.progress ?? repair.catchUp
         let conflicts = findings.conflicts.filter { store.read($0)?.aside.isEmpty == false }
         diagnosis.typeConflicts = conflicts.suffix(StoreFindings.conflictsToldMax)
         diagnosis.revision = revision

@@ -53,6 +53,12 @@ struct ResetState: Sendable {
     /// Local writes are refused and rows are neither sent nor taken.
     var isUnderWay: Bool { if case .idle = phase { false } else { true } }
 
+    /// How many of the peer's rows are here; nil while none come in.
+    var progress: (received: Int, total: Int)? {
+        guard let staging else { return nil }
+        return (staging.rowCount, max(staging.rowCount, total))
+    }
+
     var retryAt: Instant? { if case .waiting(_, let until) = phase { until } else { nil } }
 }
 

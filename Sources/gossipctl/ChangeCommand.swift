@@ -50,6 +50,8 @@ struct ChangeCommand: Sendable {
         if let key = event.key { added.append("GOSSIPD_KEY=\(key)") }
         if let version = event.version { added.append("GOSSIPD_VERSION=\(version)") }
         if let author = event.author { added.append("GOSSIPD_AUTHOR=\(author.name)") }
+        if let user = event.user { added.append("GOSSIPD_USER=\(user)") }
+        if let reason = event.reason { added.append("GOSSIPD_REASON=\(reason)") }
         if let value, value.count <= Self.environmentBytesMax {
             if let text = String(validating: value, as: UTF8.self), !value.contains(0) {
                 added.append("GOSSIPD_VALUE=\(text)")

@@ -14,9 +14,9 @@ struct KVWatchCommand: DaemonCommand {
             stream of a reader that is too slow with a line closed.
 
             With -- COMMAND the command runs once for each change, one after the other, with the change in \
-            GOSSIPD_EVENT, GOSSIPD_KEY, GOSSIPD_VERSION, GOSSIPD_CURSOR, GOSSIPD_AUTHOR, and its value, element or \
-            number on the standard input and in GOSSIPD_VALUE (when it is text of at most 96 KiB; other bytes of \
-            that size in GOSSIPD_VALUE_BASE64). It also runs for resync. When the daemon restarts, the watch goes on \
+            GOSSIPD_EVENT, GOSSIPD_KEY, GOSSIPD_VERSION, GOSSIPD_CURSOR, GOSSIPD_AUTHOR, GOSSIPD_USER and \
+            GOSSIPD_REASON (from --message), and its value, element or number on the standard input and in \
+            GOSSIPD_VALUE (when it is text of at most 96 KiB; other bytes of that size in GOSSIPD_VALUE_BASE64). It also runs for resync. When the daemon restarts, the watch goes on \
             where it was. It runs without a shell: write sh -c '...' for one.
 
             EXAMPLES

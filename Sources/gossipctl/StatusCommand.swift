@@ -38,7 +38,7 @@ struct StatusCommand: DaemonCommand {
         let store = status.store
         lines[lines.count - 1].1 += ", revision \(store.revision)"
         if let catchUp = store.catchUp {
-            lines.append(("catch up", "\(catchUp.received) of \(catchUp.total) keys received"))
+            lines.append(("catch up", "\(catchUp.received) of \(catchUp.total) rows received"))
         }
         switch store.storage {
         case .ok: break

@@ -51,7 +51,10 @@ extension AdminFailure {
             self.init(.unavailable, "the store holds as many entries as it may: delete some keys")
         case .conditionFailed(let key, let current):
             let now = current.map { "it is at version \($0)" } ?? "it does not exist"
-            self.init(.conditionFailed, "key \(key.quoted) is not as the condition says: \(now)")
+            self.init(
+                .conditionFailed,
+                "key \(key.quoted) is not as the condition says: \(now); read it with gossipctl kv get, then decide anew"
+            )
         case .requestIDReused(let id):
             self.init(.requestIDReused, "request id \(id.quoted) was used for another request: choose a new one")
         case .storageFull:

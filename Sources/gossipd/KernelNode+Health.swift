@@ -137,7 +137,8 @@ extension KernelNode {
             findings.append(
                 DoctorDocument.Finding(
                     .warning, code: "resetting",
-                    summary: "this node was away for too long and is taking over a peer's store: it takes no writes",
+                    summary: "this node is new or was away for too long, and takes over a peer's store: it takes no "
+                        + "writes",
                     advice: "wait; see gossipctl status"))
         }
         if let catchUp = store.catchUp {
@@ -145,7 +146,8 @@ extension KernelNode {
                 DoctorDocument.Finding(
                     .warning, code: "catching_up",
                     summary: "this node is being sent the store: \(catchUp.received) of \(catchUp.total) rows",
-                    advice: "wait; reads show what has arrived so far"))
+                    advice: "wait; reads show "
+                        + (store.isResetting ? "what was here before" : "what has arrived so far")))
         }
         if store.queuedWrites > 0 {
             findings.append(
@@ -155,7 +157,7 @@ extension KernelNode {
                     advice: "decide with gossipctl kv import --queued --list, --apply and --drop",
                     evidence: ["count": "\(store.queuedWrites)"]))
         }
-        if !store.collectionWaitsFor.isEmpty {
+        if store.deadRows > 0, !store.collectionWaitsFor.isEmpty {
             findings.append(
                 DoctorDocument.Finding(
                     .warning, code: "collection_waits",

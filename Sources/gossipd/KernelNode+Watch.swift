@@ -13,15 +13,22 @@ extension KernelNode {
 
     func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
         let accepts: @Sendable (WatchEvent) -> Bool = { event in event.key.map(prefix.matches) ?? true }
-        if let cursor, case .older(let revision) = try hub.watches.place(of: cursor) {
-            return replay(cursor, after: revision, accepts)
+        if let cursor {
+            switch try hub.watches.place(of: cursor) {
+            case .older(let revision): return replay(cursor, after: revision, accepts)
+            // All that is held: the file holds more than memory.
+            case .start: return replay(cursor, after: 0, fromOldest: true, accepts)
+            case .held, .foreign: break
+            }
         }
         return try hub.watches.subscribe(since: cursor, follow: true, accepts: accepts, resync: WatchEvent.resync)
     }
 
-    /// Reads what the watch has missed from the file, page by page, and then attaches it to what is new.
+    /// Reads what the watch has missed from the file, page by page, and then attaches it to what is new. With
+    /// `fromOldest` it begins where the file begins, and what is gone before that is not missed.
     private func replay(
-        _ cursor: String, after revision: UInt64, _ accepts: @escaping @Sendable (WatchEvent) -> Bool
+        _ cursor: String, after revision: UInt64, fromOldest: Bool = false,
+        _ accepts: @escaping @Sendable (WatchEvent) -> Bool
     ) -> Subscription<WatchEvent> {
         let (past, hub) = (past, hub)
         let replay = Replay(after: revision)
@@ -30,15 +37,21 @@ extension KernelNode {
             if let subscription = replay.subscription, hub.watches.attach(subscription, after: seen, accepts: accepts) {
                 return nil
             }
+            // A commit is in the file a moment before the log hears of it; what is ahead of the log comes by the log.
+            let known = hub.watches.newestSequence
             let page = try await past.read { try $0.changes(after: seen, limit: Self.replayedChangesMax) }
             switch page {
             case .changes(let records):
-                if let last = records.last { replay.move(to: last.revision) }
-                return records.compactMap { record in
+                let heard = records.prefix { $0.revision <= known }
+                replay.move(to: heard.last?.revision ?? max(seen, known))
+                return heard.compactMap { record in
                     WatchEvent(
                         record, author: hub.identity(record.change.author.node),
                         cursor: hub.watches.cursor(record.revision))
                 }.filter(accepts)
+            case .gone(let since) where fromOldest && since > seen:
+                replay.move(to: since)
+                return []
             case .gone:
                 let newest = hub.watches.newestSequence
                 replay.move(to: newest)

@@ -64,6 +64,30 @@ struct NumberedEventLogTests {
         #expect(log.attach(Subscription(startCursor: ""), after: 121), "121 may be a number without an event")
     }
 
+    @Test("A reader that saw in the file what the log has not heard of yet does not see it again")
+    func ahead() async {
+        let log = log()
+        log.append(sequence: 101) { $0 }
+        let reader = Subscription<String>(startCursor: "5e-103")
+        #expect(log.attach(reader, after: 103))
+        for number in 102...104 as ClosedRange<UInt64> { log.append(sequence: number) { $0 } }
+        #expect(await drain(reader) == ["5e-104"])
+    }
+
+    @Test("A reader is not too slow because more is held when it is attached than may wait")
+    func attachToMany() {
+        let log = log(countMax: 4_096)
+        for number in 101...3_100 as ClosedRange<UInt64> { log.append(sequence: number, cost: 64) { $0 } }
+        let reader = Subscription<String>(startCursor: "5e-100", countMax: 2, costMax: 8_192)
+        #expect(log.attach(reader, after: 600))
+        #expect(reader.ending == nil && reader.waitingCount == 2_500)
+        log.append(sequence: 3_101, cost: 4_096) { $0 }
+        log.append(sequence: 3_102, cost: 4_096) { $0 }
+        #expect(reader.ending == nil)
+        log.append(sequence: 3_103, cost: 4_096) { $0 }
+        #expect(reader.ending == .cut(.slowReader))
+    }
+
     @Test("Starting over tells every reader and forgets what was")
     func restart() async throws {
         let log = log()

@@ -295,7 +295,10 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     }
 
     @Test func `a client that still writes when it is refused reads why`() async throws {
-        try await ServerFixture.run(change: { $0.maxConnections = 1 }) { fixture in
+        try await ServerFixture.run(change: {
+            $0.maxConnections = 1
+            $0.drainDeadline = patientDrain
+        }) { fixture in
             let path = fixture.socketPath
             let held = try await RawConnection.detached {
                 let raw = try RawConnection(path)
@@ -321,7 +324,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
 
     @Test func `who may not write a large value reads so, however much is still under way`() async throws {
         let nobody = AccessPolicy(adminUsers: [], adminGroups: [], readUsers: [], readGroups: [])
-        try await ServerFixture.run(policy: nobody) { fixture in
+        try await ServerFixture.run(policy: nobody, change: { $0.drainDeadline = patientDrain }) { fixture in
             let value = [UInt8](repeating: 0x61, count: AdminLimits.valueBytesMax)
             for _ in 0..<50 {
                 do throws(AdminFailure) {

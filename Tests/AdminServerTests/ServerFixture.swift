@@ -93,3 +93,6 @@ struct TemporaryFolder: Sendable {
         rmdir(path)
     }
 }
+
+/// On a busy host a client may take longer than the server's second to write what it began.
+let patientDrain: Duration = .seconds(20)

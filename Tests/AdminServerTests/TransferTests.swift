@@ -122,6 +122,22 @@ import Testing
         }
     }
 
+    /// Lines that nobody can use, and the sentence about each.
+    private static let junk = [
+        (#"{"key":"a""#, "it is not valid JSON"),
+        ("[]", "it is not an object"),
+        ("{}", #"field "key" is missing"#),
+        (#"{"key":"a","type":"register","value":1}"#, "value is not a text"),
+        (#"{"key":"a","type":"set","elements":1}"#, "elements is not a list"),
+        (#"{"key":"a","type":"counter","counter":"1"}"#, "counter is not a whole number"),
+    ]
+
+    @Test(arguments: junk)
+    func `a line that is not one of kv export is told in words for people`(_ line: String, _ fault: String) {
+        let failure = #expect(throws: AdminFailure.self) { try ImportEntry(line: Array(line.utf8), number: 7) }
+        #expect(failure?.message == "line 7: it is not as kv export writes it: \(fault)")
+    }
+
     @Test func `a file goes in chunk by chunk, and a chunk that fails says what is written`() async throws {
         try await ServerFixture.run { fixture in
             let path = fixture.folder + "/import"

@@ -137,7 +137,7 @@ import Testing
         #expect(
             lines.joined(separator: "\n") == """
                 store    2 keys, 10 B, root ff, revision 7
-                catch up 5 of 9 keys received
+                catch up 5 of 9 rows received
                 storage  full: no writes until there is room; reads go on
                 queue    3 writes wait for a decision: gossipctl kv import --queued
                 floor    deletes before 1970-01-01T00:00:00.000Z are forgotten
@@ -165,14 +165,15 @@ import Testing
         let key = try ConfigurationKey("app/k")
         let author = MemberIdentity(id: "0a", name: "web-1")
         func environment(_ value: [UInt8]) -> Set<String> {
-            let event = WatchEvent.put(
+            var event = WatchEvent.put(
                 cursor: "5f-3", time: Timestamp(milliseconds: 0), key: key, value: value, version: "v1", author: author)
+            (event.user, event.reason) = ("deploy", "ticket 7")
             let all = ChangeCommand(arguments: ["true"]).environment(event, value)
             return Set(all.filter { $0.hasPrefix("GOSSIPD_") && !$0.hasPrefix("GOSSIPD_SOCKET=") })
         }
         let common: Set = [
             "GOSSIPD_EVENT=put", "GOSSIPD_KEY=app/k", "GOSSIPD_VERSION=v1", "GOSSIPD_CURSOR=5f-3",
-            "GOSSIPD_AUTHOR=web-1",
+            "GOSSIPD_AUTHOR=web-1", "GOSSIPD_USER=deploy", "GOSSIPD_REASON=ticket 7",
         ]
         #expect(environment(Array("$(x)\n".utf8)) == common.union(["GOSSIPD_VALUE=$(x)\n"]))
         #expect(environment([0x61, 0]) == common.union(["GOSSIPD_VALUE_BASE64=YQA="]))

@@ -54,6 +54,28 @@ struct ResetTests {
         cluster.checkDisks()
     }
 
+    @Test("how far a reset has come is told while it lasts")
+    func progress() {
+        var cluster = parted()
+        let value = [UInt8](repeating: 7, count: 1_000)
+        for number in 0..<600 { cluster.ask(.put(key: "k/\(number)", value: value), on: 1) }
+        cluster.run(.seconds(5))
+        cluster.cut = []
+        var told: [(received: Int, total: Int)] = []
+        for _ in 0..<20_000 where cluster.resets(3).isEmpty {
+            cluster.run(.milliseconds(1))
+            guard case .diagnosis(let diagnosis)? = cluster.ask(.diagnose, on: 3) else { continue }
+            if diagnosis.isResetting, let catchUp = diagnosis.catchUp { told.append(catchUp) }
+        }
+        #expect(told.contains { $0.received > 0 && $0.received < $0.total && $0.total == 601 }, "\(told)")
+        #expect(zip(told, told.dropFirst()).allSatisfy { $0.received <= $1.received })
+        guard case .diagnosis(let diagnosis)? = cluster.ask(.diagnose, on: 3) else {
+            Issue.record("no diagnosis")
+            return
+        }
+        #expect(!diagnosis.isResetting && diagnosis.catchUp == nil)
+    }
+
     @Test("a peer that dies during a reset is replaced by another")
     func peerGone() {
         var cluster = parted()

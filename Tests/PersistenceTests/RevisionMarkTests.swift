@@ -2,6 +2,7 @@
 // Owns the tests of databases that are older than they should be.
 
 import ClusterTypes
+import Glibc
 import Persistence
 import StoreCore
 import Testing
@@ -71,6 +72,53 @@ struct RevisionMarkTests {
             let again = try scratch.store(epoch: 102).recovery
             #expect(again.warnings.isEmpty)
             #expect(again.recovered.revision == 1_000_021)
+        }
+    }
+
+    /// What makes a database look as if it were new.
+    enum Loss: CaseIterable {
+        case emptied
+        case removed
+        case withoutLog
+        case damaged
+    }
+
+    @Test(
+        "a database that is suddenly empty is told of, and revisions go on above those of before",
+        arguments: Loss.allCases)
+    func lost(_ loss: Loss) throws {
+        try withScratch { scratch in
+            var file: [UInt8] = []
+            let storeID: String
+            do {
+                let (database, recovery) = try scratch.store()
+                storeID = recovery.storeID
+                var writer = RegisterWriter()
+                for number in 1...20 { try database.commit([writer.put("a", "\(number)", at: 1_000)]) }
+                database.noteRevision()
+                // Nothing has been folded yet: all of it is in the log.
+                file = try scratch.whole("store.db")
+            }
+            unlink(scratch.data + "/store.db-wal")
+            switch loss {
+            case .emptied: try scratch.write("store.db", [])
+            case .removed: unlink(scratch.data + "/store.db")
+            case .withoutLog: try scratch.write("store.db", file)
+            case .damaged: try scratch.write("store.db", [UInt8](repeating: 0x55, count: 8_192))
+            }
+            do {
+                let recovery = try scratch.store(epoch: 101).recovery
+                #expect(recovery.storeID != storeID)
+                #expect(recovery.recovered.revision == 1_000_020)
+                #expect(recovery.recovered.store.rowCount == 0)
+                #expect((recovery.setAside != nil) == (loss == .damaged))
+                #expect(recovery.warnings.count == 1)
+                let reason = loss == .damaged ? "is damaged" : "is empty, but revision 20 had been given out"
+                #expect(recovery.warnings.first?.contains(reason) == true, "\(recovery.warnings)")
+            }
+            let again = try scratch.store(epoch: 102).recovery
+            #expect(again.warnings.isEmpty)
+            #expect(again.recovered.revision == 1_000_020)
         }
     }
 

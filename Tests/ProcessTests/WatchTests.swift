@@ -97,6 +97,9 @@ extension ProcessTests {
                     daemon.killHard()
                     daemon = try await DaemonProcess.start(daemon.options, in: arena)
                 }
+                let all = try WatchRecord(daemon, "big/", since: "start", in: arena)
+                try await all.shows("big/24")
+                #expect(all.changes.map(\.key) == (0..<25).map { "big/\($0)" }, "start is where the file begins")
             }
         }
 
@@ -122,6 +125,29 @@ extension ProcessTests {
                 // The cursor of the resync is good.
                 let next = try WatchRecord(again, "app/", since: try #require(watch.changes.first?.cursor), in: arena)
                 try await eventually("it resumes") { (next.changes.map(\.value) == ["after"]).orNil }
+            }
+        }
+
+        @Test("From start, and from a cursor that memory no longer reaches, it shows all that the disk holds, at once")
+        func fromTheDisk() async throws {
+            try await Arena.with { arena in
+                var daemon = try await DaemonProcess.start(try DaemonOptions("n1"), in: arena)
+                _ = try await daemon.client.put(try ConfigurationKey("w/first"), value: [0x31])
+                daemon.killHard()
+                daemon = try await DaemonProcess.start(daemon.options, in: arena)
+                let start = try WatchRecord(daemon, "w/", in: arena)
+                try await start.shows("w/first")
+                let cursor = try #require(start.changes.first?.cursor)
+
+                // More than memory holds, which in turn is more than may wait for a reader.
+                let file = arena.folder + "/keys"
+                let lines = (1...6_000).map { #"{"key":"w/\#($0)","type":"register","value":"x"}"# + "\n" }
+                try FileText.write(lines.joined(), to: file)
+                #expect(try await daemon.gossipctl("kv", "import", file).status == 0)
+                let resumed = try WatchRecord(daemon, "w/", since: cursor, in: arena)
+                try await resumed.shows("w/6000")
+                #expect(resumed.changes.count == 6_000)
+                #expect(resumed.changes.allSatisfy { $0.event == "put" }, "\(Set(resumed.changes.map(\.event)))")
             }
         }
 

@@ -60,7 +60,7 @@ package final class StoreDatabase: Sendable {
                 warnings.append(
                     "the database \(file) is damaged (\(reason)): moved to \(aside); starting empty, the configuration"
                         + " comes from a peer")
-                opened = try Self.opened(path, actor, configuration, history, progress)
+                opened = try Self.opened(path, actor, configuration, history, progress, isSetAside: true)
             }
             warnings += opened.warnings
             let recovery = Recovery(
@@ -82,7 +82,7 @@ package final class StoreDatabase: Sendable {
 
     private static func opened(
         _ path: StoreRecovery, _ actor: ActorID, _ configuration: StoreConfiguration, _ limits: HistoryLimits,
-        _ progress: (_ rows: Int, _ total: Int?) -> Void
+        _ progress: (_ rows: Int, _ total: Int?) -> Void, isSetAside: Bool = false
     ) throws(PersistenceFailure) -> Opened {
         let connection = try path.openWriter()
         let found = try path.read(connection, actor: actor, configuration: configuration, progress: progress)
@@ -96,9 +96,11 @@ package final class StoreDatabase: Sendable {
             recovered.revision = found.meta.revision
             if isOlder { try writer.storeMeta() }
         } else {
-            writer = try StoreWriter(connection, meta: try StoredMeta.mint(), limits: limits)
+            let meta = try Self.begun(path, isSetAside: isSetAside, &warnings)
+            writer = try StoreWriter(connection, meta: meta, limits: limits)
             try writer.storeMeta()
             recovered = RecoveredStore(store: Store(actor: actor, configuration: configuration))
+            recovered.revision = meta.revision
         }
         let storeID = writer.meta.storeID
         let database = StoreDatabase(writer, path: path)
@@ -119,6 +121,22 @@ package final class StoreDatabase: Sendable {
                 + " is missing comes from a peer")
         try meta.goOn(behind: mark)
         return true
+    }
+
+    /// The numbers of an empty database. When there was one before it, revisions go on above those of that one, and
+    /// unless it was just named as damaged, its loss is told: an empty file, or a log that is gone, looks like a new one.
+    private static func begun(
+        _ path: StoreRecovery, isSetAside: Bool, _ warnings: inout [String]
+    ) throws(PersistenceFailure) -> StoredMeta {
+        var meta = try StoredMeta.mint()
+        guard let mark = RevisionMark.read(in: path.directory), mark.revision > 0 else { return meta }
+        if !isSetAside {
+            warnings.append(
+                "the database \(path.file) is empty, but revision \(mark.revision) had been given out: the file or its"
+                    + " log was removed or is damaged; starting empty, the configuration comes from a peer")
+        }
+        try meta.goOn(behind: mark)
+        return meta
     }
 
     /// Makes all batches durable, in order, in one transaction. After `.diskFull` and `.busy` nothing of them is, and

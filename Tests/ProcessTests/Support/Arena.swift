@@ -14,13 +14,14 @@ final class Arena: Sendable {
     }
     private let state = Mutex(State())
 
-    init() throws { folder = try Folder.make() }
+    init(inMemory: Bool = false) throws { folder = inMemory ? try Folder.makeInMemory() : try Folder.make() }
 
-    /// Runs `body` with an arena; prints the logs of the daemons when it throws.
+    /// Runs `body` with an arena; prints the logs of the daemons when it throws. `inMemory` keeps the disk out of what a
+    /// test times.
     static func with<Result>(
-        isolation: isolated (any Actor)? = #isolation, _ body: (Arena) async throws -> Result
+        inMemory: Bool = false, isolation: isolated (any Actor)? = #isolation, _ body: (Arena) async throws -> Result
     ) async throws -> Result {
-        let arena = try Arena()
+        let arena = try Arena(inMemory: inMemory)
         defer { arena.end() }
         do {
             return try await body(arena)
