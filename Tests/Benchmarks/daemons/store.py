@@ -290,27 +290,31 @@ def measure_catchup(options, cluster, data, results):
             raise TimeoutError("the roots are not equal 30 s after the fresh node has all keys")
         time.sleep(0.02)
     equal = time.monotonic() - begin
+    peak = cluster.processes["n2"].memory()["rss"]
+    durable = takeover.settled(cluster.processes["n2"], options.catchup_limit) - begin
+    after = writer.metrics()
     stream = 'gossipd_stream_bytes_total{direction="%s"}'
     datagram = 'gossipd_datagram_bytes_total{direction="sent"}'
     sent, received = (after[stream % way] - before[stream % way] for way in ("sent", "received"))
     gossip = after[datagram] - before[datagram]
     cpus = cluster.processes["n1"].cpu() - cpu, cluster.processes["n2"].cpu()
     memory = cluster.processes["n2"].memory()
-    print(f"\nA fresh node beside it: all {options.keys} keys after {took:.1f} s, equal roots after {equal:.1f} s; "
-          f"CPU {cpus[0]:.1f} s there, {cpus[1]:.1f} s here")
+    print(f"\nA fresh node beside it: all {options.keys} keys after {took:.1f} s, equal roots after {equal:.1f} s, "
+          f"all on its disk after {durable:.1f} s; CPU {cpus[0]:.1f} s there, {cpus[1]:.1f} s here")
     print(f"bytes on streams: {sent / 1e6:.1f} MB to it ({sent / data:.3f} times keys and values), "
           f"{received / 1e6:.3f} MB back; gossip {gossip / 1e6:.2f} MB")
     print(f"puts at the serving node meanwhile: {len(puts)}, p50 {percentile(puts, 50) * 1e3:.2f} ms, p99 "
-          f"{percentile(puts, 99) * 1e3:.1f} ms, slowest {max(puts) * 1e3:.0f} ms; the fresh node then has "
-          f"{memory['rss'] / 1e6:.0f} MB resident")
+          f"{percentile(puts, 99) * 1e3:.1f} ms, slowest {max(puts) * 1e3:.0f} ms; the fresh node has "
+          f"{peak / 1e6:.0f} MB resident with all keys, {memory['rss'] / 1e6:.0f} MB once they are on its disk")
     with cluster.reader.news:
         logged = sum('"catch_up"' in text for _, process, text in cluster.reader.lines[mark:] if process == "n2")
     lines = [line for line in notes.statuses(begin) if "catching up" in line]
     print(f"progress was told {len(told)} times by the status, {len(lines)} times by STATUS=, {logged} times by the log; "
           f"longest silence to the watchdog {notes.longest_silence(begin, time.monotonic()):.1f} s")
     results["catchup"] = {
-        "seconds": took, "equal_seconds": equal, "sent": sent, "received": received, "gossip": gossip, "cpu": cpus,
-        "puts": puts, "memory": memory}
+        "watchdog_beats": [when - begin for when in notes.beats(begin, time.monotonic())],
+        "seconds": took, "equal_seconds": equal, "durable_seconds": durable, "peak": peak, "sent": sent,
+        "received": received, "gossip": gossip, "cpu": cpus, "puts": puts, "memory": memory}
     fresh.close()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Owns the measurements of whole stores that are taken over: a reset from a peer, and a backup that is restored."""
 
+import json
 import os
 import socket
 import threading
@@ -19,6 +20,8 @@ class Notifications(threading.Thread):
     def __init__(self, folder, name):
         super().__init__(daemon=True)
         path = os.path.join(folder, f"{name}.notify")
+        if os.path.exists(path):
+            os.unlink(path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         self.environment = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": str(WATCHDOG_SECONDS * 1_000_000)}
@@ -27,16 +30,19 @@ class Notifications(threading.Thread):
 
     def run(self):
         while True:
-            data = self.socket.recv(8192)
+            data = self.socket.recv(8_192)
             now = time.monotonic()
             self.seen += [(now, line) for line in data.decode(errors="replace").splitlines()]
 
     def statuses(self, since):
         return [line[7:] for when, line in self.seen if when >= since and line.startswith("STATUS=")]
 
+    def beats(self, since, until):
+        return [when for when, line in self.seen if since <= when <= until and line == "WATCHDOG=1"]
+
     def longest_silence(self, since, until):
         """Seconds without WATCHDOG=1."""
-        times = [since] + [when for when, line in self.seen if since <= when <= until and line == "WATCHDOG=1"] + [until]
+        times = [since, *self.beats(since, until), until]
         return max(b - a for a, b in zip(times, times[1:]))
 
 
@@ -89,8 +95,34 @@ def await_that(what, seconds, condition):
         time.sleep(0.02)
 
 
+def settled(process, seconds, quiet=2.0):
+    """The time since which a daemon has been doing nothing: rows are in memory long before they are on the disk."""
+    deadline, since, last = time.monotonic() + seconds, time.monotonic(), process.cpu()
+    while time.monotonic() - since < quiet:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{process.name} is still busy after {seconds} s")
+        time.sleep(0.1)
+        # Two ticks: an idle daemon takes far less in that time.
+        if process.cpu() - last > 0.02:
+            since, last = time.monotonic(), process.cpu()
+    return since
+
+
 def rows(client):
     return int(client.metrics()["gossipd_store_rows"])
+
+
+def said(reader, mark, name, text):
+    """The daemon's log lines since `mark` with this text."""
+    with reader.news:
+        return [line for _, process, line in reader.lines[mark:] if process == name and text in line]
+
+
+def same_store(what, client, serving, seconds):
+    """Raises unless both hold the same, so that no figure stands for another store than it says."""
+    def roots():
+        return client.json("/v1/status")["store"]["root"], serving.json("/v1/status")["store"]["root"]
+    await_that(f"{what}: equal roots", seconds, lambda: len(set(roots())) == 1)
 
 
 def measure_reset(cluster, limit, results):
@@ -122,9 +154,16 @@ def measure_reset(cluster, limit, results):
     sent = 'gossipd_stream_bytes_total{direction="sent"}'
     moved = serving.metrics()[sent] - streams[sent]
     client = admin.Client(cluster.socket("n2"))
-    lag = client.metrics().get("gossipd_loop_lag_max_seconds")
+    lag = client.metrics()["gossipd_loop_lag_max_seconds"]
     silence = notes.longest_silence(begin, time.monotonic())
-    print(f"\nReset of a node from before the collection floor: {took:.1f} s after its start, {moved / 1e6:.1f} MB to it; "
+    opened, told = (said(cluster.reader, mark, "n2", text) for text in ("the store is open", '"store_reset"'))
+    held = int(opened[0].split("the store is open: ")[1].split(" ")[0]) if opened else 0
+    if held < 0.9 * before:
+        raise RuntimeError(f"n2 opened {held} of about {before} keys: that is not the reset of a full store")
+    same_store("reset", client, serving, 30)
+    moment = json.loads(told[0])["message"]
+    print(f"\nReset of a node that opened {held} keys from before the collection floor ({moment}): {took:.1f} s after its "
+          f"start, {process.cpu():.1f} s of CPU, {moved / 1e6:.1f} MB to it; "
           f"slowest answer to a status meanwhile {stall:.2f} s, largest lag of its kernel's loop {lag} s, longest silence "
           f"to the watchdog {silence:.1f} s of {WATCHDOG_SECONDS}; at most {prober.peak / 1e6:.0f} MB resident, "
           f"{process.memory()['rss'] / 1e6:.0f} MB at the end")
@@ -156,9 +195,11 @@ def measure_restore(cluster, limit, results):
         raise RuntimeError(f"restore: {status} {body[:300]!r}")
     stall = prober.end()
     client = admin.Client(cluster.socket("n3"))
-    lag = client.metrics().get("gossipd_loop_lag_max_seconds")
+    lag = client.metrics()["gossipd_loop_lag_max_seconds"]
+    same_store("restore", client, serving, 1)
     silence = notes.longest_silence(begin, time.monotonic())
-    print(f"\nBackup: {size / 1e6:.0f} MB in {backed_up:.1f} s; restored in {took:.1f} s; slowest answer to a status "
+    print(f"\nBackup: {size / 1e6:.0f} MB in {backed_up:.1f} s; {rows(client)} rows restored in {took:.1f} s, "
+          f"{process.cpu():.1f} s of CPU; slowest answer to a status "
           f"meanwhile {stall:.2f} s, largest lag of the kernel's loop {lag} s, longest silence to the watchdog "
           f"{silence:.1f} s of {WATCHDOG_SECONDS}; at most {prober.peak / 1e6:.0f} MB resident, "
           f"{process.memory()['rss'] / 1e6:.0f} MB at the end")
