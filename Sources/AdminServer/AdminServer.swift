@@ -111,7 +111,9 @@ package final class AdminServer: Sendable {
         }
         guard case .listening(let listener, let socket) = ended else { return }
         socket.removeFile()
-        listener.close(promise: nil)
+        // First of all nobody else comes in: who is not accepted yet waits in a passed socket's queue for the next process,
+        // and everybody who is gets told below.
+        try? await listener.close().get()
         accepted.finish()
         let open = state.stop()
         for end in open.streams { end(.shutdown) }

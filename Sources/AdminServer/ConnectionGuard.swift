@@ -49,7 +49,7 @@ final class ConnectionGuard: ChannelInboundHandler {
     private var hasAsked = false
 
     /// Whoever has connected just before the server stops has its question on the way: it is answered, by this process.
-    private static let firstRequestGrace = Duration.milliseconds(100)
+    private static let firstRequestGrace = Duration.milliseconds(250)
     private var deadline: NIODeadline = .distantFuture
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
     private var writeTimer: Scheduled<Void>?
