@@ -141,11 +141,13 @@ package struct StatusView: Sendable {
     package var root: Hash128
     package var keys: Int
     package var bytes: Int
+    /// The incarnation is durable: it takes part, and takes writes.
+    package var isStarted: Bool
     package var isLeaving: Bool
 
     package init(
         id: NodeID, info: MemberInfo, incarnation: UInt64, awareness: Int, alive: Int, suspect: Int, failed: Int,
-        left: Int, root: Hash128, keys: Int, bytes: Int, isLeaving: Bool
+        left: Int, root: Hash128, keys: Int, bytes: Int, isStarted: Bool, isLeaving: Bool
     ) {
         self.id = id
         self.info = info
@@ -158,6 +160,7 @@ package struct StatusView: Sendable {
         self.root = root
         self.keys = keys
         self.bytes = bytes
+        self.isStarted = isStarted
         self.isLeaving = isLeaving
     }
 }

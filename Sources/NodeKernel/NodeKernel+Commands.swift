@@ -50,7 +50,8 @@ extension NodeKernel {
             id: selfID, info: membership.me.info, incarnation: membership.me.incarnation,
             awareness: membership.awareness.score, alive: table.count(of: .alive),
             suspect: table.count(of: .suspect), failed: table.count(of: .failed), left: table.count(of: .left),
-            root: store.root, keys: store.liveKeyCount, bytes: store.bytes, isLeaving: membership.isLeaving)
+            root: store.root, keys: store.liveKeyCount, bytes: store.bytes, isStarted: membership.isStarted,
+            isLeaving: membership.isLeaving)
     }
 
     private var statisticsView: StatisticsView {
