@@ -7,7 +7,7 @@ import NodeKernel
 enum StopReason: Sendable {
     /// SIGTERM or SIGINT: this host goes away.
     case signal
-    /// SIGUSR2: the daemon is about to be started again, so the peers need no goodbye (decision 8).
+    /// SIGUSR2: the daemon is about to be started again, so the peers need no goodbye (decision 9).
     case restart
     /// The node has left the cluster because a client asked for it.
     case left(LeaveOutcome)
