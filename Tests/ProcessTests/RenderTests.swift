@@ -93,7 +93,7 @@ extension ProcessTests {
                 #expect(host.text("page") == "url=http://a n=7\n")
                 try await Self.put(daemon, "app/plain", "goes on")
                 try await Self.reads("goes on", "plain", on: host)
-                #expect(daemon.log.contains { $0.event == "render_failed" })
+                _ = try await daemon.logged("it has failed") { $0.event == "render_failed" }
                 let doctor = try await daemon.gossipctl("doctor")
                 #expect(doctor.status == 1 && doctor.output.contains("render_failed"))
                 #expect(try await daemon.metric("gossipd_render_files", "state=\"failed\"") == 1)
@@ -121,7 +121,7 @@ extension ProcessTests {
                 #expect(apply.status == 1 && apply.errors.contains("checked: "))
                 try await Self.put(daemon, "app/checked", "good 2")
                 try await Self.reads("good 2", "checked", on: host)
-                #expect(daemon.log.contains { $0.event == "render_recovered" })
+                _ = try await daemon.logged("it has recovered") { $0.event == "render_recovered" }
             }
         }
 

@@ -62,6 +62,8 @@ final class HelperProgram: Sendable {
     /// Opens the socket; the program starts with the first connection and has the same process id.
     func start(idleExit: String = "60s") throws {
         unlink(folder.path("socket"))
+        // The file is there a moment before anybody listens; systemd-socket-activate says when it does.
+        let begun = listening
         let words = [
             "/usr/bin/systemd-socket-activate", "-l", folder.path("socket"), Self.path ?? "", "--directory",
             folder.path("render.d"), "--state-dir", folder.path("state"), "--systemctl", folder.path("systemctl"),
@@ -87,7 +89,7 @@ final class HelperProgram: Sendable {
         let code = posix_spawn(&started, words[0], &actions, &attributes, &arguments, environ)
         guard code == 0 else { throw TestFailure("posix_spawn: \(code)") }
         process.withLock { $0 = started }
-        for _ in 0..<1_000 where !folder.exists("socket") { usleep(5_000) }
+        for _ in 0..<1_000 where listening == begun { usleep(5_000) }
     }
 
     func runWithoutSocket() throws -> CommandResult {
@@ -127,6 +129,8 @@ final class HelperProgram: Sendable {
         try await HelperClient(path: folder.path("socket"), timeout: .seconds(30))
             .perform(ApplyScene.request(operation, contents))
     }
+
+    private var listening: Int { folder.text("log").split(separator: "\n").count { $0.hasPrefix("Listening on ") } }
 
     var reloads: Int { folder.text("reloads").split(separator: "\n").count }
 }
