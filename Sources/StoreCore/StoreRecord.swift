@@ -32,6 +32,17 @@ package enum StoreRecord: Hashable, Sendable {
     /// All rows, the context and the floor are gone; the rest of the batch is the new state. History before `revision`
     /// is gone for watches (they resync); revisions go on from it.
     case reset(revision: UInt64)
+
+    /// Calls `body` with every row that the record keeps.
+    package func forEachRow(_ body: (Row) -> Void) {
+        switch self {
+        case .row(let row): body(row)
+        case .rows(let snapshot): snapshot.forEach(body)
+        case .rowRemoved, .context, .contextReplaced, .floor, .promised, .change, .request, .queued, .dequeued,
+            .expiredThrough, .reset:
+            break
+        }
+    }
 }
 
 /// A visible change with what history needs to know of it.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the simulations of the gate: whole clusters under faults, over fixed and fresh seeds.
+// Owns the simulations of the gate: whole clusters under faults, over fixed seeds; `make simulate` takes fresh ones.
 
 import ClusterTypes
 import FoundationEssentials
@@ -15,14 +15,14 @@ struct SimulationTests {
         var testDescription: String { "gossipsim run --scenario \(scenario) --seed \(seed)" }
     }
 
-    /// The scenarios that the gate holds the cluster to, each over fixed and fresh seeds.
+    /// The scenarios that the gate holds the cluster to, each over fixed seeds: the gate says the same of the same tree.
     static let cases: [Case] = ["loss", "split", "flapping", "oneway"].flatMap { scenario in
-        ([1, 2] + freshSeeds(2)).map { Case(scenario: scenario, seed: $0) }
+        ([1, 2, 3, 4] as [UInt64]).map { Case(scenario: scenario, seed: $0) }
     }
 
     /// Shorter stories about clocks, leaving and dying.
     static let smallCases: [Case] = ["skew", "quarantine", "leave", "kill"].flatMap { scenario in
-        ([1] + freshSeeds(1)).map { Case(scenario: scenario, seed: $0) }
+        ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) }
     }
 
     /// Stories about what lasts: crashes, disks, collection, clocks, copies.
@@ -30,7 +30,7 @@ struct SimulationTests {
         "crashes", "disk-full", "disk-stall", "disk-error", "away", "stranded", "interrupted", "year-ahead", "restored",
         "cloned",
         "wiped", "import", "ttl",
-    ].flatMap { scenario in ([1] + freshSeeds(1)).map { Case(scenario: scenario, seed: $0) } }
+    ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
 
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a
     /// suspicion, by gossip of a refutation that missed a node, by an accusation that only the accuser heard of.
@@ -46,13 +46,11 @@ struct SimulationTests {
         Case(scenario: "oneway", seed: 16),
         // Actors were guessed to be in use and never folded; the rows that a reset took over were taken for acknowledged.
         Case(scenario: "actors", seed: 1), Case(scenario: "actors", seed: 2_358_562_734),
+        // The check of what is durable did not see the rows of a store that was taken over whole.
+        Case(scenario: "actors", seed: 81_000),
         // What is expired on the disk does not show after a restart.
         Case(scenario: "ttl", seed: 355_846_234),
     ]
-
-    private static func freshSeeds(_ count: Int) -> [UInt64] {
-        (0..<count).map { _ in UInt64.random(in: 100...UInt64(UInt32.max)) }
-    }
 
     @Test("A disturbed cluster ends where its scenario says", arguments: cases + smallCases + lastingCases + keptCases)
     func scenario(of test: Case) throws {

@@ -44,8 +44,8 @@ extension Simulation {
         let done = nodes[node].disk.finish()
         if let due = nodes[node].disk.begin(at: now) { schedule(commitDue: due, node: node, process: process) }
         for batch in done {
-            for case .store(.row(let row)) in batch.records {
-                dots.persisted(row, process: DotCheck.Process(node: node, number: process))
+            for case .store(let record) in batch.records {
+                record.forEachRow { dots.persisted($0, process: DotCheck.Process(node: node, number: process)) }
             }
         }
         say(.ok, to: node, process: process)
