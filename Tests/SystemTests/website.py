@@ -2,7 +2,6 @@
 """Owns the web site that the cases of delivery run: nginx on three hosts, made of keys and members, and watched."""
 
 import ctypes
-import hashlib
 import http.client
 import os
 import pathlib
@@ -38,7 +37,7 @@ http {
         location / { return 200 "$hostname {{round}}\\n"; }
     }
     server {
-        listen {{port}};
+        listen {{entry}};
         location / { proxy_pass http://app; proxy_connect_timeout 1s; }
 {{#paths}}
         location = /{{name}} { return 200 "{{value}}\\n"; }
@@ -54,7 +53,7 @@ template = "/etc/gossipd/templates/site.mustache"
 check = ["nginx", "-t", "-c", "{{file}}"]
 reload_unit = "nginx.service"
 [keys]
-port = {{ key = "web/port", default = "{BALANCED_PORT}" }}
+entry = {{ key = "web/port", default = "{BALANCED_PORT}" }}
 round = {{ key = "web/round", default = "0" }}
 [prefixes]
 paths = "web/paths/"
@@ -192,7 +191,8 @@ class Site:
                          f"[Service]\nExecReload=/bin/sh -c 'echo reload >>{RELOADS}'\n")
                 host.put("/etc/gossipd/templates/site.mustache", TEMPLATE)
                 host.put("/etc/gossipd/check-nginx", CHECK, 0o755)
-                host.run("rm", "-f", EXTRA)
+                # From what Debian's package has put there: of a large former file a small one would be refused.
+                host.run("sh", "-c", f"[ -e {MAIN}.debian ] || cp {MAIN} {MAIN}.debian; cp {MAIN}.debian {MAIN}; rm -f {EXTRA}")
                 host.put("/etc/gossipd/render.d/site.toml", MAIN_DESCRIPTION)
                 host.put("/etc/gossipd/render.d/extra.toml", EXTRA_DESCRIPTION)
                 host.run("systemctl", "daemon-reload")
@@ -231,7 +231,8 @@ class Site:
             wait(lambda host=host: upstreams(host) == names, f"{host.name} has the upstreams {sorted(names)}", timeout)
             for file in ("site", "extra"):
                 wait(lambda host=host, file=file: status(host, file)["state"] == "ok", f"{host.name}: {file} is ok", timeout)
-            require(fleet.active(host, "nginx"), f"{host.name}: nginx does not run")
+            # While it is reloaded it is "reloading".
+            wait(lambda host=host: fleet.active(host, "nginx"), f"{host.name}: nginx runs", 10)
 
 
 def status(host, name):
@@ -288,7 +289,3 @@ def machine_process(host, unit):
         except (OSError, StopIteration):
             continue
     return None
-
-
-def digest(value):
-    return hashlib.sha256(value).hexdigest()[:12]
