@@ -256,7 +256,8 @@ open(my $out, '>', '/run/probed') or exit 1;
 for my $place (qw(/ /boot /dev /etc/gossipd /etc/gossipd/render.d /home /media /mnt /opt /root /srv /sys/kernel
   /proc/sys/kernel /sys/fs/cgroup /usr /usr/bin /usr/lib/gossipd /var/lib/gossipd)) {
   if (open(my $f, '>', "$place/probe")) { print $out "wrote $place\n"; unlink "$place/probe"; } }
-print $out "read the daemon's data\n" if opendir(my $d, '/var/lib/gossipd');
+# What hides it is an empty folder, which root may open.
+print $out "saw the daemon's data\n" if -e '/var/lib/gossipd/store.db' or glob('/var/lib/gossipd/*');
 print $out "socket family $_\n" for grep { socket(my $s, $_, 3, 0) } (17, 40);
 print $out "raw socket\n" if socket(my $r, 2, 3, 1);
 print $out "became another user\n" if do { local $>; $> = 33; $> == 33 };
