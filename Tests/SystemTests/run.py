@@ -3,7 +3,7 @@
 """Owns the run of the system tests: builds the packages, boots five hosts, runs the cases in order, cleans up.
 
 run.py [--root FOLDER] [CASE...]: with CASEs only those, after the installation and the forming of the cluster. The cases
-share the hosts: each leaves the cluster whole. Takes about five minutes besides the builds; ends after LIMIT at the latest.
+share the hosts: each leaves the cluster whole. Takes about seven minutes besides the builds; ends after LIMIT at the latest.
 """
 
 import argparse

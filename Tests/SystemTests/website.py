@@ -192,7 +192,7 @@ class Site:
                 host.put("/etc/gossipd/templates/site.mustache", TEMPLATE)
                 host.put("/etc/gossipd/check-nginx", CHECK, 0o755)
                 # From what Debian's package has put there: of a large former file a small one would be refused.
-                host.run("sh", "-c", f"[ -e {MAIN}.debian ] || cp {MAIN} {MAIN}.debian; cp {MAIN}.debian {MAIN}; rm -f {EXTRA}")
+                host.run("sh", "-c", f"cd /etc/nginx; [ -e debian ] || cp {MAIN} debian; cp debian {MAIN}; rm -f {EXTRA}")
                 host.put("/etc/gossipd/render.d/site.toml", MAIN_DESCRIPTION)
                 host.put("/etc/gossipd/render.d/extra.toml", EXTRA_DESCRIPTION)
                 host.run("systemctl", "daemon-reload")
