@@ -271,11 +271,11 @@ for my $place (qw(/etc /run /var/log/nginx /var/lib/nginx /tmp)) {
 close $out; exit 0;
 """
 
-# Sends a request to the helper as whoever runs it, and prints the answer.
-ASK = r"""use strict; use Socket; my $text = join '', <STDIN>;
+# Sends a request to the helper as whoever runs it, and prints the answer. Who may not ask is answered before it has asked.
+ASK = r"""use strict; use Socket; $SIG{PIPE} = 'IGNORE'; my $text = join '', <STDIN>;
 socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die;
 connect($s, sockaddr_un('/run/gossipd-apply.sock')) or do { print "connect: $!"; exit 1 };
-syswrite $s, pack('N', length $text) . $text; local $/; my $a = <$s>; print substr($a, 4);"""
+syswrite $s, pack('N', length $text) . $text; my $a = ''; 1 while sysread $s, $a, 65536, length $a; print substr($a, 4);"""
 
 
 def knock(host, user, request):
@@ -316,9 +316,9 @@ def helper_sandbox(lab, _):
         request = {"operation": "compare", "files": [{"name": "site", "content_base64": ""}]}
         require("Permission denied" in knock(host, "www-data", request), f"www-data: {knock(host, 'www-data', request)}")
         host.run("chmod", "0666", "/run/gossipd-apply.sock")
-        turned_away = knock(host, "www-data", request)
+        turned_away = [knock(host, "www-data", request) for _ in range(20)]
         host.run("chmod", "0600", "/run/gossipd-apply.sock")
-        require("may not ask" in turned_away, f"www-data was answered: {turned_away}")
+        require(all("may not ask" in answer for answer in turned_away), f"www-data was answered: {turned_away}")
         # A daemon that was taken over: unknown names, contents that do not pass the check, other destinations.
         before = content(host), content(host, EXTRA)
         bad = "c2VydmVyIHsgbGlzdGVuIDkwMDE7IG5vbnNlbnNlIG9uOyB9ICAgICAgICAgICAgICA="
@@ -330,7 +330,7 @@ def helper_sandbox(lab, _):
         require((content(host), content(host, EXTRA)) == before, "a taken over daemon has changed a file")
         require(fleet.active(host, "nginx"), "nginx does not run")
         host.run("sh", "-c", "rm -rf /etc/probed /srv/site; cd /etc/gossipd/render.d && rm probe.toml srv.toml usr.toml own.toml")
-        note(f"  exposure {level}; www-data at the helper: {json.loads(turned_away)['error']}")
+        note(f"  exposure {level}; www-data at the helper: {json.loads(turned_away[0])['error']}")
         for name, sentence in outside.items():
             note(f"  {name}: {sentence[:200]}")
         note(f"  the daemon's user with other contents: {answers[-1][:230]}")
