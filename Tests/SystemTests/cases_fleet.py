@@ -188,19 +188,23 @@ def purge(lab, _):
     """A removal leaves the cluster and keeps configuration and data; a purge removes them; the user stays."""
     host, other = lab.hosts[1], lab.hosts[0]
     since = fleet.journal_cursor(other)
+    host.run("systemctl", "start", "gossipd-apply.service")
+    require((host.root / "var/lib/gossipd-apply").is_dir(), "the helper has no folder")
     host.run("apt-get", "remove", "-y", "gossipd", timeout=120)
     wait(lambda: fleet.sees(other, host_2="left"), "the removed host has left")
     require(("member_failed", host.name) not in fleet.told(other, since, "member_failed"), "it was seen to fail")
     for path in ("var/lib/gossipd/store.db", "etc/gossipd/gossipd.toml"):
         require((host.root / path).exists(), f"the removal has deleted {path}")
-    for unit in ("gossipd.service", "gossipd.socket", "gossipd@second.service", "gossipd@second.socket"):
+    for unit in ("gossipd.service", "gossipd.socket", "gossipd@second.service", "gossipd@second.socket",
+                 "gossipd-apply.service", "gossipd-apply.socket"):
         require(not fleet.active(host, unit), f"{unit} still runs")
     # Installed again: the same node, with its data.
     host.run("apt-get", "install", "-y", "/srv/gossipd.deb", timeout=120)
     wait(lambda: fleet.all_alive(lab.hosts), "it is back after a new installation")
     require(ctl(host, "kv", "get", "app/first") == "1", "its keys are gone")
     host.run("apt-get", "purge", "-y", "gossipd", timeout=120)
-    for path in ("var/lib/gossipd", "var/lib/gossipd-second", "etc/gossipd", "run/gossipd", "usr/bin/gossipd",
+    for path in ("var/lib/gossipd", "var/lib/gossipd-second", "var/lib/gossipd-apply", "etc/gossipd", "run/gossipd",
+                 "run/gossipd-apply.sock", "usr/bin/gossipd", "usr/lib/gossipd", "lib/systemd/system/gossipd-apply.socket",
                  "lib/systemd/system/gossipd.service", "etc/systemd/system/multi-user.target.wants/gossipd.service"):
         require(host.try_run("test", "-e", f"/{path}").returncode != 0, f"the purge has left /{path}")
     require(host.try_run("id", "gossipd").returncode == 0, "the user is gone")

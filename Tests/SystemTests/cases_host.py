@@ -21,7 +21,7 @@ def install(lab, packages):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         took = max(pool.map(install_one, lab.hosts))
     host = lab.hosts[0]
-    for unit in ("gossipd.service", "gossipd.socket"):
+    for unit in ("gossipd.service", "gossipd.socket", "gossipd-apply.socket"):
         require(fleet.active(host, unit), f"{unit} does not run after the installation")
         require(host.run("systemctl", "is-enabled", unit).strip() == "enabled", f"{unit} is not enabled")
     require("gossipd-read" in host.run("id", "gossipd"), "the user is not in its groups")

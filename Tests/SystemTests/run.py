@@ -3,7 +3,7 @@
 """Owns the run of the system tests: builds the packages, boots five hosts, runs the cases in order, cleans up.
 
 run.py [--root FOLDER] [CASE...]: with CASEs only those, after the installation and the forming of the cluster. The cases
-share the hosts: each leaves the cluster whole. Takes about five minutes besides the builds; ends after LIMIT at the latest.
+share the hosts: each leaves the cluster whole. Takes about seven minutes besides the builds; ends after LIMIT at the latest.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 
+import cases_delivery
 import cases_fleet
 import cases_host
 import packages
@@ -27,7 +28,9 @@ FIRST = (cases_host.install, cases_host.status_line)
 CASES = (
     cases_host.exposure, cases_host.sandbox, cases_host.reload, cases_host.journal_fields, cases_host.repeats,
     cases_fleet.restart, cases_fleet.stop, cases_host.crash, cases_host.watchdog, cases_host.backoff,
-    cases_host.credentials, cases_host.instances, cases_fleet.reboot, cases_fleet.power_cut, cases_fleet.upgrade,
+    cases_host.credentials, cases_host.instances,
+    cases_delivery.upstreams_follow, cases_delivery.refusals, cases_delivery.kills, cases_delivery.one_reload,
+    cases_delivery.looks, cases_delivery.helper_sandbox, cases_fleet.reboot, cases_fleet.power_cut, cases_fleet.upgrade,
     cases_fleet.protocols, cases_fleet.purge)
 
 
