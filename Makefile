@@ -8,17 +8,19 @@ SWIFT_FLAGS = --explicit-target-dependency-import-check error
 RELEASE_FLAGS = -c release --static-swift-stdlib $(SWIFT_FLAGS)
 SOURCES = Package.swift Sources Tests
 
-.PHONY: help demo test test-systemd build release deb lint lint-deb format bench simulate install deps deps-deb clean
+.PHONY: help demo test test-systemd test-network build release deb lint lint-deb format bench bench-membership simulate install deps deps-deb clean
 
 help:
 	@echo 'make demo       install what is missing, build, and watch a cluster of real daemons at work'
 	@echo 'make test       build, lint, run all tests'
 	@echo 'make test-systemd  install the package on five hosts with real systemd and try everything (root; else skipped)'
+	@echo 'make test-network  real daemons in network namespaces under faults of the network (root; else skipped)'
 	@echo 'make deb        build the Debian package into .build/deb; make lint-deb checks it'
 	@echo 'make release    build the programs into .build/release'
 	@echo 'make lint       check the style of sources, scripts and the API description'
 	@echo 'make format     put the sources into that style'
 	@echo 'make bench      measure hot paths, daemons beside Serf, the durable store beside etcd'
+	@echo 'make bench-membership  every fault of membership beside Serf, each agent in its own namespace (root; 50 minutes)'
 	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
 	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
 
@@ -59,6 +61,12 @@ test-systemd:
 	  .ci/install-dependencies debhelper systemd-container debootstrap iproute2 && \
 	  python3 -B Tests/SystemTests/run.py --root $(SYSTEMD_ROOT) $(ONLY); fi
 
+# Faults of the network on real daemons. ONLY="--only NAME,NAME" runs some.
+test-network: release
+	@if [ "$$(id -u)" -ne 0 ]; then echo 'skipped: network namespaces need root'; else \
+	  .ci/install-dependencies iproute2 nftables && \
+	  python3 -B Tests/NetworkTests/run.py .build/release $(ONLY); fi
+
 lint:
 	@.ci/lint $(SOURCES)
 
@@ -70,6 +78,11 @@ bench: deps release
 	.build/release/gossipbench
 	Tests/Benchmarks/daemons.sh .build/release
 	python3 -B Tests/Benchmarks/daemons/store.py .build/release
+
+# Beside Serf in one run. PARTS="--parts kill,vanish" measures some; --help of the program tells more.
+bench-membership: deps release
+	@.ci/install-dependencies iproute2 nftables serf
+	python3 -B Tests/NetworkTests/bench.py .build/release $(PARTS)
 
 simulate: deps
 	swift build -c release $(SWIFT_FLAGS) --product gossipsim
