@@ -65,6 +65,7 @@ let package = Package(
         module("ClusterTypes"),
         module("SWIMCore", ["ClusterTypes"]),
         module("StoreCore", ["ClusterTypes"]),
+        module("NetworkCoordinates", ["ClusterTypes"]),
         module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore"]),
         module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
 
@@ -124,6 +125,7 @@ let package = Package(
         tests("ClusterTypesTests", ["ClusterTypes"]),
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
+        tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
         tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
         tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
         tests(
