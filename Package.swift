@@ -66,8 +66,8 @@ let package = Package(
         module("SWIMCore", ["ClusterTypes"]),
         module("StoreCore", ["ClusterTypes"]),
         module("NetworkCoordinates", ["ClusterTypes"]),
-        module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore"]),
-        module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
+        module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
+        module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
 
         // Two drivers of the kernel: virtual time, and the real network.
         module("Simulator", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
@@ -126,8 +126,11 @@ let package = Package(
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
-        tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
-        tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
+        tests(
+            "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+        tests(
+            "WireProtocolTests",
+            ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel", "WireProtocol"]),
         tests(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
             exclude: ["Scenarios"]),

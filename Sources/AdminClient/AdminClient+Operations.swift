@@ -25,6 +25,13 @@ extension AdminClient {
         try await call(AdminRequest("POST", path(to: member) + "/ping"))
     }
 
+    package func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument {
+        var query = URLQuery()
+        query.add("from", from)
+        query.add("to", to)
+        return try await get("/v1/rtt", query)
+    }
+
     package func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
         try await call("POST", "/v1/join", JoinRequest(addresses: addresses))
     }

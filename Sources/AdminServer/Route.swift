@@ -74,10 +74,24 @@ struct RequestContext: Sendable {
 
     /// `{member}`: a name, an id or the beginning of one.
     func member() throws(AdminFailure) -> String {
-        guard let text = PercentEncoding.decode(parameter), !text.isEmpty,
-            text.utf8.count <= AdminLimits.referenceBytesMax, !text.unicodeScalars.contains(where: \.isControl)
-        else { throw AdminFailure(.badRequest, "the path does not name a member by name or id") }
+        guard let text = PercentEncoding.decode(parameter), Self.isReference(text) else {
+            throw AdminFailure(.badRequest, "the path does not name a member by name or id")
+        }
         return text
+    }
+
+    /// A member in the query; nil when it is absent.
+    func reference(_ name: String) throws(AdminFailure) -> String? {
+        guard let text = try value(name) else { return nil }
+        guard Self.isReference(text) else {
+            throw AdminFailure(.badRequest, "\(name) does not name a member by name or id")
+        }
+        return text
+    }
+
+    private static func isReference(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= AdminLimits.referenceBytesMax
+            && !text.unicodeScalars.contains(where: \.isControl)
     }
 
     /// The one value of a query name; nil when it is absent.

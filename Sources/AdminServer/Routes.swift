@@ -24,6 +24,10 @@ extension RouteTable {
         Route(.post, "/v1/members/{member}/ping", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.ping(try request.member()))
         },
+        Route(.get, "/v1/rtt", .read, query: ["from", "to"]) { request async throws(AdminFailure) in
+            let from = try request.reference("from")
+            return try .json(try await request.node.roundTrips(from: from, to: try request.reference("to")))
+        },
         Route(.post, "/v1/join", .admin) { request async throws(AdminFailure) in
             let join = try request.decode(JoinRequest.self)
             try join.validate()

@@ -22,6 +22,8 @@ package enum Command: Sendable {
     case forget(String)
     case changeTags(set: [Tag], unset: [String])
     case ping(String)
+    /// Round trips without a ping, from a member (nil: this node) to one or to all that take part.
+    case roundTrips(from: String?, to: String?)
 
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
@@ -69,6 +71,7 @@ package enum Reply: Sendable {
     case left(LeaveOutcome)
     case tags([Tag])
     case pinged(member: MemberView, roundTrip: Interval)
+    case roundTrips(from: MemberView, [RoundTripView])
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)
@@ -196,11 +199,14 @@ package struct MemberView: Sendable {
     package var isSelf: Bool
     /// Another active member has the same name.
     package var hasNameConflict: Bool
+    /// From this node, by the places of both; nil for itself and while one is unknown.
+    package var estimate: RoundTripEstimate?
 
-    package init(member: Member, isSelf: Bool, hasNameConflict: Bool) {
+    package init(member: Member, isSelf: Bool, hasNameConflict: Bool, estimate: RoundTripEstimate? = nil) {
         self.member = member
         self.isSelf = isSelf
         self.hasNameConflict = hasNameConflict
+        self.estimate = estimate
     }
 }
 

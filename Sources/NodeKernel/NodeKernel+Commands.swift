@@ -30,6 +30,8 @@ extension NodeKernel {
             changeTags(set: set, unset: unset, id, &turn)
         case .ping(let text):
             ping(text, id, &turn)
+        case .roundTrips(let from, let to):
+            answerRoundTrips(from: from, to: to, id, &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
@@ -66,10 +68,11 @@ extension NodeKernel {
 
     var memberViews: [MemberView] { membership.table.members.filter { $0.state != .forgotten }.map(view) }
 
-    private func view(_ member: Member) -> MemberView {
+    func view(_ member: Member) -> MemberView {
         MemberView(
             member: member, isSelf: member.id == selfID,
-            hasNameConflict: member.state.isActive && membership.table.active(named: member.info.name).count > 1)
+            hasNameConflict: member.state.isActive && membership.table.active(named: member.info.name).count > 1,
+            estimate: estimate(from: selfID, to: member.id))
     }
 
     /// Finds a member by id, by name or by the beginning of its id. The whole id comes first: nobody can take another's
@@ -169,6 +172,19 @@ extension NodeKernel {
             }
             operatorPings[sequence] = (id, member.id)
             carryOutMembership(&turn)
+        }
+    }
+
+    private func answerRoundTrips(from: String?, to: String?, _ id: CommandID, _ turn: inout Turn) {
+        let source = from.map(find) ?? .success(membership.me)
+        let target = to.map(find)
+        switch (source, target) {
+        case (.failure(let failure), _), (_, .failure(let failure)?):
+            reply(id, .failure(failure), &turn)
+        case (.success(let source), .success(let target)?):
+            reply(id, .roundTrips(from: view(source), roundTrips(from: source, to: target)), &turn)
+        case (.success(let source), nil):
+            reply(id, .roundTrips(from: view(source), roundTrips(from: source, to: nil)), &turn)
         }
     }
 

@@ -14,7 +14,9 @@ extension NodeKernel {
         for message in packet.messages {
             switch message {
             case .ping(let ping):
+                places.answering = packet.sender
                 deliver(.ping(ping), packet.sender, address, &turn)
+                places.answering = nil
             case .ack(let ack):
                 deliver(.ack(ack), packet.sender, address, &turn)
             case .indirectPing(let request):
@@ -42,6 +44,8 @@ extension NodeKernel {
                 onCollectAnswer(answer, from: packet.sender, &turn)
             case .floor(let floor):
                 onFloor(floor, from: packet.sender, at: address, &turn)
+            case .coordinate(let place):
+                onCoordinate(place, from: packet.sender)
             case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges:
                 ignore(.unexpected, from: address, &turn)
             }
@@ -130,6 +134,7 @@ extension NodeKernel {
             answerOperatorPing(sequence, roundTrip: roundTrip, &turn)
         case .clockSample(let id, let wall, let roundTrip):
             onClockSample(id, wall: wall, roundTrip: roundTrip, &turn)
+            noteRoundTrip(roundTrip, to: id, &turn)
         case .identityInUse(let address):
             reportIdentity(at: address, &turn)
         case .left(let acknowledged, let asked):
@@ -149,6 +154,8 @@ extension NodeKernel {
         }
         turn.actions.append(.event(.member(event)))
         if case .joined = event.kind { rememberFirstPeer(&turn) }
+        let hasLeft = membership.table[event.id].map { $0.state >= .left } ?? true
+        if hasLeft || event.kind == .reaped { forgetPlace(of: event.id) }
     }
 
     /// The first incarnations are durable: the node takes part from now on.

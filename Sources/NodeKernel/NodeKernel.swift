@@ -28,6 +28,7 @@ package struct NodeKernel: Sendable {
     var verification = VerificationState()
     var expiry = ExpirySchedule()
     var findings = StoreFindings()
+    var places = PlaceState()
 
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()

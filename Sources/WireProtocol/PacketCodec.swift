@@ -138,6 +138,7 @@ extension ByteSink {
         case .collectRequest(let request): put(request)
         case .collectAnswer(let answer): put(answer)
         case .floor(let floor): put(floor)
+        case .coordinate(let place): put(place)
         case .storeRequest(let request): put(request)
         case .storeComplete(let context): put(context)
         case .storeBatchEnd, .storeContinue: break
@@ -171,6 +172,7 @@ extension ByteReader {
         case .collectRequest: .collectRequest(try collectRequest())
         case .collectAnswer: .collectAnswer(try collectAnswer())
         case .floor: .floor(try floor())
+        case .coordinate: .coordinate(try coordinate())
         case .storeRequest: .storeRequest(try storeRequest())
         case .storeComplete: .storeComplete(try context())
         case .storeBatchEnd: .storeBatchEnd
@@ -200,6 +202,7 @@ extension MessageKind {
         case .collectRequest: .collectRequest
         case .collectAnswer: .collectAnswer
         case .floor: .floor
+        case .coordinate: .coordinate
         case .rowRequest: .rowRequest
         case .ranges: .ranges
         case .memberTable: .memberTable

@@ -135,7 +135,7 @@ struct KernelNode: NodeHandle {
         return reply
     }
 
-    private func views() async throws(AdminFailure) -> [MemberView] {
+    func views() async throws(AdminFailure) -> [MemberView] {
         guard case .members(let views) = try await ask(.members) else { throw .unexpectedReply }
         return views.sorted {
             ($0.member.info.name, $0.member.id.description) < ($1.member.info.name, $1.member.id.description)
@@ -143,7 +143,7 @@ struct KernelNode: NodeHandle {
     }
 
     /// The member that an operator means: among equal names the one that is active.
-    private func resolve(_ text: String) async throws(AdminFailure) -> MemberIdentity {
+    func resolve(_ text: String) async throws(AdminFailure) -> MemberIdentity {
         let views = try await views()
         let named = views.filter { $0.member.info.name == text && $0.member.state.isActive }
         if named.count == 1 { return Self.document(named[0]).identity }
@@ -165,7 +165,8 @@ struct KernelNode: NodeHandle {
             state: AdminModel.MemberState(rawValue: EventNarrator.word(member.state)) ?? .unknown,
             incarnation: member.incarnation,
             tags: Dictionary(member.info.tags.map { ($0.name, $0.value) }) { $1 },
-            rttMilliseconds: member.roundTrip.map { ($0.smoothed.milliseconds * 1_000).rounded() / 1_000 },
+            rttMilliseconds: member.roundTrip.map { Self.rounded($0.smoothed) },
+            rttEstimateMilliseconds: view.estimate.map { Self.rounded($0.expected) },
             since: since, isSelf: view.isSelf, protocolVersion: Int(member.info.protocolVersion),
             nameConflict: view.hasNameConflict, suspectedSince: member.state == .suspect ? since : nil)
     }

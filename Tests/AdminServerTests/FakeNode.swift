@@ -190,6 +190,23 @@ final class FakeNode: NodeHandle {
         }
     }
 
+    func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument {
+        try with { state throws(AdminFailure) in
+            let source = try from.map { text throws(AdminFailure) in try resolve(text, state).identity } ?? me
+            var targets = state.members.filter { $0.id != source.id }
+            if let to { targets = [try resolve(to, state)] }
+            return RoundTripsDocument(
+                from: source,
+                roundTrips: targets.map { target in
+                    guard target.state == .alive else { return .init(member: target.identity, state: target.state) }
+                    return .init(
+                        member: target.identity, state: target.state,
+                        rttMilliseconds: source == me ? target.rttMilliseconds : nil, estimateMilliseconds: 31.25,
+                        errorMilliseconds: 4)
+                })
+        }
+    }
+
     func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
         try with { _ throws(AdminFailure) in try events.subscribe(since: cursor, follow: follow) }
     }

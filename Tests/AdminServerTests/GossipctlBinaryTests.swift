@@ -47,6 +47,8 @@ import Testing
             (["member", "explain", "nobody"], 3, "no member is named"),
             (["forget", "web-1"], 4, "is alive"), (["member", "explain", "twin"], 4, "fits 2 members"),
             (["set", "add", "n", "x"], 4, "another type"), (["ping", "web-3"], 5, "did not answer"),
+            (["rtt", "web-3"], 5, "is not known yet"), (["rtt", "nobody"], 3, "no member is named"),
+            (["rtt", "a", "b", "c"], 64, "two nodes at most"),
             (["join", "nowhere:1"], 5, "none of the addresses"), (["join", "10.0.0.1:1", "nowhere:1"], 1, "1 of 2"),
             (["kv", "get", "a//b"], 64, "empty segment"), (["kv", "put", "k", "@/nonexistent"], 64, "cannot read"),
             (["kv", "put", "k"], 64, "one of the two"), (["kv", "rename", "x"], 64, "unknown command \"kv rename\""),

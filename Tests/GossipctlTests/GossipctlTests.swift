@@ -81,7 +81,7 @@ import Testing
             (
                 ["frobnicate"],
                 "unknown command \"frobnicate\": gossipctl has status, members, member, join, leave, forget, tags, "
-                    + "ping, events, kv, set, counter, backup, restore, doctor, render"
+                    + "ping, rtt, events, kv, set, counter, backup, restore, doctor, render"
             ),
         ])
     func `an unknown command is named, and those that exist`(arguments: [String], sentence: String) {
@@ -119,7 +119,7 @@ import Testing
             for inner in configuration.subcommands { check(inner) }
         }
         check(Gossipctl.self)
-        #expect(Gossipctl.configuration.subcommands.count == 16)
+        #expect(Gossipctl.configuration.subcommands.count == 17)
     }
 }
 
@@ -134,6 +134,42 @@ import Testing
         #expect(
             PingCommand.render(PingResult(member: me, rttMilliseconds: 0, path: PingResult.ownPath))
                 == "web-1 is this node: nothing was sent\n")
+    }
+
+    @Test func `a round trip says whether it was measured, estimated or neither`() {
+        let me = MemberIdentity(id: "0a", name: "web-1")
+        let peer = MemberIdentity(id: "0b", name: "db\u{1b}1")
+        func sentence(_ measured: Double?, _ estimate: Double?, _ error: Double?) -> String {
+            RTTCommand.sentence(
+                RoundTripsDocument(
+                    from: me,
+                    roundTrips: [
+                        .init(
+                            member: peer, state: .alive, rttMilliseconds: measured, estimateMilliseconds: estimate,
+                            errorMilliseconds: error)
+                    ]))
+        }
+        #expect(sentence(nil, nil, nil) == "web-1 to db\\u{1b}1: unknown\n")
+        #expect(sentence(nil, 31.25, 4) == "web-1 to db\\u{1b}1: 31.3 ms estimated, give or take 4.00 ms\n")
+        #expect(
+            sentence(30, 31.25, 4)
+                == "web-1 to db\\u{1b}1: 30.0 ms measured; 31.3 ms estimated, give or take 4.00 ms\n")
+        let table = RTTCommand.table(
+            RoundTripsDocument(
+                from: me,
+                roundTrips: [
+                    .init(
+                        member: MemberIdentity(id: "0c", name: "db-2"), state: .alive, rttMilliseconds: 0.5,
+                        estimateMilliseconds: 0.75, errorMilliseconds: 0.25),
+                    .init(member: peer, state: .suspect),
+                ]), plain)
+        #expect(
+            table == """
+                NAME       STATE    MEASURED  ESTIMATE    ERROR
+                db-2       alive     0.50 ms   0.75 ms  0.25 ms
+                db\\u{1b}1  suspect         -   unknown        -
+
+                """)
     }
 
     @Test func `columns align, numbers to the right, without trailing spaces`() {

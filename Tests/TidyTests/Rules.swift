@@ -3,7 +3,7 @@
 
 enum Rules {
     /// The modules that are functions of their input: no I/O, no clock, no randomness of their own, no logger.
-    static let cores: Set<String> = ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]
+    static let cores: Set<String> = ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]
     /// What a module other than a core may import without an edge: parts of the toolchain and of the system.
     static let systemModules: Set<String> = ["Glibc", "Synchronization", "FoundationEssentials"]
     static let fileLinesMax = 400
@@ -35,8 +35,9 @@ enum Rules {
     static func edges(_ manifest: Manifest) -> [String] {
         let inner: [String: Set<String>] = [
             "ClusterTypes": [], "SWIMCore": ["ClusterTypes"], "StoreCore": ["ClusterTypes"],
-            "NodeKernel": ["ClusterTypes", "SWIMCore", "StoreCore"],
-            "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"],
+            "NetworkCoordinates": ["ClusterTypes"],
+            "NodeKernel": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"],
+            "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"],
             "AdminModel": [], "BackupFormat": ["ClusterTypes", "StoreCore", "WireProtocol"],
             "Persistence": ["ClusterTypes", "StoreCore", "BackupFormat", "CSQLite"],
         ]

@@ -107,6 +107,7 @@ extension Simulation {
         case .collectRequest: "collect request"
         case .collectAnswer(let answer): "collect answer \(answer.agrees)"
         case .floor: "floor"
+        case .coordinate: "coordinate"
         case .rowRequest(let dots): "request of \(dots.count) rows"
         case .ranges(let message): "\(message.ranges.count) ranges"
         }
