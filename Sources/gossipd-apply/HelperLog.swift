@@ -34,7 +34,8 @@ struct HelperLog: Sendable {
                     "The reload of \(reload.target) failed: \(failure)",
                     metadata: metadata.merging(["reason": "\(failure)"]) { $1 })
             } else {
-                logger.notice("Reloaded \(reload.target)", metadata: metadata)
+                let end = reload.isWithFormer ? " with the former content" : ""
+                logger.notice("Reloaded \(reload.target)\(end)", metadata: metadata)
             }
         case .turnedAway(let reason):
             logger.warning("A connection was turned away: \(reason)", metadata: ["reason": "\(reason)"])
