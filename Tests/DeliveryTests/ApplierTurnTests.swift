@@ -98,7 +98,10 @@ import Testing
             precondition(code == 0, "no thread: \(code)")
         }
 
-        func wait() { while !hasEnded.load(ordering: .sequentiallyConsistent) { usleep(1_000) } }
+        /// Waits up to ten seconds.
+        func wait() {
+            for _ in 0..<10_000 where !hasEnded.load(ordering: .sequentiallyConsistent) { usleep(1_000) }
+        }
     }
 
     // MARK: The note

@@ -25,14 +25,25 @@ struct EngineTurnTests {
         bench.clock.move(by: .milliseconds(200))
     }
 
+    private struct NeverHappened: Error {}
+
+    /// Lets other tasks go on until it is so; far longer than they need.
+    private static func until(_ condition: () -> Bool) async throws {
+        for _ in 0..<1_000_000 {
+            if condition() { return }
+            await Task.yield()
+        }
+        throw NeverHappened()
+    }
+
     /// Runs `body` while a batch with `slow` is at whoever writes, and lets it go then.
     private static func whileHeld(_ bench: EngineBench, _ body: () async throws -> Void) async throws {
         bench.applier.hold("slow")
         await change(["slow"], to: "2", bench)
         async let step = bench.engine.step()
-        while bench.applier.heldCount == 0 { await Task.yield() }
         let outcome: Result<Void, any Error>
         do {
+            try await until { bench.applier.heldCount > 0 }
             outcome = .success(try await body())
         } catch { outcome = .failure(error) }
         bench.applier.letGo("slow")
@@ -80,7 +91,7 @@ struct EngineTurnTests {
         try await withThrowingTaskGroup(of: RenderApplyDocument.self) { group in
             try await Self.whileHeld(bench) {
                 group.addTask { try await engine.apply([]) }
-                while bench.applier.text("fast") == "1" { await Task.yield() }
+                try await Self.until { bench.applier.text("fast") == "2" }
                 #expect(bench.applier.text("sibling") == "1")
             }
             document = try await group.next()
@@ -100,12 +111,13 @@ struct EngineTurnTests {
         await bench.engine.begin()
         bench.clock.move(by: .milliseconds(200))
         async let step = bench.engine.step()
-        while bench.applier.heldCount < DeliverySchedule.batchesMax { await Task.yield() }
+        let isFull: Void? = try? await Self.until { bench.applier.heldCount == DeliverySchedule.batchesMax }
         // Another look finds no room.
-        _ = await bench.engine.step()
-        #expect(bench.applier.heldCount == DeliverySchedule.batchesMax)
+        async let second = bench.engine.step()
+        for _ in 0..<1_000 { await Task.yield() }
+        #expect(isFull != nil && bench.applier.heldCount == DeliverySchedule.batchesMax)
         for name in names { bench.applier.letGo(name) }
-        _ = await step
+        _ = await (step, second)
         await bench.settle(.seconds(1))
         #expect(names.allSatisfy { bench.applier.text($0) == "1" })
     }
