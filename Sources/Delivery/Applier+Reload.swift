@@ -44,7 +44,7 @@ extension Applier {
     }
 
     /// What interrupted batches have left to reload, for `makeGood` on any thread; removes temporary files beside the
-    /// destinations. The first call gives all of it, further ones nothing.
+    /// destinations. The first call gives all of it, further ones nothing, unless the note could not be read.
     package func prepare() -> [Leftover] {
         journal.open { entries, problem in
             var leftovers: [Leftover] = []

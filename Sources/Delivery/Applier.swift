@@ -95,12 +95,12 @@ package struct Applier: Sendable {
         _ file: ApplyRequest.File, _ known: [String: RenderSpec]
     ) throws(DeliveryFailure) -> Candidate {
         guard let spec = known[file.name] else {
-            throw .description(
+            throw .refused(
                 "there is no description \(file.name) that can be used: correct \(file.name).toml, which belongs to root"
                     + " and which nobody else may write")
         }
         guard file.content.count <= Self.contentBytesMax else {
-            throw .file(
+            throw .refused(
                 "the result has \(file.content.count) bytes, more than \(Self.contentBytesMax): split \(file.name)")
         }
         let rights = try FileRights(spec)
@@ -149,7 +149,7 @@ package struct Applier: Sendable {
                     }
                     return answer
                 } catch {
-                    return ApplyAnswer.File(name: file.name, outcome: .refused, reason: error.sentence)
+                    return ApplyAnswer.File(name: file.name, outcome: Self.outcome(error), reason: error.sentence)
                 }
             })
     }
@@ -159,6 +159,13 @@ package struct Applier: Sendable {
         var answer = ApplyAnswer.File(name: name, outcome: .refused)
         answer.isSeen = false
         return answer
+    }
+
+    private static func outcome(_ failure: DeliveryFailure) -> ApplyAnswer.Outcome {
+        switch failure {
+        case .refused: .refused
+        case .description, .missing, .template, .helper, .command, .file: .failed
+        }
     }
 
     // MARK: apply
@@ -184,7 +191,7 @@ package struct Applier: Sendable {
                 let candidate = try look(file, known)
                 answers.append(
                     ApplyAnswer.File(name: file.name, outcome: .unchanged, version: candidate.present?.version))
-                if let refusal = candidate.refusal { throw .file(refusal) }
+                if let refusal = candidate.refusal { throw .refused(refusal) }
                 guard candidate.difference != nil else { continue }
                 let staged = try candidate.file.stage(file.content, candidate.rights)
                 do throws(DeliveryFailure) {
@@ -196,7 +203,7 @@ package struct Applier: Sendable {
                 ready.append(Ready(index: index, candidate: candidate, staged: staged))
             } catch {
                 if answers.count == index { answers.append(Self.unseen(file.name)) }
-                answers[index].outcome = .refused
+                answers[index].outcome = Self.outcome(error)
                 answers[index].reason = error.sentence
             }
         }
@@ -209,18 +216,19 @@ package struct Applier: Sendable {
     private func check(_ spec: RenderSpec, _ staged: StagedFile) throws(DeliveryFailure) {
         guard let check = spec.check else { return }
         let path = staged.folder.path(of: staged.temporary)
-        let words = check.map { Self.replace("{file}", by: path, in: $0) }
+        let words = check.map { Self.replace(RenderRules.fileMark, by: path, in: $0) }
         let result: CommandResult
         do throws(DeliveryFailure) {
             result = try CommandRunner.run(words, timeout: spec.checkTimeout)
         } catch {
-            throw .command("its check could not be done: \(error.sentence)")
+            throw .command(
+                "its check could not be done: \(error.sentence); correct check or check_timeout in \(spec.name).toml")
         }
         guard result.status != 0 else { return }
-        throw .command("its check failed: " + Self.failure(check, result))
+        throw .refused("its check failed: " + Self.failure(check, result))
     }
 
-    /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted is refused.
+    /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted has failed.
     private func note(_ ready: inout [Ready], _ answers: inout [ApplyAnswer.File]) -> ReloadJournal.Entry? {
         var pending = PendingReloads()
         var indices: [RenderSpec.Reload: Int] = [:]
@@ -250,7 +258,7 @@ package struct Applier: Sendable {
         } catch {
             for item in ready where item.reload != nil {
                 item.staged.discard()
-                answers[item.index].outcome = .refused
+                answers[item.index].outcome = .failed
                 answers[item.index].reason = "its reload could not be noted before: \(error.sentence)"
             }
             ready.removeAll { $0.reload != nil }
@@ -270,7 +278,7 @@ package struct Applier: Sendable {
                 keeps
                 ? folder.exchange(item.staged.temporary, with: name) : folder.rename(item.staged.temporary, to: name)
             guard code == 0 else {
-                answers[item.index].outcome = .refused
+                answers[item.index].outcome = .failed
                 answers[item.index].reason =
                     DestinationFolder.failure("put in place", item.candidate.spec.destination, errno).sentence
                 item.staged.discard()

@@ -97,6 +97,9 @@ extension DeliveryEngine {
         case .refused:
             fail(spec, .refused, answer.reason ?? "it was refused without a reason")
             return false
+        case .failed:
+            fail(spec, .failed, answer.reason ?? "it could not be written, and the helper does not say why")
+            return false
         case .rolledBack:
             fail(spec, .rolledBack, answer.reason ?? "the reload failed")
             return false

@@ -34,15 +34,16 @@ final class ReloadJournal: Sendable {
     /// Reads what an earlier process has left, each reload an entry of its own, and hands it to `prepare`; nobody else
     /// writes a note before that has returned. Nil when it was read before.
     ///
-    /// The sentence says that the note could not be read.
+    /// The sentence says that the note could not be read; when it is still there, the next call tries again.
     func open<Result>(_ prepare: ([Entry], _ problem: String?) -> Result) -> Result? {
         state.withLock { state in
             guard !state.isOpen else { return nil }
-            state.isOpen = true
             var problem: String?
             do throws(DeliveryFailure) {
                 for part in try folder.read()?.parts ?? [] { _ = state.add(part) }
             } catch { problem = error.sentence }
+            // A note that stays where it is may be readable the next time.
+            state.isOpen = problem == nil || !folder.hasNote
             return prepare(state.entries, problem)
         }
     }

@@ -77,7 +77,7 @@ final class MemoryApplier: FileApplier {
         var files: [String: [UInt8]] = [:]
         var requests: [ApplyRequest] = []
         var reloads: [[String]] = []
-        var refused: [String: String] = [:]
+        var refused: [String: (outcome: ApplyAnswer.Outcome, reason: String)] = [:]
         var rolledBack: [String: String] = [:]
         var failure: DeliveryFailure?
         var unseen: Set<String> = []
@@ -91,7 +91,9 @@ final class MemoryApplier: FileApplier {
 
     init(targets: [String: String]) { self.targets = targets }
 
-    func refuse(_ name: String, _ reason: String?) { state.withLock { $0.refused[name] = reason } }
+    func refuse(_ name: String, _ reason: String?, as outcome: ApplyAnswer.Outcome = .refused) {
+        state.withLock { $0.refused[name] = reason.map { (outcome, $0) } }
+    }
     /// As a helper that cannot use the description.
     func blind(_ name: String) { state.withLock { _ = $0.unseen.insert(name) } }
     func hold(_ name: String) { state.withLock { _ = $0.held.insert(name) } }
@@ -170,8 +172,8 @@ final class MemoryApplier: FileApplier {
             return answer
         }
         guard present != file.content else { return answer }
-        if let reason = state.refused[file.name] {
-            (answer.outcome, answer.reason) = (.refused, reason)
+        if let refused = state.refused[file.name] {
+            (answer.outcome, answer.reason) = (refused.outcome, refused.reason)
         } else if operation == .compare {
             answer.outcome = .differs
         } else if let reason = state.rolledBack[file.name] {
