@@ -38,12 +38,16 @@ package actor DeliveryEngine {
     private var waiting: [CheckedContinuation<Void, Never>] = []
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
+    private let stopped: AsyncStream<Void>
+    private let end: AsyncStream<Void>.Continuation
+    private var isStopped = false
 
     /// Reads the descriptions; nothing is rendered before `run`.
     package init(_ parts: DeliveryParts, nodeID: String) {
         self.parts = parts
         reportKey = RenderReport.prefix + nodeID
         (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (stopped, end) = AsyncStream.makeStream()
         let listing = parts.list()
         (specs, statuses) = Self.take(listing, former: [:], at: parts.wall())
         schedule.replace(specs.mapValues(DeliverySchedule.Timing.init))
@@ -56,10 +60,11 @@ package actor DeliveryEngine {
             group.addTask {
                 for await change in changes { await self.note(change) }
             }
-            await parts.ready()
-            await begin()
+            await waitUntilReady()
+            if !isStopped { await begin() }
             var armed: Duration?
             for await _ in wakes {
+                guard !isStopped else { break }
                 guard let next = await step() else { continue }
                 let now = parts.now()
                 // A timer that fires too early is of no harm: nothing is due then.
@@ -70,6 +75,17 @@ package actor DeliveryEngine {
                     wake.yield()
                 }
             }
+            group.cancelAll()
+        }
+    }
+
+    /// Until `parts.ready` is over or `stop` was called, whichever comes first.
+    private func waitUntilReady() async {
+        let (ready, stopped) = (parts.ready, stopped)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await ready() }
+            group.addTask { for await _ in stopped {} }
+            await group.next()
             group.cancelAll()
         }
     }
@@ -167,7 +183,11 @@ package actor DeliveryEngine {
     func wakeUp() { wake.yield() }
 
     /// Begins no further batch; `run` returns when the one under way is done.
-    package func stop() { wake.finish() }
+    package func stop() {
+        isStopped = true
+        wake.finish()
+        end.finish()
+    }
 
     // MARK: One at a time
 
