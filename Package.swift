@@ -94,7 +94,7 @@ let package = Package(
         module("AdminModel"),
         module(
             "AdminServer",
-            ["AdminModel", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
+            ["AdminModel", "DaemonConfig", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
         module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
         module("ProgramUsage", ["AdminModel", arguments]),
 
@@ -144,7 +144,10 @@ let package = Package(
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests(
             "DeliveryTests",
-            ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "gossipd-render", "gossipd-apply"]),
+            [
+                "ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "SystemdSupport", "gossipd-render",
+                "gossipd-apply",
+            ]),
         tests("GossipctlTests", ["AdminModel", "ProgramUsage", "gossipctl", arguments]),
         tests(
             "GossipdTests",
