@@ -40,12 +40,16 @@ package actor DeliveryEngine {
     private var waitingPlans: [CheckedContinuation<Void, Never>] = []
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
+    private let stopped: AsyncStream<Void>
+    private let end: AsyncStream<Void>.Continuation
+    private var isStopped = false
 
     /// Reads the descriptions; nothing is rendered before `run`.
     package init(_ parts: DeliveryParts, nodeID: String) {
         self.parts = parts
         reportKey = RenderReport.prefix + nodeID
         (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (stopped, end) = AsyncStream.makeStream()
         let listing = parts.list()
         (specs, statuses) = Self.take(listing, former: [:], at: parts.wall())
         schedule.replace(specs.mapValues(DeliverySchedule.Timing.init))
@@ -58,12 +62,13 @@ package actor DeliveryEngine {
             group.addTask {
                 for await change in changes { await self.note(change) }
             }
-            await parts.ready()
-            await begin()
+            await waitUntilReady()
+            if !isStopped { await begin() }
             // Batches in a group of their own: what is under way is not cancelled when no more begin.
             await withDiscardingTaskGroup { batches in
                 var armed: Duration?
                 for await _ in wakes {
+                    guard !isStopped else { break }
                     for batch in await beginDue() {
                         batches.addTask { await self.carryOut(batch) }
                     }
@@ -79,6 +84,17 @@ package actor DeliveryEngine {
                     }
                 }
             }
+            group.cancelAll()
+        }
+    }
+
+    /// Until `parts.ready` is over or `stop` was called, whichever comes first.
+    private func waitUntilReady() async {
+        let (ready, stopped) = (parts.ready, stopped)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await ready() }
+            group.addTask { for await _ in stopped {} }
+            await group.next()
             group.cancelAll()
         }
     }
@@ -190,7 +206,11 @@ package actor DeliveryEngine {
     }
 
     /// Begins no further batch; `run` returns when those under way are done.
-    package func stop() { wake.finish() }
+    package func stop() {
+        isStopped = true
+        wake.finish()
+        end.finish()
+    }
 
     // MARK: Turns
 

@@ -205,7 +205,10 @@ struct EngineBench: Sendable {
         var listing: RenderListing { state.withLock { $0.listing } }
     }
 
-    init(_ specs: [RenderSpec], problems: [RenderProblem] = [], former: RenderReport? = nil) {
+    init(
+        _ specs: [RenderSpec], problems: [RenderProblem] = [], former: RenderReport? = nil,
+        ready: @escaping @Sendable () async -> Void = {}
+    ) {
         let (clock, fleet, log) = (clock, fleet, Log())
         self.log = log
         var targets: [String: String] = [:]
@@ -215,6 +218,7 @@ struct EngineBench: Sendable {
         var parts = DeliveryParts(
             directory: "/etc/gossipd/render.d", interval: .seconds(600), fleet: fleet, applier: applier,
             list: { log.listing }, render: EngineBench.render, now: { clock.now }, wall: { clock.wall })
+        parts.ready = ready
         parts.tell = { log.add($0) }
         parts.publish = { report in
             log.add(report)
