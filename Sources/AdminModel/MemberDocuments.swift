@@ -180,12 +180,22 @@ package struct MemberExplanation: Codable, Hashable, Sendable {
     package var member: MemberDocument
     /// One sentence that answers "why is it in this state?".
     package var summary: String
-    /// What happened to the member, oldest first, as far back as this node remembers.
+    /// The change that brought it into this state, with its evidence; nil when it is no longer remembered.
+    package var cause: ClusterEvent?
+    /// Who suspects it now, the first one first; only while it is suspect.
+    package var accusers: [MemberIdentity]?
+    /// What happened to the member, oldest first, as far back as this node remembers: changes, and between them findings, which
+    /// are in no stream.
     package var timeline: [ClusterEvent]
 
-    package init(member: MemberDocument, summary: String, timeline: [ClusterEvent]) {
+    package init(
+        member: MemberDocument, summary: String, cause: ClusterEvent? = nil, accusers: [MemberIdentity]? = nil,
+        timeline: [ClusterEvent]
+    ) {
         self.member = member
         self.summary = summary
+        self.cause = cause
+        self.accusers = accusers
         self.timeline = timeline
     }
 }

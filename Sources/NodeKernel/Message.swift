@@ -56,6 +56,11 @@ package enum Message: Hashable, Sendable {
     case floor(CollectionFloor)
     /// Where the sender is in the space of round trips; rides some acks.
     case coordinate(WireCoordinate)
+    /// "What do you think of me?", with the asker's number for the question; for `doctor`.
+    case viewRequest(UInt32)
+    case viewAnswer(ViewAnswer)
+    /// So many bytes of no meaning, at most 65 535, to try how large a datagram may be.
+    case padding(Int)
 
     /// Part of a member table. The initiator sends `request` parts, the responder answers with `reply` parts.
     case memberTable(MemberTablePart)

@@ -32,6 +32,8 @@ extension NodeKernel {
             ping(text, id, &turn)
         case .roundTrips(let from, let to):
             answerRoundTrips(from: from, to: to, id, &turn)
+        case .examine:
+            examine(id, &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
@@ -61,9 +63,7 @@ extension NodeKernel {
         kernel.transactionsStashed = transactions.transactionsStashed
         kernel.transactionsDropped = transactions.transactionsDropped
         return StatisticsView(
-            kernel: kernel, membership: membership.statistics, memberUpdatesWaiting: membership.queue.count,
-            storeChangesWaiting: storeQueue.count, streamsOpen: streams.count, writesWaiting: pendingWrites.count,
-            rows: store.rowCount, probesInFlight: membership.probesInFlight)
+            kernel: kernel, membership: membership.statistics, queues: queueLengths, rows: store.rowCount)
     }
 
     var memberViews: [MemberView] { membership.table.members.filter { $0.state != .forgotten }.map(view) }
@@ -98,8 +98,11 @@ extension NodeKernel {
     private mutating func explain(_ text: String, _ id: CommandID, _ turn: inout Turn) {
         switch find(text) {
         case .success(let member):
-            let events = timeline.filter { $0.event.id == member.id }
-            reply(id, .explanation(MemberExplanation(view: view(member), timeline: events)), &turn)
+            let accusers = membership.suspicion(of: member.id).map { [$0.accuser] + $0.confirmedBy } ?? []
+            reply(
+                id,
+                .explanation(
+                    MemberExplanation(view: view(member), timeline: timeline[member.id], accusers: accusers)), &turn)
         case .failure(let failure):
             reply(id, .failure(failure), &turn)
         }

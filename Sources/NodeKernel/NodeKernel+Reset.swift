@@ -195,7 +195,8 @@ extension NodeKernel {
             case .floorMark, .digest, .update:
                 break
             case .ping, .ack, .indirectPing, .nack, .announcement, .confirmRequest, .confirmed, .collectRequest,
-                .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .coordinate:
+                .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .coordinate,
+                .viewRequest, .viewAnswer, .padding:
                 return breakOffReset(id, &turn)
             }
         }

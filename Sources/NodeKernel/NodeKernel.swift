@@ -29,6 +29,7 @@ package struct NodeKernel: Sendable {
     var expiry = ExpirySchedule()
     var findings = StoreFindings()
     var places = PlaceState()
+    var examination: ExaminationState?
 
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
@@ -49,7 +50,7 @@ package struct NodeKernel: Sendable {
     var rememberedPeers: [RememberedPeer]
     /// Members that failed, dropped ones too; at most `absentPeersMax`, newest last.
     var absentPeers: [RememberedPeer] = []
-    var timeline: [(at: Clock, event: MemberEvent)] = []
+    var timeline: MemberTimeline
     var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
     var identityReportedAt: Instant?
     var quarantineReports: [(author: NodeID, at: Instant)] = []
@@ -76,6 +77,7 @@ package struct NodeKernel: Sendable {
         store = recovered?.store ?? Store(actor: actor, configuration: configuration.store)
         store.renewActor(to: actor)
         rememberedPeers = configuration.rememberedPeers
+        timeline = MemberTimeline(entriesMax: configuration.timelineEventsMax)
         if let recovered { takeOver(recovered) }
     }
 
@@ -130,6 +132,7 @@ package struct NodeKernel: Sendable {
         case .sendFailed(let address):
             statistics.sendFailures += 1
             membership.onSendFailed(to: address)
+            noteSendFailure(to: address)
         case .persisted(let token):
             onPersisted(token, &turn)
         case .storage(let condition):
@@ -187,6 +190,8 @@ package struct NodeKernel: Sendable {
             if !onVerificationTimer(id, &turn) { onConfirmTimer(id, &turn) }
         case .repairPace(let id):
             onRepairPace(id, &turn)
+        case .examination:
+            onExaminationTimer(&turn)
         }
     }
 
@@ -197,7 +202,7 @@ package struct NodeKernel: Sendable {
         store.checkInvariantsQuickly()
         transactions.checkBounds()
         precondition(streams.count <= configuration.streamsMax, "\(streams.count) streams exceed the bound")
-        precondition(timeline.count <= configuration.timelineEventsMax, "\(timeline.count) events in the timeline")
+        timeline.checkBounds()
         precondition(seeds.count <= Self.seedsMax, "\(seeds.count) seeds exceed the bound")
     }
 

@@ -170,7 +170,10 @@ final class DriverCore {
         guard !isStopped else { return }
         let lag = max(SystemClock.monotonic() - at, .zero)
         progress.turned(lag: lag)
-        counters.update { $0.loopLagMax = max($0.loopLagMax, lag) }
+        counters.update {
+            $0.loopLagMax = max($0.loopLagMax, lag)
+            $0.loopLag.add(lag)
+        }
         feed(.timer(token))
     }
 

@@ -51,6 +51,8 @@ package struct TransportCounters: Hashable, Sendable {
     package var resolutionFailures: UInt64 = 0
     /// The longest that a timer of the kernel fired after its time.
     package var loopLagMax = Interval.zero
+    /// How long after their time the kernel's timers fired.
+    package var loopLag = DurationHistogram()
 
     package init() {}
 

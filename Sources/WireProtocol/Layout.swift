@@ -46,6 +46,8 @@ package enum WireLayout {
 
     /// An ack's wall clock: 48 bits, as in a stamp.
     static let ackWallMax: UInt64 = 1 << 48 - 1
+    /// In a view answer: the asker is not known.
+    static let stateUnknown: UInt8 = 0xff
     static let requestFlagReset: UInt8 = 1
     static let answerFlagAgrees: UInt8 = 1
     static let answerFlagFolds: UInt8 = 2
@@ -96,4 +98,7 @@ enum MessageKind: UInt8, CaseIterable {
     /// Several rows; to the kernel they are as many row messages.
     case rows = 23
     case coordinate = 25
+    case viewRequest = 26
+    case viewAnswer = 27
+    case padding = 28
 }

@@ -11,7 +11,7 @@ struct RTTCommand: DaemonCommand {
         discussion: """
             Without a node: from this one to all others, the nearest first. With one: from this node to it. With two: \
             between them, as their network coordinates tell it. MEASURED comes from this node's own probes, ESTIMATE \
-            from coordinates; half of the estimates are off by less than about ERROR. A node learns its place within \
+            from coordinates; half of the estimates are off by less than about ERROR. A small cluster learns its places within \
             a few minutes, and those of others as it probes them. Exits with 5 when the one pair asked for is unknown.
 
             EXAMPLES

@@ -167,7 +167,7 @@ struct EventNarrator: Sendable {
         }
     }
 
-    private static func word(_ path: ProbePath) -> String {
+    static func word(_ path: ProbePath) -> String {
         switch path {
         case .udp: "udp"
         case .relay: "relays"
@@ -176,7 +176,7 @@ struct EventNarrator: Sendable {
     }
 
     /// `a`, `a and b`, `a, b and c`
-    private static func join(_ words: [String]) -> String {
+    static func join(_ words: [String]) -> String {
         guard let last = words.last, words.count > 1 else { return words.joined() }
         return words.dropLast().joined(separator: ", ") + " and " + last
     }

@@ -48,24 +48,6 @@ struct KernelNode: NodeHandle {
         MembersDocument(members: try await views().map(Self.document).filter(filter.accepts))
     }
 
-    func explain(_ member: String) async throws(AdminFailure) -> AdminModel.MemberExplanation {
-        let id = try await resolve(member)
-        guard case .explanation(let explanation) = try await ask(.explain(id.id)) else { throw .unexpectedReply }
-        let timeline = explanation.timeline.map { entry in
-            let told = hub.tell(entry.event)
-            return ClusterEvent(
-                cursor: "", time: Timestamp(entry.at.wall), event: told.kind.rawValue, member: told.member,
-                reason: told.reason, message: told.message, evidence: told.evidence)
-        }
-        let document = Self.document(explanation.view)
-        let summary =
-            timeline.last { $0.event != EventKind.memberUpdated.rawValue }?.message
-            ?? (document.isSelf
-                ? "this is the node that answers"
-                : "\(document.name) has been \(document.state.rawValue) since \(document.since)")
-        return AdminModel.MemberExplanation(member: document, summary: summary, timeline: timeline)
-    }
-
     func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
         guard case .joined(let report) = try await ask(.join(addresses)) else { throw .unexpectedReply }
         let members = try await views()

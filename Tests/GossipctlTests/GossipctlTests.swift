@@ -317,10 +317,13 @@ import Testing
             since: Timestamp(milliseconds: 0))
         let evidence = Evidence(
             reportedBy: MemberIdentity(id: "0b", name: "db-1"), pathsFailed: ["udp", "stream"], probes: 3,
-            confirmedBy: [MemberIdentity(id: "0c", name: "web-2")], afterMilliseconds: 2100, refused: true)
-        let event = ClusterEvent(
+            confirmedBy: [MemberIdentity(id: "0c", name: "web-2")], afterMilliseconds: 2100, refused: true,
+            incarnation: 2)
+        var event = ClusterEvent(
             cursor: "c", time: Timestamp(milliseconds: 1000), event: "member_failed", message: "member web-3 failed",
             evidence: evidence)
+        event.times = 4
+        event.lastTime = Timestamp(milliseconds: 2000)
         let text = ExplainCommand.render(
             MemberExplanation(member: member, summary: "It was silent.", timeline: [event]), plain)
         #expect(
@@ -329,13 +332,14 @@ import Testing
                 It was silent.
                 incarnation 2, round trip -, tags -
 
-                TIME                      EVENT          WHAT HAPPENED
-                1970-01-01T00:00:01.000Z  member_failed  member web-3 failed
-                                                           reported by db-1
-                                                           no answer over udp, stream, 3 probes
-                                                           its host refused the connection
-                                                           confirmed by web-2
-                                                           after 2.1 s
+                TIME                      EVENT          INC  WHAT HAPPENED
+                1970-01-01T00:00:01.000Z  member_failed    2  member web-3 failed
+                                                                reported by db-1
+                                                                no answer over udp, stream, 3 probes
+                                                                its host refused the connection
+                                                                confirmed by web-2
+                                                                after 2.1 s
+                                                                4 times, last at 1970-01-01T00:00:02.000Z
 
                 """)
     }

@@ -130,7 +130,7 @@ struct GossipTests {
             Issue.record("no statistics")
             return
         }
-        #expect(view.storeChangesWaiting == 0 && view.writesWaiting == 0)
+        #expect(view.queues.storeChanges == 0 && view.queues.writes == 0)
         #expect(bench.sent.isEmpty)
     }
 

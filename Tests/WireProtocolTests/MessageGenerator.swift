@@ -25,7 +25,7 @@ struct MessageGenerator {
     }
 
     mutating func message() -> Message {
-        switch rng.index(below: 22) {
+        switch rng.index(below: 25) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
         case 1: .ack(Ack(sequence: uint32(), wall: number(0...(1 << 48 - 1))))
         case 2:
@@ -62,6 +62,14 @@ struct MessageGenerator {
         case 18: .floor(floor())
         case 19: .rowRequest((0..<rng.index(below: 40)).map { _ in dot() })
         case 20: .coordinate(coordinate())
+        case 21: .viewRequest(uint32())
+        case 22:
+            .viewAnswer(
+                ViewAnswer(
+                    id: uint32(), state: rng.chance(0.2) ? nil : MemberState.allCases[rng.index(below: 5)],
+                    streamOnlyProbes: UInt8(rng.index(below: 256)), awareness: UInt8(rng.index(below: 256)),
+                    roundTripMicroseconds: uint32(), wall: number(0...(1 << 48 - 1))))
+        case 23: .padding(rng.index(below: 1_400))
         case _: .ranges(ranges())
         }
     }
