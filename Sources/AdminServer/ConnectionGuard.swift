@@ -50,8 +50,11 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     /// Whoever has connected just before the server stops has its question on the way: it is answered, by this process.
     private static let firstRequestGrace = Duration.milliseconds(250)
-    /// On a connection that was kept open, a request that was sent before the stop is in the socket already.
+    /// On a connection that was kept open, whoever was not told of the stop with the last answer has its next question on the
+    /// way.
     private static let nextRequestGrace = Duration.milliseconds(20)
+    /// Something was read that may begin a request, which has not come to its handler yet.
+    private var mayBeAsked = false
     private var deadline: NIODeadline = .distantFuture
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
     private var writeTimer: Scheduled<Void>?
@@ -82,6 +85,7 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !hasRefused else { return }
+        if phase == .idle || phase == .writing { mayBeAsked = true }
         if let refusal { refuse(refusal) } else { context.fireChannelRead(data) }
     }
 
@@ -115,9 +119,11 @@ final class ConnectionGuard: ChannelInboundHandler {
         guard let context, !hasRefused || phase == .draining else { return }
         self.phase = phase
         if phase != .idle { hasAsked = true }
-        guard phase != .idle || !closesWhenIdle else { return context.close(promise: nil) }
+        // Every request begins with one of these.
+        if phase == .receiving || phase == .answering(nil) { mayBeAsked = false }
         let patience: Duration? =
             switch phase {
+            case .idle where closesWhenIdle: Self.nextRequestGrace
             case .idle: refusal == nil ? settings.idleDeadline : settings.drainDeadline
             case .receiving: settings.requestDeadline
             case .answering(let patience): patience ?? settings.answerDeadline
@@ -152,6 +158,10 @@ final class ConnectionGuard: ChannelInboundHandler {
             state.count { $0.connectionsCut += 1 }
             refuse(AdminFailure(.timedOut, "the node did not answer in time: see its journal"))
         case .idle where refusal != nil: refusal.map(refuse)
+        case .idle where mayBeAsked && closesWhenIdle:
+            // Its turn comes; the server's own patience ends this.
+            deadline = .now() + TimeAmount(settings.requestDeadline)
+            schedule(context)
         case .idle, .draining: context.close(promise: nil)
         case .writing: break
         }
