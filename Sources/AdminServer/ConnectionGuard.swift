@@ -26,7 +26,8 @@ final class ConnectionGuard: ChannelInboundHandler {
         case idle
         /// Reading a request's body.
         case receiving
-        /// The node works on the answer, for as long as this or, with nil, as the settings say.
+        /// The node works on the answer, for as long as this or, with nil, as the settings say: then it takes no long time by
+        /// nature.
         case answering(Duration?)
         /// Writing an answer or a stream: only a stalled reader ends it.
         case writing
@@ -55,6 +56,8 @@ final class ConnectionGuard: ChannelInboundHandler {
     private static let nextRequestGrace = Duration.milliseconds(20)
     /// Something was read that may begin a request, which has not come to its handler yet.
     private var mayBeAsked = false
+    /// The request under way is none that takes long by nature: at a stop it is answered, however busy the disk is.
+    private var isBrief = false
     private var deadline: NIODeadline = .distantFuture
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
     private var writeTimer: Scheduled<Void>?
@@ -90,7 +93,22 @@ final class ConnectionGuard: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard event is ServerStopping else { return context.fireUserInboundEventTriggered(event) }
+        switch event {
+        case is ServerStopping: stop(context)
+        case is ServerGraceOver: endGrace(context)
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    /// What takes long by nature, or waits for its peer, is cut.
+    private func endGrace(_ context: ChannelHandlerContext) {
+        switch phase {
+        case .answering where isBrief, .writing where isBrief, .idle where mayBeAsked: break
+        case .idle, .receiving, .answering, .writing, .draining: context.close(promise: nil)
+        }
+    }
+
+    private func stop(_ context: ChannelHandlerContext) {
         switch phase {
         case .idle where refusal == nil:
             closesWhenIdle = true
@@ -121,6 +139,7 @@ final class ConnectionGuard: ChannelInboundHandler {
         if phase != .idle { hasAsked = true }
         // Every request begins with one of these.
         if phase == .receiving || phase == .answering(nil) { mayBeAsked = false }
+        if case .answering(let patience) = phase { isBrief = patience == nil }
         let patience: Duration? =
             switch phase {
             case .idle where closesWhenIdle: Self.nextRequestGrace
