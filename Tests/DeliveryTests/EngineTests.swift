@@ -31,7 +31,7 @@ struct EngineTests {
         #expect(await bench.status("a")?.state == .ok)
         #expect(await bench.status("a")?.version == ContentVersion.of(Array("one".utf8)))
         #expect(await bench.status("a")?.appliedAt != nil)
-        #expect(bench.events.contains(.reloaded(target: "unit x.service", files: ["a", "b"])))
+        #expect(bench.events.contains(.reloaded(target: "unit x.service", files: ["a", "b"], isWithFormer: false)))
     }
 
     @Test(
@@ -92,7 +92,9 @@ struct EngineTests {
 
     @Test("The inputs of a batch are read in one moment")
     func oneMoment() async throws {
-        let bench = await Self.begun([try .test("a", key: "app/a"), try .test("b", key: "app/b")]) {
+        let bench = await Self.begun([
+            try .test("a", key: "app/a", unit: "x.service"), try .test("b", key: "app/b", unit: "x.service"),
+        ]) {
             $0.put("app/a", "one")
             $0.put("app/b", "two")
         }
