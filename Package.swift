@@ -40,6 +40,7 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -54,6 +55,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -67,6 +69,9 @@ let package = Package(
         module("StoreCore", ["ClusterTypes"]),
         module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore"]),
         module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
+
+        // Keys, sealed datagrams and streams: over bytes alone, and pure as the cores are.
+        module("Sealing", ["ClusterTypes", crypto]),
 
         // Two drivers of the kernel: virtual time, and the real network.
         module("Simulator", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
@@ -126,6 +131,7 @@ let package = Package(
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
         tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
         tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
+        tests("SealingTests", ["ClusterTypes", "Sealing", crypto], exclude: ["Vectors"]),
         tests(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
             exclude: ["Scenarios"]),
