@@ -78,7 +78,7 @@ let package = Package(
         module(
             "Transport",
             [
-                "ClusterTypes", "NodeKernel", "WireProtocol", nioCore, nioPosix,
+                "ClusterTypes", "NodeKernel", "WireProtocol", "Sealing", nioCore, nioPosix,
             ]),
         .systemLibrary(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -109,7 +109,7 @@ let package = Package(
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
                 "BackupFormat",
 
-                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery",
+                "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
@@ -135,7 +135,9 @@ let package = Package(
         tests(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
             exclude: ["Scenarios"]),
-        tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
+        tests(
+            "TransportTests",
+            ["ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore, nioPosix]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
         tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
