@@ -51,7 +51,10 @@ struct ReloadTests {
 
     @Test("Only seeds, keys, tags and level are marked as reloadable")
     func table() {
-        #expect(KeyTable.all.filter { $0.reload == .atOnce }.map(\.name) == ["join", "key_file", "insecure", "tags", "log.level"])
+        #expect(
+            KeyTable.all.filter { $0.reload == .atOnce }.map(\.name) == [
+                "join", "key_file", "insecure", "tags", "log.level",
+            ])
     }
 
     @Test(
