@@ -81,17 +81,18 @@ install: release
 	install -d $(DESTDIR)$(PREFIX)/share/doc/gossipd $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0644 Packaging/man/gossipctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 0644 Packaging/man/gossipctl.1 Packaging/man/gossipsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 0644 Packaging/man/gossipd.toml.5 Packaging/man/gossipd-render.d.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 Packaging/man/gossipd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0755 .build/release/gossipd .build/release/gossipctl .build/release/gossipsim $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 .build/release/gossipd-render .build/release/gossipd-apply $(DESTDIR)$(PREFIX)/bin/
 	Packaging/man/generate .build/release/gossipctl $(DESTDIR)$(PREFIX)/share/man/man1
+	Packaging/man/generate .build/release/gossipsim $(DESTDIR)$(PREFIX)/share/man/man1
 	for unit in gossipd.service gossipd@.service gossipd-apply.service; do \
 	  sed -e 's|/usr/lib/gossipd/|$(PREFIX)/bin/|' -e 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/$$unit \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -m 0644 Packaging/gossipd.socket Packaging/gossipd@.socket Packaging/gossipd-retry@.service \
-	  Packaging/gossipd-apply.socket \
+	  Packaging/gossipd-apply.socket Packaging/gossipd@apply.service \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 0644 Packaging/gossipd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/gossipd.conf
 	install -m 0644 Packaging/gossipd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/gossipd.conf

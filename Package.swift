@@ -16,10 +16,14 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 /// Makes the programs smaller, on disk and in memory: Docs/performance.md has the figures. Packed relocations need
-/// glibc 2.36; nothing looks the programs' symbols up by name.
+/// glibc 2.36; nothing looks the programs' symbols up by name. With every symbol bound at the start, the tables that lead
+/// to them are read-only from then on (full RELRO); the programs are position independent by default.
 let compact: [LinkerSetting] = [
     .unsafeFlags(
-        ["-use-ld=lld"] + ["-z", "pack-relative-relocs", "--no-export-dynamic"].flatMap { ["-Xlinker", $0] },
+        ["-use-ld=lld"]
+            + ["-z", "pack-relative-relocs", "-z", "relro", "-z", "now", "--no-export-dynamic"].flatMap {
+                ["-Xlinker", $0]
+            },
         .when(configuration: .release))
 ]
 
@@ -95,8 +99,9 @@ let package = Package(
         module("AdminModel"),
         module(
             "AdminServer",
-            ["AdminModel", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
+            ["AdminModel", "DaemonConfig", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
         module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
+        module("ProgramUsage", ["AdminModel", arguments]),
 
         // Keys to files: what is rendered, written, checked, reloaded, and when.
         .systemLibrary(name: "CProcess", path: "Sources/CProcess"),
@@ -109,14 +114,14 @@ let package = Package(
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
                 "BackupFormat",
 
-                "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery",
+                "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "ProgramUsage",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
         program("gossipd-render", ["DaemonConfig", "Delivery", mustache]),
         program("gossipd-apply", ["Delivery", "AdminModel", "SystemdSupport", logging, arguments]),
-        program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", arguments]),
-        program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", arguments]),
+        program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", "ProgramUsage", arguments]),
+        program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", "ProgramUsage", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
         .executableTarget(
             name: "gossipbench",
@@ -147,13 +152,16 @@ let package = Package(
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests(
             "DeliveryTests",
-            ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "gossipd-render", "gossipd-apply"]),
-        tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
+            [
+                "ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "SystemdSupport", "gossipd-render",
+                "gossipd-apply",
+            ]),
+        tests("GossipctlTests", ["AdminModel", "ProgramUsage", "gossipctl", arguments]),
         tests(
             "GossipdTests",
             [
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "SystemdSupport",
-                "DaemonConfig", "AdminModel", "AdminServer", "gossipd", logging, nioPosix,
+                "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging, nioPosix, arguments,
             ]),
         tests("ProcessTests", ["AdminModel", "AdminClient"]),
         tests("TidyTests", []),

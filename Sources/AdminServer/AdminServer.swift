@@ -113,6 +113,8 @@ package final class AdminServer: Sendable {
         socket.removeFile()
         // First of all nobody else comes in: who is not accepted yet waits in a passed socket's queue for the next process,
         // and everybody who is gets told below.
+        try? await listener.setOption(.autoRead, value: false).get()
+        await settle()
         try? await listener.close().get()
         accepted.finish()
         let open = state.stop()
@@ -121,13 +123,21 @@ package final class AdminServer: Sendable {
         let timer = group.next().scheduleTask(in: TimeAmount(grace)) {
             for channel in open.channels { channel.close(promise: nil) }
         }
-        // An idle keep-alive connection has nothing to wait for.
+        // An idle connection has little to wait for.
         for channel in open.channels { channel.pipeline.fireUserInboundEventTriggered(ServerStopping()) }
         try? await closed.get()
         timer.cancel()
         // What was accepted but never reached `run` still has to be served to its end, which is at once.
         if !running.withLock({ $0 }) {
             while let connection = await accepted.next() { await connection.serve(logger: logger) }
+        }
+    }
+
+    /// Waits for connections that were taken from the socket's queue and are not known here yet: after the turn that accepts,
+    /// one comes to its own loop, back to the listener's, which must be open still, and once more to its own.
+    private func settle() async {
+        for _ in 0..<3 {
+            for loop in Array(group.makeIterator()) { try? await loop.submit {}.get() }
         }
     }
 

@@ -50,6 +50,8 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     /// Whoever has connected just before the server stops has its question on the way: it is answered, by this process.
     private static let firstRequestGrace = Duration.milliseconds(250)
+    /// On a connection that was kept open, a request that was sent before the stop is in the socket already.
+    private static let nextRequestGrace = Duration.milliseconds(20)
     private var deadline: NIODeadline = .distantFuture
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
     private var writeTimer: Scheduled<Void>?
@@ -86,9 +88,10 @@ final class ConnectionGuard: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is ServerStopping else { return context.fireUserInboundEventTriggered(event) }
         switch phase {
-        case .idle where !hasAsked && refusal == nil:
+        case .idle where refusal == nil:
             closesWhenIdle = true
-            deadline = min(deadline, .now() + TimeAmount(Self.firstRequestGrace))
+            let grace = hasAsked ? Self.nextRequestGrace : Self.firstRequestGrace
+            deadline = min(deadline, .now() + TimeAmount(grace))
             schedule(context)
         case .idle, .draining: context.close(promise: nil)
         case .receiving, .answering, .writing: closesWhenIdle = true

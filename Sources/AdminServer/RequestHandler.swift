@@ -225,7 +225,8 @@ struct RequestHandler: Sendable {
         var head = HTTPResponse(status: status)
         head.headerFields[.contentType] = contentType
         head.headerFields[.contentLength] = String(bytes.count)
-        if closing { head.headerFields[.connection] = "close" }
+        // Whoever keeps a connection for its next request is told that this server takes no more.
+        if closing || state.isStopping { head.headerFields[.connection] = "close" }
         return Outgoing(head: head, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 

@@ -156,6 +156,17 @@ struct Daemon: Sendable {
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
+        try await open(admin, driver, host)
+        return Daemon(
+            configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
+            notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
+            driver: driver, delivery: delivery, admin: admin, warnings: configuration.standingWarnings(seal),
+            adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
+    }
+
+    /// Takes clients in. Who has waited in a passed socket's queue asks at once, so the node must take writes by then.
+    private static func open(_ admin: AdminServer, _ driver: KernelDriver, _ host: DaemonHost) async throws {
+        await waitUntilStarted(driver)
         do throws(AdminServerStartError) {
             try await admin.start()
         } catch {
@@ -163,11 +174,17 @@ struct Daemon: Sendable {
             host.stop()
             throw StartFailure(admin: error)
         }
-        return Daemon(
-            configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
-            notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, delivery: delivery, admin: admin, warnings: configuration.standingWarnings(seal),
-            adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
+    }
+
+    /// Until the incarnation is durable the node takes no writes. With a disk that is full or takes longer than this it
+    /// goes on all the same, so that an operator is told what is wrong.
+    private static func waitUntilStarted(_ driver: KernelDriver) async {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            guard case .status(let view) = await driver.perform(.status), !view.isStarted else { return }
+            if case .diagnosis(let store) = await driver.perform(.diagnose), store.storage == .full { return }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
     }
 
     private static func seal(_ configuration: DaemonConfiguration) throws(StartFailure) -> SealSettings {

@@ -26,7 +26,7 @@ from lab import Lab, Trouble, note
 LIMIT = 1_200
 FIRST = (cases_host.install, cases_host.status_line)
 CASES = (
-    cases_host.exposure, cases_host.sandbox, cases_host.reload, cases_host.journal_fields, cases_host.repeats,
+    cases_host.exposure, cases_host.limits, cases_host.sandbox, cases_host.reload, cases_host.journal_fields, cases_host.repeats,
     cases_fleet.restart, cases_fleet.stop, cases_host.crash, cases_host.watchdog, cases_host.backoff,
     cases_host.credentials, cases_host.instances,
     cases_delivery.upstreams_follow, cases_delivery.refusals, cases_delivery.kills, cases_delivery.one_reload,
