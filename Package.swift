@@ -44,6 +44,7 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -58,6 +59,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -73,12 +75,15 @@ let package = Package(
         module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
         module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
 
+        // Keys, sealed datagrams and streams: over bytes alone, and pure as the cores are.
+        module("Sealing", ["ClusterTypes", crypto]),
+
         // Two drivers of the kernel: virtual time, and the real network.
         module("Simulator", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
         module(
             "Transport",
             [
-                "ClusterTypes", "NodeKernel", "WireProtocol", nioCore, nioPosix,
+                "ClusterTypes", "NodeKernel", "WireProtocol", "Sealing", nioCore, nioPosix,
             ]),
         .systemLibrary(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -110,7 +115,7 @@ let package = Package(
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
                 "BackupFormat",
 
-                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "ProgramUsage",
+                "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "ProgramUsage",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
@@ -136,10 +141,13 @@ let package = Package(
         tests(
             "WireProtocolTests",
             ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel", "WireProtocol"]),
+        tests("SealingTests", ["ClusterTypes", "Sealing", crypto], exclude: ["Vectors"]),
         tests(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
             exclude: ["Scenarios"]),
-        tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
+        tests(
+            "TransportTests",
+            ["ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore, nioPosix]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
         tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),

@@ -101,9 +101,9 @@ package final class AdminServer: Sendable {
         }
     }
 
-    /// Stops accepting, ends streams with a last line, gives open requests `grace`, closes what is left and removes
-    /// the socket file. Does nothing when it is not running.
-    package func stop(grace: Duration = .milliseconds(500)) async {
+    /// Stops accepting, ends streams with a last line, gives open requests `grace`, those that only wait for the node to answer
+    /// `graceMax`, closes what is left and removes the socket file. Does nothing when it is not running.
+    package func stop(grace: Duration = .milliseconds(500), graceMax: Duration = .seconds(4)) async {
         let ended = life.withLock { life in
             let before = life
             life = .stopped
@@ -120,13 +120,18 @@ package final class AdminServer: Sendable {
         let open = state.stop()
         for end in open.streams { end(.shutdown) }
         let closed = EventLoopFuture.andAllComplete(open.channels.map(\.closeFuture), on: group.next())
-        let timer = group.next().scheduleTask(in: TimeAmount(grace)) {
-            for channel in open.channels { channel.close(promise: nil) }
-        }
+        let timers = [
+            group.next().scheduleTask(in: TimeAmount(grace)) {
+                for channel in open.channels { channel.pipeline.fireUserInboundEventTriggered(ServerGraceOver()) }
+            },
+            group.next().scheduleTask(in: TimeAmount(graceMax)) {
+                for channel in open.channels { channel.close(promise: nil) }
+            },
+        ]
         // An idle connection has little to wait for.
         for channel in open.channels { channel.pipeline.fireUserInboundEventTriggered(ServerStopping()) }
         try? await closed.get()
-        timer.cancel()
+        for timer in timers { timer.cancel() }
         // What was accepted but never reached `run` still has to be served to its end, which is at once.
         if !running.withLock({ $0 }) {
             while let connection = await accepted.next() { await connection.serve(logger: logger) }
@@ -204,3 +209,6 @@ package final class AdminServer: Sendable {
 
 /// Sent through a connection's pipeline when the server stops: the guard closes it if no request is under way.
 struct ServerStopping: Sendable {}
+
+/// Sent some time later: the guard closes the connection unless its answer only waits for the node.
+struct ServerGraceOver: Sendable {}

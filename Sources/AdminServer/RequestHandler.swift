@@ -51,7 +51,9 @@ struct RequestHandler: Sendable {
             case .collected:
                 if let source { context.body = try await collect(source) }
                 bodyRead = true
-                enter(.answering(route.patience))
+                // Whoever asks to wait for other nodes may wait for long.
+                let waits = query.items.contains { $0.name == "wait" } ? settings.answerDeadline : nil
+                enter(.answering(route.patience ?? waits))
             case .streamed:
                 place = try TransferPlace(state, max: settings.maxTransfers)
                 guard let source else { break }

@@ -37,7 +37,7 @@ extension Daemon {
                 "node_id": "\(directory.identity.id)", "address": "\(driver.address)",
                 "boot_epoch": "\(directory.identity.bootEpoch)",
             ])
-        for warning in configuration.standingWarnings { logger.warning("\(warning)") }
+        for warning in warnings { logger.warning("\(warning)") }
         notifier.ready(status: await statusLine())
         // Whoever starts us goes on when the manager knows, not when the datagram is on its way.
         notifier.barrier()

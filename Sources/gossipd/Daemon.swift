@@ -52,6 +52,8 @@ struct Daemon: Sendable {
     let driver: KernelDriver
     let delivery: DeliveryEngine
     let admin: AdminServer
+    /// What an operator should know for as long as the daemon runs.
+    let warnings: [String]
     /// Where clients find the admin API, for the log.
     let adminPlace: String
 
@@ -107,6 +109,7 @@ struct Daemon: Sendable {
         // Before any other descriptor is opened.
         let adopted = Systemd.listenSockets().first
         let notifier = SystemdNotifier()
+        let seal = try seal(configuration)
         let directory = try await openDirectory(configuration.dataDirectory, notifier: notifier, logger: logger)
         for warning in directory.warnings { logger.warning("\(warning)") }
         let sockets = try bind(configuration.bind)
@@ -126,14 +129,14 @@ struct Daemon: Sendable {
         let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
         let kernel = NodeKernel(
-            configuration: KernelConfiguration(configuration, peers: directory.peers),
+            configuration: KernelConfiguration(configuration, peers: directory.peers, seal: seal),
             identity: KernelIdentity(
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
                 incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
             recovered: recovery.recovered, clock: clock)
         let driver = KernelDriver(
-            kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration), host: host,
-            loop: loops.kernel.next())
+            kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration, seal: seal),
+            host: host, loop: loops.kernel.next())
         do {
             try await driver.start()
         } catch {
@@ -147,7 +150,7 @@ struct Daemon: Sendable {
         let metrics = Metrics(driver: driver, past: past, delivery: delivery)
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
-            leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings,
+            leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings(seal),
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
             storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery)
         let admin = AdminServer(
@@ -157,7 +160,7 @@ struct Daemon: Sendable {
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, delivery: delivery, admin: admin,
+            driver: driver, delivery: delivery, admin: admin, warnings: configuration.standingWarnings(seal),
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 
@@ -181,6 +184,14 @@ struct Daemon: Sendable {
             guard case .status(let view) = await driver.perform(.status), !view.isStarted else { return }
             if case .diagnosis(let store) = await driver.perform(.diagnose), store.storage == .full { return }
             try? await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    private static func seal(_ configuration: DaemonConfiguration) throws(StartFailure) -> SealSettings {
+        do throws(KeyFailure) {
+            return try KeySource.settings(configuration)
+        } catch {
+            throw StartFailure(status: .badConfiguration, message: error.description)
         }
     }
 

@@ -118,6 +118,39 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1)), arguments: [nil, "1"] as [String?])
+    func `a write that waits for the disk is answered after the grace, one that waits for other nodes is cut`(
+        wait: String?
+    ) async throws {
+        try await ServerFixture.run { fixture in
+            let (begun, hasBegun) = AsyncStream<Void>.makeStream()
+            let (opened, open) = AsyncStream<Void>.makeStream()
+            fixture.node.peek {
+                $0.writeGate = {
+                    hasBegun.finish()
+                    for await _ in opened {}
+                }
+            }
+            var query = URLQuery()
+            query.add("wait", wait)
+            let request = AdminRequest("PUT", "/v1/kv/app/slow", query: query, body: [1])
+            let client = fixture.client
+            let asking = Task { try await client.send(request) }
+            for await _ in begun {}
+            async let stopping: Void = fixture.server.stop(grace: .milliseconds(1), graceMax: .seconds(30))
+            if wait == nil {
+                // The grace is over.
+                try await Task.sleep(for: .milliseconds(100))
+                open.finish()
+                #expect(try await asking.value.status == 200)
+            } else {
+                await #expect(throws: AdminFailure.self) { try await asking.value }
+                open.finish()
+            }
+            await stopping
+        }
+    }
+
     /// Closes its first connections unanswered, and answers the others; counts them all.
     private final class Fickle: Sendable {
         let connections = Mutex(0)

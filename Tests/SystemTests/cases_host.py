@@ -340,7 +340,7 @@ def instances(lab, _):
     pair = lab.hosts[:2]
     for host in pair:
         host.put("/etc/gossipd/second.toml", f'name = "{host.name}"\ncluster = "second"\nbind = "{host.address}:7950"\n'
-                 'join = ["host-1:7950"]\ninsecure = true\n')
+                 'join = ["host-1:7950"]\ninsecure = true\n[membership]\nrefused_suspicion_min = "3s"\n')
         host.run("systemctl", "enable", "--now", "gossipd@second")
     socket = "/run/gossipd-second/gossipd.sock"
     for host in pair:
