@@ -40,6 +40,13 @@ package struct ClusterEvent: Codable, Hashable, Sendable {
     /// The whole event as one sentence for people.
     package var message: String
     package var evidence: Evidence?
+    /// `user_event`: the name that its sender gave it.
+    package var name: String?
+    /// `user_event`: what came with it, when it is UTF-8; else `payload_base64`.
+    package var payload: String?
+    package var payloadBase64: String?
+    /// `user_event`: the member on which it was sent.
+    package var sender: MemberIdentity?
 
     package init(
         cursor: String, time: Timestamp, event: String, member: MemberIdentity? = nil, reason: String? = nil,
@@ -52,6 +59,11 @@ package struct ClusterEvent: Codable, Hashable, Sendable {
         self.reason = reason
         self.message = message
         self.evidence = evidence
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case cursor, time, event, member, reason, message, evidence, name, payload, sender
+        case payloadBase64 = "payload_base64"
     }
 }
 

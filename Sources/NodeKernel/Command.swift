@@ -22,6 +22,8 @@ package enum Command: Sendable {
     case forget(String)
     case changeTags(set: [Tag], unset: [String])
     case ping(String)
+    /// Sends a user event to all members; answered when it is on its way.
+    case sendEvent(name: String, payload: [UInt8])
 
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
@@ -69,6 +71,7 @@ package enum Reply: Sendable {
     case left(LeaveOutcome)
     case tags([Tag])
     case pinged(member: MemberView, roundTrip: Interval)
+    case eventSent(UserEventID)
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)
@@ -108,6 +111,8 @@ package enum CommandFailure: Error, Hashable, Sendable {
     case resetting
     /// A restore needs an empty store.
     case storeNotEmpty(keys: Int)
+    /// This node has sent as many user events as others can still ask for (`UserEventExchange.originMax`).
+    case tooManyEvents
     /// The node is leaving or has not started; it takes no writes.
     case notReady
 }
@@ -175,11 +180,16 @@ package struct StatisticsView: Sendable {
     package var writesWaiting: Int
     package var rows: Int
     package var probesInFlight: Int
+    package var userEvents: UserEventStatistics
+    package var userEventsWaiting: Int
 
     package init(
         kernel: KernelStatistics, membership: SWIMStatistics, memberUpdatesWaiting: Int, storeChangesWaiting: Int,
-        streamsOpen: Int, writesWaiting: Int, rows: Int, probesInFlight: Int
+        streamsOpen: Int, writesWaiting: Int, rows: Int, probesInFlight: Int, userEvents: UserEventStatistics,
+        userEventsWaiting: Int
     ) {
+        self.userEvents = userEvents
+        self.userEventsWaiting = userEventsWaiting
         self.kernel = kernel
         self.membership = membership
         self.memberUpdatesWaiting = memberUpdatesWaiting

@@ -99,4 +99,6 @@ package enum TimerToken: Hashable, Sendable {
     case confirm(CommandID)
     /// The next batch of a repair may be sent.
     case repairPace(StreamID)
+    /// User events are missing: ask for them, or give them up.
+    case userEvents(generation: UInt64)
 }

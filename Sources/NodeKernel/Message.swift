@@ -53,6 +53,8 @@ package enum Message: Hashable, Sendable {
     case collectAnswer(CollectAnswer)
     /// The sender's collection floor, for whoever has another one.
     case floor(CollectionFloor)
+    case userEvent(UserEventNotice)
+    case userEventMarks(UserEventMarks)
 
     /// Part of a member table. The initiator sends `request` parts, the responder answers with `reply` parts.
     case memberTable(MemberTablePart)

@@ -30,6 +30,8 @@ extension NodeKernel {
             changeTags(set: set, unset: unset, id, &turn)
         case .ping(let text):
             ping(text, id, &turn)
+        case .sendEvent(let name, let payload):
+            sendEvent(name: name, payload: payload, id, &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
@@ -61,7 +63,8 @@ extension NodeKernel {
         return StatisticsView(
             kernel: kernel, membership: membership.statistics, memberUpdatesWaiting: membership.queue.count,
             storeChangesWaiting: storeQueue.count, streamsOpen: streams.count, writesWaiting: pendingWrites.count,
-            rows: store.rowCount, probesInFlight: membership.probesInFlight)
+            rows: store.rowCount, probesInFlight: membership.probesInFlight, userEvents: userEvents.statistics,
+            userEventsWaiting: userEventSchedule.queue.count)
     }
 
     var memberViews: [MemberView] { membership.table.members.filter { $0.state != .forgotten }.map(view) }

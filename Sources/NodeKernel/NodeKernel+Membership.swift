@@ -42,6 +42,10 @@ extension NodeKernel {
                 onCollectAnswer(answer, from: packet.sender, &turn)
             case .floor(let floor):
                 onFloor(floor, from: packet.sender, at: address, &turn)
+            case .userEvent(let notice):
+                onUserEvent(notice, from: packet.sender, &turn)
+            case .userEventMarks(let marks):
+                onUserEventMarks(marks, from: packet.sender, &turn)
             case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges:
                 ignore(.unexpected, from: address, &turn)
             }

@@ -182,7 +182,8 @@ extension NodeKernel {
         case .digest(let digest):
             let address = membership.table[sender]?.info.address ?? stream.address
             onDigest(digest, from: sender, at: address, &turn)
-        case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer:
+        case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer,
+            .userEvent, .userEventMarks:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

@@ -32,6 +32,8 @@ package struct NodeKernel: Sendable {
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
     var gossip = GossipSchedule()
+    package internal(set) var userEvents: UserEventExchange
+    var userEventSchedule: UserEventSchedule
     var streams: [StreamID: StreamState] = [:]
     var nextStream: UInt64 = 0
     var repair = RepairState()
@@ -75,6 +77,8 @@ package struct NodeKernel: Sendable {
         store = recovered?.store ?? Store(actor: actor, configuration: configuration.store)
         store.renewActor(to: actor)
         rememberedPeers = configuration.rememberedPeers
+        userEvents = UserEventExchange(selfID: identity.id, startedAt: clock.now)
+        userEventSchedule = UserEventSchedule(now: clock.now)
         if let recovered { takeOver(recovered) }
     }
 
@@ -100,6 +104,7 @@ package struct NodeKernel: Sendable {
     ) {
         var turn = Turn(clock: clock, rng: rng)
         swap(&turn.actions, &actions)
+        noteProgress(now: clock.now)
         if outcome == nil {
             dispatch(input, &turn)
             if outcome == nil { gossipFresh(&turn) }
@@ -189,6 +194,8 @@ package struct NodeKernel: Sendable {
             if !onVerificationTimer(id, &turn) { onConfirmTimer(id, &turn) }
         case .repairPace(let id):
             onRepairPace(id, &turn)
+        case .userEvents(let generation):
+            onUserEventTimer(generation, &turn)
         }
     }
 
@@ -198,6 +205,7 @@ package struct NodeKernel: Sendable {
         storeQueue.checkInvariants()
         store.checkInvariantsQuickly()
         transactions.checkBounds()
+        userEvents.checkInvariants()
         precondition(streams.count <= configuration.streamsMax, "\(streams.count) streams exceed the bound")
         precondition(timeline.count <= configuration.timelineEventsMax, "\(timeline.count) events in the timeline")
         precondition(seeds.count <= Self.seedsMax, "\(seeds.count) seeds exceed the bound")

@@ -38,6 +38,8 @@ package enum EventKind: String, CaseIterable, Sendable {
     case storeSetAside = "store_set_aside"
     case packetRejected = "packet_rejected"
     case accessDenied = "access_denied"
+    // Users' own events.
+    case userEvent = "user_event"
     // Delivery.
     case renderApplied = "render_applied"
     case renderFailed = "render_failed"
@@ -125,6 +127,7 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .storeSetAside: Self.storeSetAsideDescription
         case .packetRejected: Self.packetRejectedDescription
         case .accessDenied: Self.accessDeniedDescription
+        case .userEvent: Self.userEventDescription
         case .renderApplied: Self.renderAppliedDescription
         case .renderFailed: Self.renderFailedDescription
         case .renderRefused: Self.renderRefusedDescription

@@ -57,6 +57,7 @@ package enum WireLayout {
     /// An ack's wall clock: 48 bits, as in a stamp.
     static let ackWallMax: UInt64 = 1 << 48 - 1
     static let requestFlagReset: UInt8 = 1
+    static let marksFlagRequest: UInt8 = 1
     static let answerFlagAgrees: UInt8 = 1
     static let answerFlagFolds: UInt8 = 2
 
@@ -105,4 +106,6 @@ enum MessageKind: UInt8, CaseIterable {
     case ranges = 22
     /// Several rows; to the kernel they are as many row messages.
     case rows = 23
+    case userEvent = 32
+    case userEventMarks = 33
 }

@@ -143,6 +143,8 @@ extension ByteSink {
         case .storeBatchEnd, .storeContinue: break
         case .rowRequest(let dots): put(dots)
         case .ranges(let message): put(message)
+        case .userEvent(let notice): put(notice)
+        case .userEventMarks(let marks): put(marks)
         }
         closeFrame(mark)
     }
@@ -177,6 +179,8 @@ extension ByteReader {
         case .storeContinue: .storeContinue
         case .rowRequest: .rowRequest(try dots())
         case .ranges: try ranges().map { .ranges($0) }
+        case .userEvent: .userEvent(try userEvent())
+        case .userEventMarks: .userEventMarks(try userEventMarks())
         // Several messages: `rows(into:)` reads them.
         case .rows: nil
         }
@@ -202,6 +206,8 @@ extension MessageKind {
         case .floor: .floor
         case .rowRequest: .rowRequest
         case .ranges: .ranges
+        case .userEvent: .userEvent
+        case .userEventMarks: .userEventMarks
         case .memberTable: .memberTable
         case .storeRequest: .storeRequest
         case .storeComplete: .storeComplete

@@ -60,11 +60,10 @@ final class EventHub: Sendable {
 
     private func publish(_ told: Narration, _ clock: Clock) {
         logger.event(told.kind, "\(told.message)", metadata: metadata(told))
-        events.append { cursor in
-            ClusterEvent(
-                cursor: cursor, time: Timestamp(clock.wall), event: told.kind.rawValue, member: told.member,
-                reason: told.reason, message: told.message, evidence: told.evidence)
+        if let event = told.userEvent {
+            logger.debug("event \(event.name) of \(event.sender.name) carries \(ByteText.shown(event.payload))")
         }
+        events.append { told.document(cursor: $0, at: Timestamp(clock.wall)) }
     }
 
     /// The identity of an author, with the name it has now.
@@ -114,6 +113,8 @@ final class EventHub: Sendable {
                 reason: reason.word)
         case .leaving:
             return Narration(kind: .leaving, message: "leaving the cluster")
+        case .userEvent(let event):
+            return narrator.withLock { $0.tell(event) }
         case .keyChanged, .typeConflict, .quarantined, .synchronised, .catchUp, .storeReset, .collected, .clockOutlier,
             .clockRecovered, .storage:
             return narrator.withLock { $0.tellStore(event) }
@@ -122,7 +123,7 @@ final class EventHub: Sendable {
 
     private func metadata(_ told: Narration) -> Logger.Metadata {
         var metadata: Logger.Metadata = [:]
-        if let member = told.member {
+        if let member = told.member ?? told.userEvent?.sender {
             metadata["member"] = "\(member.name)"
             metadata["member_id"] = "\(member.id)"
             if let address = member.address { metadata["address"] = "\(address)" }

@@ -16,6 +16,19 @@ struct Narration: Sendable {
     var evidence: AdminModel.Evidence?
     /// Further fields of the journal.
     var fields: [String: String] = [:]
+    /// What it is about when it is a user event.
+    var userEvent: (name: String, payload: [UInt8], sender: MemberIdentity)?
+
+    func document(cursor: String, at time: Timestamp) -> ClusterEvent {
+        var event = ClusterEvent(
+            cursor: cursor, time: time, event: kind.rawValue, member: member, reason: reason, message: message,
+            evidence: evidence)
+        guard let userEvent else { return event }
+        event.name = userEvent.name
+        event.sender = userEvent.sender
+        if !userEvent.payload.isEmpty { (event.payload, event.payloadBase64) = ByteText.split(userEvent.payload) }
+        return event
+    }
 }
 
 /// Tells membership events. It keeps the names of the members it has heard of, so that a sentence names hosts.
@@ -40,6 +53,15 @@ struct EventNarrator: Sendable {
             names[event.id] = MemberIdentity(
                 id: event.id.description, name: event.info.name, address: event.info.address.description)
         }
+    }
+
+    func tell(_ event: UserEvent) -> Narration {
+        let sender = identity(event.id.origin)
+        let size = event.payload.isEmpty ? "" : ", \(counted(event.payload.count, "byte"))"
+        var told = Narration(kind: .userEvent, message: "event \(event.name) of \(sender.name)\(size)")
+        told.fields = ["name": event.name, "bytes": "\(event.payload.count)"]
+        told.userEvent = (event.name, event.payload, sender)
+        return told
     }
 
     func tell(_ event: MemberEvent) -> Narration {

@@ -122,6 +122,13 @@ struct KernelNode: NodeHandle {
             member: identity, rttMilliseconds: roundTrip.milliseconds, path: isSelf ? PingResult.ownPath : "udp")
     }
 
+    func sendEvent(_ name: String, _ payload: [UInt8]) async throws(AdminFailure) -> UserEventResult {
+        guard case .eventSent(let id) = try await ask(.sendEvent(name: name, payload: payload)) else {
+            throw .unexpectedReply
+        }
+        return UserEventResult(name: name, id: "\(id.epoch)-\(id.sequence)", bytes: payload.count)
+    }
+
     func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
         try hub.events.subscribe(since: cursor, follow: follow)
     }

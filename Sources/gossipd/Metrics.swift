@@ -29,6 +29,7 @@ struct Metrics: Sendable {
             Self.add(view.membership, to: &samples)
             Self.add(view, to: &samples)
             Self.addStore(view.kernel, to: &samples)
+            Self.addUserEvents(view.userEvents, to: &samples)
         }
         if case .diagnosis(let store) = await driver.perform(.diagnose) { Self.addStore(store, to: &samples) }
         Self.addStore(past.statistics, to: &samples)
@@ -74,6 +75,7 @@ struct Metrics: Sendable {
         let kernel = view.kernel
         for (queue, count) in [
             ("member_updates", view.memberUpdatesWaiting), ("store_changes", view.storeChangesWaiting),
+            ("user_events", view.userEventsWaiting),
             ("writes", view.writesWaiting), ("probes", view.probesInFlight), ("streams", view.streamsOpen),
         ] {
             samples.gauge("gossipd_queue_length", "What waits or is under way.", count, ("queue", queue))

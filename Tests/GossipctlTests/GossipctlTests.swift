@@ -81,7 +81,7 @@ import Testing
             (
                 ["frobnicate"],
                 "unknown command \"frobnicate\": gossipctl has status, members, member, join, leave, forget, tags, "
-                    + "ping, events, kv, set, counter, backup, restore, doctor, render"
+                    + "ping, event, events, kv, set, counter, backup, restore, doctor, render"
             ),
         ])
     func `an unknown command is named, and those that exist`(arguments: [String], sentence: String) {
@@ -119,7 +119,7 @@ import Testing
             for inner in configuration.subcommands { check(inner) }
         }
         check(Gossipctl.self)
-        #expect(Gossipctl.configuration.subcommands.count == 16)
+        #expect(Gossipctl.configuration.subcommands.count == 17)
     }
 }
 

@@ -46,6 +46,8 @@ enum FakeSizes {
         case .announcement(let dots): 4 + 28 * dots.count
         case .memberTable(let part): 6 + 100 * part.entries.count
         case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges: 64
+        case .userEvent(let notice): 60 + notice.event.name.utf8.count + notice.event.payload.count
+        case .userEventMarks(let marks): 5 + 40 * marks.marks.count
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
         case .storeComplete(let context): 4 + 40 * context.entries.count
         case .storeBatchEnd, .storeContinue: 3
