@@ -97,6 +97,9 @@ let package = Package(
         .systemLibrary(name: "CProcess", path: "Sources/CProcess"),
         module("Delivery", ["ClusterTypes", "AdminModel", "DaemonConfig", "CProcess"]),
 
+        // Commands that run on events.
+        module("Handlers", ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery"]),
+
         // The programs.
         program(
             "gossipd",
@@ -104,7 +107,7 @@ let package = Package(
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
                 "BackupFormat",
 
-                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery",
+                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "Handlers",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
@@ -143,6 +146,7 @@ let package = Package(
                 "ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "SystemdSupport", "gossipd-render",
                 "gossipd-apply",
             ]),
+        tests("HandlersTests", ["AdminModel", "DaemonConfig", "Delivery", "Handlers"]),
         tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
         tests(
             "GossipdTests",

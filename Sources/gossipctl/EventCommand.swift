@@ -23,7 +23,7 @@ struct EventSendCommand: DaemonCommand {
         commandName: "send", abstract: "Send an event to all members, this one included.",
         discussion: """
             Every member that runs gets it once, and the events of one sender in the order in which they were sent. \
-            gossipctl events shows it as user_event. It is not kept: who \
+            gossipctl events shows it as user_event, and handlers run on it (gossipd-handlers.d(5)). It is not kept: who \
             is away for more than two minutes, or starts later, does not get it; what must last belongs into a key. The \
             payload - means the standard input, --file the content of a file: at most 1000 bytes. Put -- before a payload \
             that begins with a dash.

@@ -4,8 +4,10 @@
 import AdminModel
 import AdminServer
 import ClusterTypes
+import Handlers
 import Logging
 import NodeKernel
+import SWIMCore
 import StoreCore
 import Synchronization
 import SystemdSupport
@@ -18,17 +20,20 @@ final class EventHub: Sendable {
     let watches: EventLog<WatchEvent>
     /// What may concern files made of keys and members.
     let changes = FleetFeed()
+    /// What handlers run on.
+    let handlers = HandlerInbox()
     private let narrator: Mutex<EventNarrator>
     private let logger: Logger
 
     /// `epoch` keeps the cursors of an earlier process from meaning something else in this one. Watches are numbered by
     /// the store's revisions, so their cursors outlive the process.
     init(
-        epoch: UInt32, storeID: String, revision: UInt64, selfID: NodeID, name: String, address: Address, logger: Logger
+        epoch: UInt32, storeID: String, revision: UInt64, selfID: NodeID, name: String, address: Address,
+        tags: [Tag] = [], logger: Logger
     ) {
         events = EventLog(epoch: Hex.string(epoch))
         watches = EventLog(epoch: storeID, next: revision + 1)
-        narrator = Mutex(EventNarrator(selfID: selfID, name: name, address: address))
+        narrator = Mutex(EventNarrator(selfID: selfID, name: name, address: address, tags: tags))
         self.logger = logger
     }
 
@@ -63,7 +68,12 @@ final class EventHub: Sendable {
         if let event = told.userEvent {
             logger.debug("event \(event.name) of \(event.sender.name) carries \(ByteText.shown(event.payload))")
         }
-        events.append { told.document(cursor: $0, at: Timestamp(clock.wall)) }
+        let tags = narrator.withLock { $0.tags(of: told) }
+        events.append { cursor in
+            let event = told.document(cursor: cursor, at: Timestamp(clock.wall))
+            handlers.note(event, tags: tags)
+            return event
+        }
     }
 
     /// The identity of an author, with the name it has now.

@@ -35,8 +35,11 @@ struct Narration: Sendable {
 struct EventNarrator: Sendable {
     let selfID: NodeID
     private var names: [NodeID: MemberIdentity] = [:]
+    /// Of the members that have any, by id.
+    private var tags: [String: [String: String]] = [:]
 
-    init(selfID: NodeID, name: String, address: Address) {
+    init(selfID: NodeID, name: String, address: Address, tags: [Tag] = []) {
+        self.tags[selfID.description] = Self.table(tags)
         self.selfID = selfID
         names[selfID] = MemberIdentity(id: selfID.description, name: name, address: address.description)
     }
@@ -46,10 +49,21 @@ struct EventNarrator: Sendable {
         names[id] ?? MemberIdentity(id: id.description, name: id.short)
     }
 
+    /// The tags of the member that an event is about, or that sent it.
+    func tags(of told: Narration) -> [String: String] {
+        (told.member ?? told.userEvent?.sender).flatMap { tags[$0.id] } ?? [:]
+    }
+
+    private static func table(_ tags: [Tag]) -> [String: String]? {
+        tags.isEmpty ? nil : Dictionary(tags.map { ($0.name, $0.value) }) { $1 }
+    }
+
     mutating func note(_ event: MemberEvent) {
         if case .reaped = event.kind {
             names[event.id] = nil
+            tags[event.id.description] = nil
         } else {
+            tags[event.id.description] = Self.table(event.info.tags)
             names[event.id] = MemberIdentity(
                 id: event.id.description, name: event.info.name, address: event.info.address.description)
         }

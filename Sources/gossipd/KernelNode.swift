@@ -5,6 +5,7 @@ import AdminModel
 import AdminServer
 import ClusterTypes
 import Delivery
+import Handlers
 import NodeKernel
 import SWIMCore
 import StoreCore
@@ -33,7 +34,7 @@ struct KernelNode: NodeHandle {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }
         guard case .diagnosis(let store) = try await ask(.diagnose) else { throw .unexpectedReply }
         let uptime = startedAt.duration(to: .now)
-        return StatusDocument(
+        var document = StatusDocument(
             node: MemberIdentity(
                 id: view.id.description, name: view.info.name, address: view.info.address.description),
             cluster: cluster,
@@ -42,6 +43,8 @@ struct KernelNode: NodeHandle {
                 alive: view.alive, suspect: view.suspect, failed: view.failed, left: view.left),
             store: StatusDocument.Store(view, store),
             localHealth: view.awareness, warnings: warnings)
+        document.handlers = hub.handlers.status()
+        return document
     }
 
     func members(_ filter: MemberFilter) async throws(AdminFailure) -> MembersDocument {

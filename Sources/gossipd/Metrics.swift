@@ -5,6 +5,7 @@ import AdminServer
 import ClusterTypes
 import Delivery
 import Glibc
+import Handlers
 import NodeKernel
 import SWIMCore
 import Transport
@@ -15,8 +16,10 @@ struct Metrics: Sendable {
     private let driver: KernelDriver
     private let past: StorePast
     private let delivery: DeliveryEngine
+    private let handlers: HandlerInbox
 
-    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine) {
+    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine, handlers: HandlerInbox) {
+        self.handlers = handlers
         self.driver = driver
         self.past = past
         self.delivery = delivery
@@ -34,6 +37,7 @@ struct Metrics: Sendable {
         if case .diagnosis(let store) = await driver.perform(.diagnose) { Self.addStore(store, to: &samples) }
         Self.addStore(past.statistics, to: &samples)
         Self.addRender(await delivery.status(), await delivery.statistics(), to: &samples)
+        Self.addHandlers(handlers.status(), to: &samples)
         Self.add(driver.counters, lag: driver.progress.loopLag, to: &samples)
         Self.addProcess(to: &samples)
         return samples
