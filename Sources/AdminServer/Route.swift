@@ -22,7 +22,7 @@ package struct Route: Sendable {
     /// How its body is taken.
     var body = BodyMode.collected
     /// From the end of a request to the start of its answer; nil for the settings' deadline. Of those whose answer
-    /// takes long by nature.
+    /// takes long by nature, to come or to be written: a stop of the server does not wait for them.
     var patience: Duration?
     /// Its handler works on one key and is done in some ten microseconds, so it runs on the connection's event loop. The
     /// others have a thread to themselves, whatever they take.

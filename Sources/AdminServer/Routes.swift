@@ -8,6 +8,9 @@ extension RouteTable {
     package static let all = RouteTable(
         routes: cluster + streams + keys + collections + past + transfers + care + render)
 
+    /// The patience with answers that wait for other nodes, or for their reader.
+    static let longAnswer = Duration.seconds(60)
+
     private static let cluster: [Route] = [
         Route(.get, "/v1/status", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.status())
@@ -48,14 +51,16 @@ extension RouteTable {
     ]
 
     private static let streams: [Route] = [
-        Route(.get, "/v1/events", .read, query: ["since", "follow"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/events", .read, query: ["since", "follow"], patience: longAnswer) {
+            request async throws(AdminFailure) in
             .events(try await request.node.events(since: try request.cursor(), follow: try request.flag("follow")))
         },
         Route(.post, "/v1/events", .admin) { request async throws(AdminFailure) in
             let event = try request.decode(UserEventRequest.self)
             return try .json(try await request.node.sendEvent(event.name, try event.check()))
         },
-        Route(.get, "/v1/watch", .read, query: ["prefix", "since", "heartbeat"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/watch", .read, query: ["prefix", "since", "heartbeat"], patience: longAnswer) {
+            request async throws(AdminFailure) in
             let text = try request.value("heartbeat")
             let heartbeat = try request.duration("heartbeat", default: .seconds(15), max: .seconds(300))
             let subscription = try await request.node.watch(try request.prefix(), since: try request.cursor())

@@ -78,7 +78,7 @@ package enum CommandRunner {
         case .tooMuch(let max): problem = "wrote more than \(max) bytes"
         case .stopped: problem = "was no longer wanted"
         }
-        let words = ending.errorText
+        let words = LastWords.of(ending.errorText)
         throw .command("\(arguments[0]) \(problem) and was ended" + (words.isEmpty ? "" : ": \(words)"))
     }
 

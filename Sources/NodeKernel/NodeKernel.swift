@@ -68,7 +68,7 @@ package struct NodeKernel: Sendable {
         let sizes = configuration.sizes
         let info = MemberInfo(
             name: identity.name, address: identity.address, tags: identity.tags,
-            protocolVersion: Self.protocolVersion)
+            protocolVersion: ProtocolVersion.current)
         membership = Membership(
             configuration: configuration.swim, id: identity.id, info: info,
             incarnationFence: identity.incarnationFence, clock: clock,
@@ -88,9 +88,6 @@ package struct NodeKernel: Sendable {
         collection = CollectionState(promised: recovered.promised)
         reset = ResetState(queuedCount: recovered.queuedCount, queuedLast: recovered.queuedLast)
     }
-
-    /// The newest protocol version this kernel speaks; told to peers in the member record.
-    package static let protocolVersion: UInt8 = 1
 
     package var selfID: NodeID { membership.selfID }
 

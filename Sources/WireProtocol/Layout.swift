@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the numbers of the format: magic, versions, message kinds, codes. Docs/protocol.md describes every byte.
+// Owns the numbers of the format: magic, message kinds, codes. Docs/protocol.md describes every byte.
 
 import ClusterTypes
-
-/// The protocol's version: one byte, the major version in the high half, the minor in the low half.
-///
-/// Another major version is refused. Every minor version is accepted: a newer one only adds message kinds, values
-/// and fields at the end of bodies, and what is unknown is passed over.
-package enum ProtocolVersion {
-    package static let major: UInt8 = 1
-    package static let minor: UInt8 = 0
-    package static let current: UInt8 = major << 4 | minor
-}
 
 /// Byte counts and codes of the format.
 package enum WireLayout {

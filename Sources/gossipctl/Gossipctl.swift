@@ -4,6 +4,7 @@
 import AdminModel
 import ArgumentParser
 import Glibc
+import ProgramUsage
 
 /// `gossipctl`, the command line of the admin API.
 @main
@@ -52,7 +53,7 @@ struct Gossipctl: AsyncParsableCommand {
         do {
             command = try await asyncParseAsRoot(ArgumentOrder.negativesLast(arguments))
         } catch {
-            guard let sentence = UsageSentence.sentence(for: error) else { exit(withError: error) }
+            guard let sentence = UsageSentence.sentence(for: error, of: Self.self) else { exit(withError: error) }
             Terminal.complain(sentence)
             Glibc.exit(ExitStatus.usage.rawValue)
         }

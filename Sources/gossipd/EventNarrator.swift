@@ -187,7 +187,9 @@ struct EventNarrator: Sendable {
             let tags = new.tags.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
             parts.append(tags.isEmpty ? "its tags to none" : "its tags to \(tags)")
         }
-        if old.protocolVersion != new.protocolVersion { parts.append("its protocol to \(new.protocolVersion)") }
+        if old.protocolVersion != new.protocolVersion {
+            parts.append("its protocol to \(ProtocolVersion.text(new.protocolVersion))")
+        }
         return parts.joined(separator: ", ")
     }
 

@@ -8,6 +8,7 @@ import Glibc
 import Handlers
 import NodeKernel
 import SWIMCore
+import Sealing
 import Transport
 import WireProtocol
 
@@ -121,6 +122,13 @@ struct Metrics: Sendable {
         for (failure, count) in counters.decodeFailures.sorted(by: { $0.key.name < $1.key.name }) {
             samples.counter(
                 "gossipd_packets_rejected_total", "Packets that do not decode.", count, ("reason", failure.name))
+        }
+        samples.counter(
+            "gossipd_datagrams_opened_total", "Datagrams that came sealed and were opened.", counters.datagramsOpened)
+        for refusal in SealRefusal.allCases {
+            samples.counter(
+                "gossipd_seal_refused_total", "Datagrams and streams refused for their seal.",
+                counters.sealRefusals[refusal] ?? 0, ("reason", refusal.rawValue))
         }
         samples.counter("gossipd_packets_malformed_total", "Packets that do not decode.", counters.decodeFailuresTotal)
         samples.counter("gossipd_messages_skipped_total", "Messages of an unknown kind.", counters.messagesSkipped)

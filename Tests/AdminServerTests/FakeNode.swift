@@ -41,6 +41,8 @@ final class FakeNode: NodeHandle {
         /// Whether the last call ran on an event loop.
         var ranOnLoop = false
         var listings = 0
+        /// Holds every write up.
+        var writeGate: (@Sendable () async -> Void)?
         /// What every call fails with, when set.
         var failure: AdminFailure?
     }

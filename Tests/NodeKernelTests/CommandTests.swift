@@ -22,6 +22,12 @@ struct CommandTests {
         return failure
     }
 
+    @Test("A node tells its peers that it speaks the version which its packets have")
+    func protocolVersion() {
+        let bench = KernelBench.knowing(2...4)
+        #expect(bench.kernel.membership.me.info.protocolVersion == ProtocolVersion.current)
+    }
+
     @Test("explain: the member with its history, oldest first, and nobody else's")
     func explain() {
         var bench = KernelBench.knowing(2...4)

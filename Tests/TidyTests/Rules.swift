@@ -4,6 +4,8 @@
 enum Rules {
     /// The modules that are functions of their input: no I/O, no clock, no randomness of their own, no logger.
     static let cores: Set<String> = ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]
+    /// Pure as cores are, but with a library of ciphers and what that needs.
+    static let pure: Set<String> = cores.union(["Sealing"])
     /// What a module other than a core may import without an edge: parts of the toolchain and of the system.
     static let systemModules: Set<String> = ["Glibc", "Synchronization", "FoundationEssentials"]
     static let fileLinesMax = 400
@@ -38,6 +40,7 @@ enum Rules {
             "NodeKernel": ["ClusterTypes", "SWIMCore", "StoreCore"],
             "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"],
             "AdminModel": [], "BackupFormat": ["ClusterTypes", "StoreCore", "WireProtocol"],
+            "Sealing": ["ClusterTypes", "Crypto"],
             "Persistence": ["ClusterTypes", "StoreCore", "BackupFormat", "CSQLite"],
         ]
         var broken: [String] = []
@@ -98,7 +101,7 @@ enum Rules {
                 broken.append("\(file.path):\(number): do it, or write an issue")
             }
         }
-        let banned = (bannedEverywhere + (cores.contains(file.module) ? bannedInCores : [])).filter { rule in
+        let banned = (bannedEverywhere + (pure.contains(file.module) ? bannedInCores : [])).filter { rule in
             rule.words.contains(where: file.mentions)
         }
         guard !banned.isEmpty else { return broken }
