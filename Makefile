@@ -99,7 +99,8 @@ install: release
 	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 0644 Packaging/man/gossipctl.1 Packaging/man/gossipsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 0644 Packaging/man/gossipd.toml.5 Packaging/man/gossipd-render.d.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 0644 Packaging/man/gossipd.toml.5 Packaging/man/gossipd-render.d.5 \
+	  Packaging/man/gossipd-handlers.d.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 Packaging/man/gossipd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0755 .build/release/gossipd .build/release/gossipctl .build/release/gossipsim $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 .build/release/gossipd-render .build/release/gossipd-apply $(DESTDIR)$(PREFIX)/bin/
@@ -116,7 +117,7 @@ install: release
 	install -m 0644 Packaging/gossipd.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/gossipd.catalog
 	install -m 0644 Config/gossipd.toml README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/gossipd/
 	install -d $(DESTDIR)$(PREFIX)/share/doc/gossipd/examples
-	install -m 0644 Config/render.d/*.example Config/templates/*.mustache \
+	install -m 0644 Config/render.d/*.example Config/handlers.d/*.example Config/templates/*.mustache \
 	  $(DESTDIR)$(PREFIX)/share/doc/gossipd/examples/
 	.build/release/gossipctl --generate-completion-script bash \
 	  > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gossipctl

@@ -108,6 +108,9 @@ let package = Package(
         .systemLibrary(name: "CProcess", path: "Sources/CProcess"),
         module("Delivery", ["ClusterTypes", "AdminModel", "DaemonConfig", "CProcess"]),
 
+        // Commands that run on events.
+        module("Handlers", ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery"]),
+
         // The programs.
         program(
             "gossipd",
@@ -115,7 +118,8 @@ let package = Package(
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
                 "BackupFormat",
 
-                "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "ProgramUsage",
+                "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "Handlers",
+                "ProgramUsage",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
@@ -161,6 +165,7 @@ let package = Package(
                 "ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "SystemdSupport", "gossipd-render",
                 "gossipd-apply",
             ]),
+        tests("HandlersTests", ["AdminModel", "DaemonConfig", "Delivery", "Handlers"]),
         tests("GossipctlTests", ["AdminModel", "ProgramUsage", "gossipctl", arguments]),
         tests(
             "GossipdTests",

@@ -32,6 +32,10 @@ extension AdminClient {
         return try await get("/v1/rtt", query)
     }
 
+    package func sendEvent(_ name: String, payload: [UInt8]) async throws(AdminFailure) -> UserEventResult {
+        try await call("POST", "/v1/events", UserEventRequest(name: name, payload: payload))
+    }
+
     package func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
         try await call("POST", "/v1/join", JoinRequest(addresses: addresses), mayBeRepeated: true)
     }

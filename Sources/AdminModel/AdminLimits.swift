@@ -29,6 +29,10 @@ package enum AdminLimits {
     package static let userBytesMax = 64
     /// A client's idempotency id, UTF-8.
     package static let requestIDBytesMax = 128
+    /// A user event's name.
+    package static let eventNameBytesMax = 64
+    /// A user event's payload: with its name and numbers it fits one sealed datagram of the smallest size.
+    package static let eventPayloadBytesMax = 1_000
     /// A version, which clients treat as opaque.
     package static let versionBytesMax = 128
     /// The longest time to live of a value: ten years.

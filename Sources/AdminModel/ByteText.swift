@@ -16,5 +16,13 @@ package enum ByteText {
         return base64.flatMap { Data(base64Encoded: $0) }.map { Array($0) }
     }
 
+    /// For a line of a log: quoted text when it is UTF-8, else base64 and what it is.
+    package static func shown(_ bytes: [UInt8]) -> String {
+        switch split(bytes) {
+        case (let text?, _): text.quoted
+        case (nil, let base64): "\(base64 ?? "") (base64)"
+        }
+    }
+
     package static func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
 }

@@ -43,9 +43,17 @@ package struct ClusterEvent: Codable, Hashable, Sendable {
     /// In `member explain`: how often it happened in a row, when more than once, and when last.
     package var times: Int?
     package var lastTime: Timestamp?
+    /// `user_event`: the name that its sender gave it.
+    package var name: String?
+    /// `user_event`: what came with it, when it is UTF-8; else `payload_base64`.
+    package var payload: String?
+    package var payloadBase64: String?
+    /// `user_event`: the member on which it was sent.
+    package var sender: MemberIdentity?
 
     private enum CodingKeys: String, CodingKey {
-        case cursor, time, event, member, reason, message, evidence, times
+        case cursor, time, event, member, reason, message, evidence, times, name, payload, sender
+        case payloadBase64 = "payload_base64"
         case lastTime = "last_time"
     }
 
@@ -60,6 +68,11 @@ package struct ClusterEvent: Codable, Hashable, Sendable {
         self.reason = reason
         self.message = message
         self.evidence = evidence
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case cursor, time, event, member, reason, message, evidence, name, payload, sender
+        case payloadBase64 = "payload_base64"
     }
 }
 

@@ -92,6 +92,8 @@ package struct StatusDocument: Codable, Hashable, Sendable {
     package var localHealth: Int?
     /// Sentences about what an operator should look at; empty when all is well.
     package var warnings: [String]?
+    /// Commands that run on events; older daemons do not tell.
+    package var handlers: [HandlerStatus]?
 
     package init(
         node: MemberIdentity, cluster: String, version: String = AdminVersion.current, uptimeSeconds: Double,
@@ -109,7 +111,7 @@ package struct StatusDocument: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case node, cluster, version, members, store, strict, warnings
+        case node, cluster, version, members, store, strict, warnings, handlers
         case uptimeSeconds = "uptime_seconds"
         case localHealth = "local_health"
     }
@@ -125,6 +127,7 @@ package struct StatusDocument: Codable, Hashable, Sendable {
         try container.encode(strict, forKey: .strict)
         try container.encodeIfPresent(localHealth, forKey: .localHealth)
         try container.encode(warnings ?? [], forKey: .warnings)
+        try container.encode(handlers ?? [], forKey: .handlers)
     }
 }
 

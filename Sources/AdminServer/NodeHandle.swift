@@ -27,6 +27,10 @@ package protocol NodeHandle: Sendable {
     /// Without a ping: from a member (nil: this node) to one, or to all others that are alive or suspect.
     func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument
 
+    /// Sends a user event to all members, this one included; answers when it is on its way. Fails with `busy` when this
+    /// node has sent too many lately.
+    func sendEvent(_ name: String, _ payload: [UInt8]) async throws(AdminFailure) -> UserEventResult
+
     /// Without `follow`: the events that are held after `since` (nil: all of them), and the subscription ends.
     /// With `follow`: those after `since` (nil: none) and then new ones as they happen.
     /// Fails with `resync` when `since` is older than what is held. `EventLog` does all this.

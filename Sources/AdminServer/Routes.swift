@@ -59,6 +59,10 @@ extension RouteTable {
             request async throws(AdminFailure) in
             .events(try await request.node.events(since: try request.cursor(), follow: try request.flag("follow")))
         },
+        Route(.post, "/v1/events", .admin) { request async throws(AdminFailure) in
+            let event = try request.decode(UserEventRequest.self)
+            return try .json(try await request.node.sendEvent(event.name, try event.check()))
+        },
         Route(.get, "/v1/watch", .read, query: ["prefix", "since", "heartbeat"], patience: longAnswer) {
             request async throws(AdminFailure) in
             let text = try request.value("heartbeat")

@@ -12,6 +12,11 @@ package enum Bounds {
     /// Names and values of all tags of one member together: an alive update fits into the smallest datagram, beside a
     /// ping and a digest with a floor (1 232 of 1 232 bytes).
     package static let tagBytesMax = 896
+    /// A user event's name.
+    package static let userEventNameBytesMax = 64
+    /// A user event's payload: with the longest name and numbers the event takes 1 145 bytes of a datagram, which leaves
+    /// 87 of the smallest one for sealing.
+    package static let userEventPayloadBytesMax = 1_000
     /// A configuration key, UTF-8.
     package static let keyBytesMax = 512
     /// Keys that begin so belong to the daemons: clients do not write them.

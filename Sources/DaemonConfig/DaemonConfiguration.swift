@@ -30,6 +30,7 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package var store = Store()
     package var limits = Limits()
     package var render = Render()
+    package var handlers = Handlers()
 
     package init() {}
 
@@ -117,6 +118,11 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package struct Limits: Equatable, Sendable {
         package var streamsMax = 0
         package var streamIdleTimeout = Interval.zero
+    }
+
+    package struct Handlers: Equatable, Sendable {
+        /// An absolute path; a folder that is not there means that no handler runs.
+        package var directory = ""
     }
 
     package struct Render: Equatable, Sendable {

@@ -5,7 +5,7 @@ import ClusterTypes
 
 /// Every key that gossipd knows, in the order of the example file.
 enum KeyTable {
-    static let all: [KeySpecification] = node + admin + log + membership + store + limits + render
+    static let all: [KeySpecification] = node + admin + log + membership + store + limits + render + handlers
 
     /// The tables below the top level, in order, with the sentence that introduces each.
     static let tables: [(name: String, documentation: String)] = [
@@ -25,6 +25,7 @@ enum KeyTable {
         ("store", "The configuration store."),
         ("limits", "Bounds on what peers may use."),
         ("render", "Keys become files on this host, as the descriptions in the directory say: Docs/delivery.md."),
+        ("handlers", "Commands run on events, as the descriptions in the directory say: gossipd-handlers.d(5)."),
     ]
 
     private static let node: [KeySpecification] = [
@@ -172,6 +173,13 @@ enum KeyTable {
             "limits.stream_idle_timeout", \.limits.streamIdleTimeout,
             .duration(.seconds(1)...(.seconds(3600))), default: .value(.seconds(10)),
             "A stream on which nothing moves for so long is closed."),
+    ]
+
+    private static let handlers: [KeySpecification] = [
+        KeySpecification(
+            "handlers.directory", \.handlers.directory, .absolutePath(max: ConfigurationBounds.pathSizeMax),
+            default: .value("/etc/gossipd/handlers.d"),
+            "The folder of handlers, NAME.toml each. Without it none runs. SIGHUP reads it again.")
     ]
 
     private static let render: [KeySpecification] = [

@@ -18,6 +18,24 @@ package struct CommandResult: Hashable, Sendable {
     }
 }
 
+/// How a program came to its end, and what it left.
+package struct CommandEnding: Hashable, Sendable {
+    package enum Cause: Hashable, Sendable {
+        /// By itself: the exit status, or 128 and the signal's number.
+        case ended(Int32)
+        case late
+        case stopped
+        /// It wrote more than this.
+        case tooMuch(Int)
+    }
+
+    package var cause: Cause
+    /// Until then.
+    package var output: [UInt8]
+    /// The last of its standard error, as text, white space at the ends cut off.
+    package var errorText: String
+}
+
 package enum CommandRunner {
     /// What is kept of a program's standard output.
     package enum Output: Hashable, Sendable {
@@ -50,38 +68,62 @@ package enum CommandRunner {
         _ arguments: [String], input: [UInt8] = [], timeout: Duration, output: Output = .last(outputBytesMax),
         environment: [String]? = nil
     ) throws(DeliveryFailure) -> CommandResult {
-        var child = try SpawnedProgram(arguments, environment: environment)
-        defer { child.close() }
-        let deadline = ContinuousClock.now + timeout
-        var exchange = CommandExchange(input: input, kept: output)
-        var problem: String?
-        switch exchange.run(&child, until: deadline) {
-        case .ended: break
+        let ending = try attempt(
+            arguments, input: input, timeout: timeout, output: output, environment: environment)
+        let problem: String
+        switch ending.cause {
+        case .ended(let status):
+            return CommandResult(status: status, output: ending.output, errorText: ending.errorText)
         case .late: problem = "took longer than \(SystemText.of(timeout))"
         case .tooMuch(let max): problem = "wrote more than \(max) bytes"
+        case .stopped: problem = "was no longer wanted"
         }
-        if problem != nil {
+        let words = LastWords.of(ending.errorText)
+        throw .command("\(arguments[0]) \(problem) and was ended" + (words.isEmpty ? "" : ": \(words)"))
+    }
+
+    /// As `run`, but a program that had to be ended is no failure, and what it wrote until then is kept.
+    ///
+    /// - Parameter stop: a descriptor; once it is readable the program is ended as at its timeout. -1: none.
+    /// - Throws: `.command` when it cannot be started, or how it ended cannot be known.
+    package static func attempt(
+        _ arguments: [String], input: [UInt8] = [], timeout: Duration, output: Output = .last(outputBytesMax),
+        environment: [String]? = nil, stop: CInt = -1
+    ) throws(DeliveryFailure) -> CommandEnding {
+        var child = try SpawnedProgram(arguments, environment: environment)
+        defer { child.close() }
+        var exchange = CommandExchange(input: input, kept: output, stop: stop)
+        let end = exchange.run(&child, until: ContinuousClock.now + timeout)
+        let written = exchange.output
+        if end != .ended {
             child.signal(SIGTERM)
             exchange.discard()
             _ = exchange.run(&child, until: ContinuousClock.now + graceMax)
         }
         let status = child.end()
-        if let problem {
-            let words = LastWords.of(exchange.errorText)
-            throw .command("\(arguments[0]) \(problem) and was ended" + (words.isEmpty ? "" : ": \(words)"))
+        let cause: CommandEnding.Cause
+        switch end {
+        case .ended:
+            guard let status else {
+                throw .command(
+                    "how \(arguments[0]) ended is not known: something else in this process waits for children")
+            }
+            cause = .ended(status)
+        case .late: cause = .late
+        case .stopped: cause = .stopped
+        case .tooMuch(let max): cause = .tooMuch(max)
         }
-        guard let status else {
-            throw .command("how \(arguments[0]) ended is not known: something else in this process waits for children")
-        }
-        return CommandResult(status: status, output: exchange.output, errorText: exchange.errorText)
+        return CommandEnding(cause: cause, output: written, errorText: exchange.errorText)
     }
 }
 
 /// What goes in and out while the program runs.
 private struct CommandExchange {
-    enum End {
+    enum End: Equatable {
         case ended
         case late
+        /// `stop` became readable.
+        case stopped
         /// More than this bound.
         case tooMuch(Int)
     }
@@ -93,15 +135,18 @@ private struct CommandExchange {
     private var errors: [UInt8] = []
     private(set) var output: [UInt8] = []
     private var isDiscarding = false
+    private var stop: CInt
 
-    init(input: [UInt8], kept: CommandRunner.Output) {
+    init(input: [UInt8], kept: CommandRunner.Output, stop: CInt) {
         self.input = input
         self.kept = kept
+        self.stop = stop
     }
 
     /// From now on output goes nowhere: the program only has to end.
     mutating func discard() {
         isDiscarding = true
+        stop = -1
         kept = .last(0)
         output = []
     }
@@ -123,6 +168,7 @@ private struct CommandExchange {
                 pollfd(fd: child.input, events: Int16(POLLOUT), revents: 0),
                 pollfd(fd: child.output, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: child.errors, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
             ]
             guard poll(&waits, nfds_t(waits.count), CInt(min(left.milliseconds, 60_000))) >= 0 else { continue }
             if waits[1].revents != 0 { send(&child) }
@@ -136,6 +182,7 @@ private struct CommandExchange {
             }
             if case .whole(let max) = kept, output.count > max { return .tooMuch(max) }
             if waits[0].revents != 0 { return .ended }
+            if waits[4].revents != 0 { return .stopped }
         }
     }
 

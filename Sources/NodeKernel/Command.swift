@@ -26,6 +26,8 @@ package enum Command: Sendable {
     case roundTrips(from: String?, to: String?)
     /// Tries the ways to peers that take part, both ways; for `doctor`. Answered within two pings' time.
     case examine
+    /// Sends a user event to all members; answered when it is on its way.
+    case sendEvent(name: String, payload: [UInt8])
 
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
@@ -75,6 +77,7 @@ package enum Reply: Sendable {
     case pinged(member: MemberView, roundTrip: Interval)
     case roundTrips(from: MemberView, [RoundTripView])
     case examined(ExaminationReport)
+    case eventSent(UserEventID)
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)
@@ -114,6 +117,8 @@ package enum CommandFailure: Error, Hashable, Sendable {
     case resetting
     /// A restore needs an empty store.
     case storeNotEmpty(keys: Int)
+    /// This node has sent as many user events as others can still ask for (`UserEventExchange.originMax`).
+    case tooManyEvents
     /// The node is leaving or has not started; it takes no writes.
     case notReady
 }
@@ -178,7 +183,13 @@ package struct StatisticsView: Sendable {
     package var queues: QueueLengths
     package var rows: Int
 
-    package init(kernel: KernelStatistics, membership: SWIMStatistics, queues: QueueLengths, rows: Int) {
+    package var userEvents: UserEventStatistics
+
+    package init(
+        kernel: KernelStatistics, membership: SWIMStatistics, queues: QueueLengths, rows: Int,
+        userEvents: UserEventStatistics
+    ) {
+        self.userEvents = userEvents
         self.kernel = kernel
         self.membership = membership
         self.queues = queues

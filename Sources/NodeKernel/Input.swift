@@ -101,4 +101,6 @@ package enum TimerToken: Hashable, Sendable {
     case repairPace(StreamID)
     /// Peers that are examined have had their time to answer.
     case examination
+    /// User events are missing: ask for them, or give them up.
+    case userEvents(generation: UInt64)
 }

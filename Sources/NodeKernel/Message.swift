@@ -61,6 +61,8 @@ package enum Message: Hashable, Sendable {
     case viewAnswer(ViewAnswer)
     /// So many bytes of no meaning, at most 65 535, to try how large a datagram may be.
     case padding(Int)
+    case userEvent(UserEventNotice)
+    case userEventMarks(UserEventMarks)
 
     /// Part of a member table. The initiator sends `request` parts, the responder answers with `reply` parts.
     case memberTable(MemberTablePart)

@@ -34,6 +34,8 @@ extension NodeKernel {
             answerRoundTrips(from: from, to: to, id, &turn)
         case .examine:
             examine(id, &turn)
+        case .sendEvent(let name, let payload):
+            sendEvent(name: name, payload: payload, id, &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
@@ -63,7 +65,8 @@ extension NodeKernel {
         kernel.transactionsStashed = transactions.transactionsStashed
         kernel.transactionsDropped = transactions.transactionsDropped
         return StatisticsView(
-            kernel: kernel, membership: membership.statistics, queues: queueLengths, rows: store.rowCount)
+            kernel: kernel, membership: membership.statistics, queues: queueLengths, rows: store.rowCount,
+            userEvents: userEvents.statistics)
     }
 
     var memberViews: [MemberView] { membership.table.members.filter { $0.state != .forgotten }.map(view) }

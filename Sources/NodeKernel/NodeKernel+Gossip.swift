@@ -43,7 +43,9 @@ extension NodeKernel {
         setGossipTimer(at: last + Self.burstSpacing, &turn)
     }
 
-    private var hasFresh: Bool { membership.queue.hasFresh || hasStoreNews && storeQueue.hasFresh }
+    private var hasFresh: Bool {
+        membership.queue.hasFresh || userEventSchedule.queue.hasFresh || hasStoreNews && storeQueue.hasFresh
+    }
 
     /// Nothing of a store that is being thrown away leaves the node.
     private var hasStoreNews: Bool { !storeQueue.isEmpty && !reset.isUnderWay }
@@ -57,7 +59,7 @@ extension NodeKernel {
     /// Sends what waits to a few random peers and sets the next round while anything is left.
     mutating func gossipRound(_ turn: inout Turn) {
         defer { gossip.owesRound = false }
-        guard !membership.queue.isEmpty || hasStoreNews else { return }
+        guard !membership.queue.isEmpty || hasUserEventNews || hasStoreNews else { return }
         gossip.lastRound = turn.now
         statistics.gossipRounds += 1
         let peers = membership.gossipPeers(using: &turn.rng)
@@ -65,21 +67,22 @@ extension NodeKernel {
             // Nobody is there; whoever comes will synchronise.
             membership.forgetQueue()
             storeQueue.removeAll()
+            userEventSchedule.queue.removeAll()
             return
         }
         var isSending = false
         for peer in peers {
             guard let address = membership.table[peer]?.info.address else { continue }
             for _ in 0..<Self.datagramsPerRoundMax {
-                let packet = fill([])
+                let packet = fill([], now: turn.now)
                 if packet.messages.isEmpty { break }
                 turn.actions.append(.send(packet, to: address))
                 isSending = true
-                if !hasStoreNews || !storeQueue.hasFresh { break }
+                if !userEventSchedule.queue.hasFresh, !hasStoreNews || !storeQueue.hasFresh { break }
             }
         }
         gossip.isStuck = hasFresh && !isSending
-        if !membership.queue.isEmpty || hasStoreNews {
+        if !membership.queue.isEmpty || hasUserEventNews || hasStoreNews {
             let wait = hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval
             setGossipTimer(at: turn.now + wait, &turn)
         }
@@ -106,11 +109,12 @@ extension NodeKernel {
             }
         }
         if wantsDigest { carried.append(.digest(digest)) }
-        turn.actions.append(.send(fill(carried), to: address))
+        turn.actions.append(.send(fill(carried, hasMarks: wantsDigest, now: turn.now), to: address))
     }
 
-    /// A packet of `messages` and as much gossip as fits beside them: membership before configuration.
-    private mutating func fill(_ messages: [Message]) -> Packet {
+    /// A packet of `messages` and as much gossip as fits beside them: membership, user events, configuration. With
+    /// `hasMarks` it also says which user events this node has.
+    private mutating func fill(_ messages: [Message], hasMarks: Bool = false, now: Instant) -> Packet {
         if hasFresh { gossip.owesRound = true }
         var messages = messages
         var budget = configuration.datagramBytesMax - configuration.sizes.header
@@ -120,6 +124,8 @@ extension NodeKernel {
             budget -= membership.takeUpdates(budget: budget, into: &updates)
             for update in updates { messages.append(.update(update)) }
         }
+        if hasMarks { addUserEventMarks(to: &messages, budget: &budget, now: now) }
+        if hasUserEventNews { budget -= addUserEvents(to: &messages, budget: budget, now: now) }
         if hasStoreNews { addStoreNews(to: &messages, budget: budget) }
         return Packet(cluster: configuration.cluster, sender: selfID, messages: messages)
     }

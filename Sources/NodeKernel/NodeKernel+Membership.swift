@@ -52,6 +52,10 @@ extension NodeKernel {
                 onViewAnswer(answer, from: packet.sender, &turn)
             case .padding:
                 break
+            case .userEvent(let notice):
+                onUserEvent(notice, from: packet.sender, &turn)
+            case .userEventMarks(let marks):
+                onUserEventMarks(marks, from: packet.sender, &turn)
             case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges:
                 ignore(.unexpected, from: address, &turn)
             }

@@ -194,7 +194,7 @@ extension NodeKernel {
         case .viewAnswer(let answer):
             onViewAnswer(answer, from: sender, &turn)
         case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer,
-            .coordinate, .padding:
+            .coordinate, .padding, .userEvent, .userEventMarks:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

@@ -34,6 +34,8 @@ package struct NodeKernel: Sendable {
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
     var gossip = GossipSchedule()
+    package internal(set) var userEvents: UserEventExchange
+    var userEventSchedule: UserEventSchedule
     var streams: [StreamID: StreamState] = [:]
     var nextStream: UInt64 = 0
     var repair = RepairState()
@@ -78,6 +80,8 @@ package struct NodeKernel: Sendable {
         store.renewActor(to: actor)
         rememberedPeers = configuration.rememberedPeers
         timeline = MemberTimeline(entriesMax: configuration.timelineEventsMax)
+        userEvents = UserEventExchange(selfID: identity.id, startedAt: clock.now)
+        userEventSchedule = UserEventSchedule(now: clock.now)
         if let recovered { takeOver(recovered) }
     }
 
@@ -100,6 +104,7 @@ package struct NodeKernel: Sendable {
     ) {
         var turn = Turn(clock: clock, rng: rng)
         swap(&turn.actions, &actions)
+        noteProgress(now: clock.now)
         if outcome == nil {
             dispatch(input, &turn)
             if outcome == nil { gossipFresh(&turn) }
@@ -192,6 +197,8 @@ package struct NodeKernel: Sendable {
             onRepairPace(id, &turn)
         case .examination:
             onExaminationTimer(&turn)
+        case .userEvents(let generation):
+            onUserEventTimer(generation, &turn)
         }
     }
 
@@ -201,6 +208,7 @@ package struct NodeKernel: Sendable {
         storeQueue.checkInvariants()
         store.checkInvariantsQuickly()
         transactions.checkBounds()
+        userEvents.checkInvariants()
         precondition(streams.count <= configuration.streamsMax, "\(streams.count) streams exceed the bound")
         timeline.checkBounds()
         precondition(seeds.count <= Self.seedsMax, "\(seeds.count) seeds exceed the bound")

@@ -8,6 +8,8 @@ import SWIMCore
 package struct QueueLengths: Hashable, Sendable {
     /// Claims about members that wait to be gossiped.
     package var memberUpdates = 0
+    /// User events that wait to be gossiped.
+    package var userEvents = 0
     /// Changes of the store that wait to be gossiped.
     package var storeChanges = 0
     /// Batches for the disk that are not durable yet.
@@ -34,6 +36,7 @@ extension NodeKernel {
     var queueLengths: QueueLengths {
         var lengths = QueueLengths()
         lengths.memberUpdates = membership.queue.count
+        lengths.userEvents = userEventSchedule.queue.count
         lengths.storeChanges = storeQueue.count
         lengths.writes = pendingWrites.count
         lengths.probes = membership.probesInFlight

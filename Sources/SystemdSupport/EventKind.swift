@@ -38,6 +38,13 @@ package enum EventKind: String, CaseIterable, Sendable {
     case storeSetAside = "store_set_aside"
     case packetRejected = "packet_rejected"
     case accessDenied = "access_denied"
+    // Users' own events, and the commands that run on events.
+    case userEvent = "user_event"
+    case handlerFailed = "handler_failed"
+    case handlerTimedOut = "handler_timed_out"
+    case handlerOverflow = "handler_overflow"
+    case handlerRecovered = "handler_recovered"
+    case handlerInvalid = "handler_invalid"
     // Delivery.
     case renderApplied = "render_applied"
     case renderFailed = "render_failed"
@@ -125,6 +132,12 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .storeSetAside: Self.storeSetAsideDescription
         case .packetRejected: Self.packetRejectedDescription
         case .accessDenied: Self.accessDeniedDescription
+        case .userEvent: Self.userEventDescription
+        case .handlerFailed: Self.handlerFailedDescription
+        case .handlerTimedOut: Self.handlerTimedOutDescription
+        case .handlerOverflow: Self.handlerOverflowDescription
+        case .handlerRecovered: Self.handlerRecoveredDescription
+        case .handlerInvalid: Self.handlerInvalidDescription
         case .renderApplied: Self.renderAppliedDescription
         case .renderFailed: Self.renderFailedDescription
         case .renderRefused: Self.renderRefusedDescription

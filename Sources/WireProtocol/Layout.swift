@@ -49,6 +49,7 @@ package enum WireLayout {
     /// In a view answer: the asker is not known.
     static let stateUnknown: UInt8 = 0xff
     static let requestFlagReset: UInt8 = 1
+    static let marksFlagRequest: UInt8 = 1
     static let answerFlagAgrees: UInt8 = 1
     static let answerFlagFolds: UInt8 = 2
 
@@ -101,4 +102,6 @@ enum MessageKind: UInt8, CaseIterable {
     case viewRequest = 26
     case viewAnswer = 27
     case padding = 28
+    case userEvent = 32
+    case userEventMarks = 33
 }

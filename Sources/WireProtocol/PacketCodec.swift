@@ -147,6 +147,8 @@ extension ByteSink {
         case .storeBatchEnd, .storeContinue: break
         case .rowRequest(let dots): put(dots)
         case .ranges(let message): put(message)
+        case .userEvent(let notice): put(notice)
+        case .userEventMarks(let marks): put(marks)
         }
         closeFrame(mark)
     }
@@ -185,6 +187,8 @@ extension ByteReader {
         case .storeContinue: .storeContinue
         case .rowRequest: .rowRequest(try dots())
         case .ranges: try ranges().map { .ranges($0) }
+        case .userEvent: .userEvent(try userEvent())
+        case .userEventMarks: .userEventMarks(try userEventMarks())
         // Several messages: `rows(into:)` reads them.
         case .rows: nil
         }
@@ -214,6 +218,8 @@ extension MessageKind {
         case .padding: .padding
         case .rowRequest: .rowRequest
         case .ranges: .ranges
+        case .userEvent: .userEvent
+        case .userEventMarks: .userEventMarks
         case .memberTable: .memberTable
         case .storeRequest: .storeRequest
         case .storeComplete: .storeComplete

@@ -20,6 +20,16 @@ struct StatusCommand: DaemonCommand {
         try show(try await client.status(), on: terminal) { Self.render($0) }
     }
 
+    private static func render(_ handler: HandlerStatus) -> String {
+        var text = "\(handler.name): \(handler.runs) \(handler.runs == 1 ? "run" : "runs")"
+        if handler.failed > 0 { text += ", \(handler.failed) failed" }
+        if handler.timedOut > 0 { text += ", \(handler.timedOut) timed out" }
+        if handler.dropped > 0 { text += ", \(handler.dropped) events dropped" }
+        if handler.queued > 0 { text += ", \(handler.queued) events wait" }
+        if handler.running > 0 { text += ", \(handler.running) running" }
+        return text + (handler.isFailing ? "; the last one failed" : "")
+    }
+
     static func render(_ status: StatusDocument) -> String {
         let members = status.members
         var lines = [
@@ -56,6 +66,7 @@ struct StatusCommand: DaemonCommand {
         if let health = status.localHealth, health > 0 {
             lines.append(("health", "awareness \(health): this node doubts its own timing"))
         }
+        for handler in status.handlers ?? [] { lines.append(("handler", Self.render(handler))) }
         for warning in status.warnings ?? [] { lines.append(("warning", warning)) }
         return lines.map { label, text in
             label + String(repeating: " ", count: 9 - label.count) + text.printable + "\n"

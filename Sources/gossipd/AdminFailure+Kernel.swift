@@ -71,6 +71,9 @@ extension AdminFailure {
             self.init(.resetting, "this node was away for long and is fetching the others' state: try again soon")
         case .storeNotEmpty(let keys):
             self.init(.conflict, "the store holds \(keys) keys: restore into a new node with an empty data directory")
+        case .tooManyEvents:
+            self.init(
+                .busy, "this node has sent too many events within two minutes: wait, or put what changes into a key")
         case .notReady:
             self.init(.unavailable, "the node is starting or leaving and takes no writes now")
         }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns `gossipd check-config`: every problem of a configuration file and of render.d, without starting anything.
+// Owns `gossipd check-config`: every problem of a configuration file, of render.d and handlers.d, without starting anything.
 
 import ArgumentParser
 import DaemonConfig
 import Delivery
+import Handlers
+import SystemdSupport
 
 struct CheckConfig: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,7 +13,8 @@ struct CheckConfig: ParsableCommand {
         abstract: "Checks a configuration file and names every problem with file, line, key and reason.",
         discussion: """
             The descriptions of files to deliver, in the folder render.directory, and their templates are checked along \
-            with it. Exits with 0 when all of it is good and with 78 when it is not.
+            with it, and so are the handlers in the folder handlers.directory. Exits with 0 when all of it is good and \
+            with 78 when it is not.
 
             EXAMPLE
               gossipd check-config /etc/gossipd/gossipd.toml
@@ -41,12 +44,16 @@ struct CheckConfig: ParsableCommand {
         let listing = RenderDirectory.read(folder, dataDirectory: configuration.dataDirectory)
         let templates = Renderer().check(listing.specs, in: folder)
         if let warning = templates.warning { StandardError.write("warning: \(warning)") }
-        let problems = listing.problems + templates.problems
+        let handlers = HandlerDirectory.read(configuration.handlers.directory, kinds: EventKind.forHandlers)
+        let problems = listing.problems + templates.problems + handlers.problems
         guard problems.isEmpty else {
             StandardError.write(problems.map(\.sentence).joined(separator: "\n"))
             throw ExitCode(DaemonStatus.badConfiguration.rawValue)
         }
         print("\(file): good")
+        if !handlers.specs.isEmpty {
+            print("\(configuration.handlers.directory): \(counted(handlers.specs.count, "handler")), good")
+        }
         guard !listing.specs.isEmpty else { return }
         let read = templates.read > 0 ? " with \(counted(templates.read, "template"))" : ""
         print("\(folder): \(counted(listing.specs.count, "description"))\(read), good")

@@ -3,6 +3,7 @@
 
 import DaemonConfig
 import Delivery
+import Handlers
 import Logging
 import NodeKernel
 import SWIMCore
@@ -51,6 +52,7 @@ extension Daemon {
                 .restartRequired, "\(change) takes effect after a restart", metadata: ["key": "\(change.key)"])
         }
         await delivery.reload()
+        await handlers.reload()
         notifier.ready(status: await statusLine())
         return adopted
     }

@@ -24,7 +24,8 @@ extension Daemon {
             tasks.addTask { await log.tellRepeats() }
             await announceStart()
             let delivering = startDelivery()
-            await waitForStop(delivering)
+            let handling = startHandlers()
+            await waitForStop(delivering, handling)
             tasks.cancelAll()
         }
     }
@@ -44,7 +45,7 @@ extension Daemon {
     }
 
     /// Carries out reloads until the first wish to stop.
-    private func waitForStop(_ delivering: DeliveryTask) async {
+    private func waitForStop(_ delivering: DeliveryTask, _ handling: Task<Void, Never>) async {
         var current = configuration
         var wishes = signals.wishes.makeAsyncIterator()
         while let wish = await wishes.next() {
@@ -52,7 +53,7 @@ extension Daemon {
             case .reload:
                 current = await reload(current)
             case .stop(let reason):
-                await stop(reason, &wishes, delivering)
+                await stop(reason, &wishes, delivering, handling)
                 return
             }
         }
@@ -61,13 +62,16 @@ extension Daemon {
     /// Leaves the cluster unless that has happened, is not wanted or the daemon comes back at once; then closes
     /// everything. A second signal cuts the leave short.
     private func stop(
-        _ reason: StopReason, _ wishes: inout AsyncStream<DaemonSignals.Wish>.Iterator, _ delivering: DeliveryTask
+        _ reason: StopReason, _ wishes: inout AsyncStream<DaemonSignals.Wish>.Iterator, _ delivering: DeliveryTask,
+        _ handling: Task<Void, Never>
     ) async {
         signals.endNews()
         notifier.stopping(status: "stopping")
         let purpose = if case .restart = reason { "stopping for a restart, without leaving" } else { "stopping" }
         logger.event(.stopping, "\(purpose)", metadata: ["reason": "\(reason.word)"])
+        async let handled: Void = stopHandlers(handling)
         await stopDelivery(delivering)
+        await handled
         switch reason {
         case .left(let outcome):
             tellLeave(outcome)

@@ -60,7 +60,8 @@ extension Daemon {
     ) -> EventHub {
         let hub = EventHub(
             epoch: identity.bootEpoch, storeID: recovery.storeID, revision: recovery.recovered.revision,
-            selfID: identity.id, name: configuration.name, address: address, logger: logger)
+            selfID: identity.id, name: configuration.name, address: address,
+            tags: configuration.sortedTags, logger: logger)
         if let file = recovery.setAside {
             hub.tell(
                 .storeSetAside, at: SystemClock.now(),

@@ -6,6 +6,7 @@ import ClusterTypes
 import DaemonConfig
 import Delivery
 import Glibc
+import Handlers
 import Logging
 import NIOCore
 import NIOPosix
@@ -51,6 +52,7 @@ struct Daemon: Sendable {
     let hub: EventHub
     let driver: KernelDriver
     let delivery: DeliveryEngine
+    let handlers: HandlerEngine
     let admin: AdminServer
     /// What an operator should know for as long as the daemon runs.
     let warnings: [String]
@@ -147,7 +149,10 @@ struct Daemon: Sendable {
         let delivery = delivery(
             configuration, nodeID: identity.id, hub: hub,
             knowsOthers: !configuration.join.isEmpty || !directory.peers.isEmpty, perform: driver.perform)
-        let metrics = Metrics(driver: driver, past: past, delivery: delivery)
+        let handlers = handlers(
+            configuration, id: identity.id, address: advertised, hub: hub, logger: log.logger(label: "gossipd.handlers")
+        )
+        let metrics = Metrics(driver: driver, past: past, delivery: delivery, handlers: hub.handlers)
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings(seal),
@@ -160,7 +165,8 @@ struct Daemon: Sendable {
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, delivery: delivery, admin: admin, warnings: configuration.standingWarnings(seal),
+            driver: driver, delivery: delivery, handlers: handlers, admin: admin,
+            warnings: configuration.standingWarnings(seal),
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 

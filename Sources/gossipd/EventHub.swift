@@ -4,6 +4,7 @@
 import AdminModel
 import AdminServer
 import ClusterTypes
+import Handlers
 import Logging
 import NodeKernel
 import SWIMCore
@@ -19,17 +20,20 @@ final class EventHub: Sendable {
     let watches: EventLog<WatchEvent>
     /// What may concern files made of keys and members.
     let changes = FleetFeed()
+    /// What handlers run on.
+    let handlers = HandlerInbox()
     private let narrator: Mutex<EventNarrator>
     private let logger: Logger
 
     /// `epoch` keeps the cursors of an earlier process from meaning something else in this one. Watches are numbered by
     /// the store's revisions, so their cursors outlive the process.
     init(
-        epoch: UInt32, storeID: String, revision: UInt64, selfID: NodeID, name: String, address: Address, logger: Logger
+        epoch: UInt32, storeID: String, revision: UInt64, selfID: NodeID, name: String, address: Address,
+        tags: [Tag] = [], logger: Logger
     ) {
         events = EventLog(epoch: Hex.string(epoch))
         watches = EventLog(epoch: storeID, next: revision + 1)
-        narrator = Mutex(EventNarrator(selfID: selfID, name: name, address: address))
+        narrator = Mutex(EventNarrator(selfID: selfID, name: name, address: address, tags: tags))
         self.logger = logger
     }
 
@@ -61,10 +65,14 @@ final class EventHub: Sendable {
 
     private func publish(_ told: Narration, _ clock: Clock) {
         logger.event(told.kind, "\(told.message)", metadata: metadata(told))
+        if let event = told.userEvent {
+            logger.debug("event \(event.name) of \(event.sender.name) carries \(ByteText.shown(event.payload))")
+        }
+        let tags = narrator.withLock { $0.tags(of: told) }
         events.append { cursor in
-            ClusterEvent(
-                cursor: cursor, time: Timestamp(clock.wall), event: told.kind.rawValue, member: told.member,
-                reason: told.reason, message: told.message, evidence: told.evidence)
+            let event = told.document(cursor: cursor, at: Timestamp(clock.wall))
+            handlers.note(event, tags: tags)
+            return event
         }
     }
 
@@ -120,6 +128,8 @@ final class EventHub: Sendable {
                 reason: reason.word)
         case .leaving:
             return Narration(kind: .leaving, message: "leaving the cluster")
+        case .userEvent(let event):
+            return narrator.withLock { $0.tell(event) }
         case .keyChanged, .typeConflict, .quarantined, .synchronised, .catchUp, .storeReset, .collected, .clockOutlier,
             .clockRecovered, .storage:
             return narrator.withLock { $0.tellStore(event) }
@@ -128,7 +138,7 @@ final class EventHub: Sendable {
 
     private func metadata(_ told: Narration) -> Logger.Metadata {
         var metadata: Logger.Metadata = [:]
-        if let member = told.member {
+        if let member = told.member ?? told.userEvent?.sender {
             metadata["member"] = "\(member.name)"
             metadata["member_id"] = "\(member.id)"
             if let address = member.address { metadata["address"] = "\(address)" }

@@ -16,14 +16,30 @@ struct Narration: Sendable {
     var evidence: AdminModel.Evidence?
     /// Further fields of the journal.
     var fields: [String: String] = [:]
+    /// What it is about when it is a user event.
+    var userEvent: (name: String, payload: [UInt8], sender: MemberIdentity)?
+
+    func document(cursor: String, at time: Timestamp) -> ClusterEvent {
+        var event = ClusterEvent(
+            cursor: cursor, time: time, event: kind.rawValue, member: member, reason: reason, message: message,
+            evidence: evidence)
+        guard let userEvent else { return event }
+        event.name = userEvent.name
+        event.sender = userEvent.sender
+        if !userEvent.payload.isEmpty { (event.payload, event.payloadBase64) = ByteText.split(userEvent.payload) }
+        return event
+    }
 }
 
 /// Tells membership events. It keeps the names of the members it has heard of, so that a sentence names hosts.
 struct EventNarrator: Sendable {
     let selfID: NodeID
     private var names: [NodeID: MemberIdentity] = [:]
+    /// Of the members that have any, by id.
+    private var tags: [String: [String: String]] = [:]
 
-    init(selfID: NodeID, name: String, address: Address) {
+    init(selfID: NodeID, name: String, address: Address, tags: [Tag] = []) {
+        self.tags[selfID.description] = Self.table(tags)
         self.selfID = selfID
         names[selfID] = MemberIdentity(id: selfID.description, name: name, address: address.description)
     }
@@ -33,13 +49,33 @@ struct EventNarrator: Sendable {
         names[id] ?? MemberIdentity(id: id.description, name: id.short)
     }
 
+    /// The tags of the member that an event is about, or that sent it.
+    func tags(of told: Narration) -> [String: String] {
+        (told.member ?? told.userEvent?.sender).flatMap { tags[$0.id] } ?? [:]
+    }
+
+    private static func table(_ tags: [Tag]) -> [String: String]? {
+        tags.isEmpty ? nil : Dictionary(tags.map { ($0.name, $0.value) }) { $1 }
+    }
+
     mutating func note(_ event: MemberEvent) {
         if case .reaped = event.kind {
             names[event.id] = nil
+            tags[event.id.description] = nil
         } else {
+            tags[event.id.description] = Self.table(event.info.tags)
             names[event.id] = MemberIdentity(
                 id: event.id.description, name: event.info.name, address: event.info.address.description)
         }
+    }
+
+    func tell(_ event: UserEvent) -> Narration {
+        let sender = identity(event.id.origin)
+        let size = event.payload.isEmpty ? "" : ", \(counted(event.payload.count, "byte"))"
+        var told = Narration(kind: .userEvent, message: "event \(event.name) of \(sender.name)\(size)")
+        told.fields = ["name": event.name, "bytes": "\(event.payload.count)"]
+        told.userEvent = (event.name, event.payload, sender)
+        return told
     }
 
     func tell(_ event: MemberEvent) -> Narration {

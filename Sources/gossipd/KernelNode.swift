@@ -5,6 +5,7 @@ import AdminModel
 import AdminServer
 import ClusterTypes
 import Delivery
+import Handlers
 import NodeKernel
 import SWIMCore
 import StoreCore
@@ -33,7 +34,7 @@ struct KernelNode: NodeHandle {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }
         guard case .diagnosis(let store) = try await ask(.diagnose) else { throw .unexpectedReply }
         let uptime = startedAt.duration(to: .now)
-        return StatusDocument(
+        var document = StatusDocument(
             node: MemberIdentity(
                 id: view.id.description, name: view.info.name, address: view.info.address.description),
             cluster: cluster,
@@ -42,6 +43,8 @@ struct KernelNode: NodeHandle {
                 alive: view.alive, suspect: view.suspect, failed: view.failed, left: view.left),
             store: StatusDocument.Store(view, store),
             localHealth: view.awareness, warnings: warnings)
+        document.handlers = hub.handlers.status()
+        return document
     }
 
     func members(_ filter: MemberFilter) async throws(AdminFailure) -> MembersDocument {
@@ -102,6 +105,13 @@ struct KernelNode: NodeHandle {
         let isSelf = try await views().contains { $0.isSelf && $0.member.id.description == identity.id }
         return PingResult(
             member: identity, rttMilliseconds: roundTrip.milliseconds, path: isSelf ? PingResult.ownPath : "udp")
+    }
+
+    func sendEvent(_ name: String, _ payload: [UInt8]) async throws(AdminFailure) -> UserEventResult {
+        guard case .eventSent(let id) = try await ask(.sendEvent(name: name, payload: payload)) else {
+            throw .unexpectedReply
+        }
+        return UserEventResult(name: name, id: "\(id.epoch)-\(id.sequence)", bytes: payload.count)
     }
 
     func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {

@@ -5,6 +5,7 @@ import AdminServer
 import ClusterTypes
 import Delivery
 import Glibc
+import Handlers
 import NodeKernel
 import SWIMCore
 import Sealing
@@ -16,8 +17,10 @@ struct Metrics: Sendable {
     private let driver: KernelDriver
     private let past: StorePast
     private let delivery: DeliveryEngine
+    private let handlers: HandlerInbox
 
-    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine) {
+    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine, handlers: HandlerInbox) {
+        self.handlers = handlers
         self.driver = driver
         self.past = past
         self.delivery = delivery
@@ -30,10 +33,12 @@ struct Metrics: Sendable {
             Self.add(view.membership, to: &samples)
             Self.add(view, to: &samples)
             Self.addStore(view.kernel, to: &samples)
+            Self.addUserEvents(view.userEvents, to: &samples)
         }
         if case .diagnosis(let store) = await driver.perform(.diagnose) { Self.addStore(store, to: &samples) }
         Self.addStore(past.statistics, to: &samples)
         Self.addRender(await delivery.status(), await delivery.statistics(), to: &samples)
+        Self.addHandlers(handlers.status(), to: &samples)
         Self.add(driver.counters, lag: driver.progress.loopLag, to: &samples)
         Self.addProcess(to: &samples)
         return samples
@@ -120,7 +125,8 @@ struct Metrics: Sendable {
 
     private static func addQueues(_ queues: QueueLengths, to samples: inout [MetricSample]) {
         for (queue, count) in [
-            ("member_updates", queues.memberUpdates), ("store_changes", queues.storeChanges), ("writes", queues.writes),
+            ("member_updates", queues.memberUpdates), ("user_events", queues.userEvents),
+            ("store_changes", queues.storeChanges), ("writes", queues.writes),
             ("probes", queues.probes), ("relayed_pings", queues.relayedPings), ("suspicions", queues.suspicions),
             ("streams", queues.streams), ("pulls", queues.pulls), ("transactions", queues.transactions),
             ("confirmations", queues.confirmations), ("joins", queues.joins), ("timeline", queues.timeline),

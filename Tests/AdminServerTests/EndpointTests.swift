@@ -55,6 +55,28 @@ import Testing
         }
     }
 
+    @Test func `a user event reaches the node with its bytes, and what is no event is refused before`() async throws {
+        try await ServerFixture.run { fixture in
+            #expect(
+                try await fixture.client.sendEvent("deploy", payload: [0xff, 0])
+                    == UserEventResult(name: "deploy", id: "7-1", bytes: 2))
+            #expect(try await fixture.client.sendEvent("deploy", payload: []).bytes == 0)
+            for (name, payload, code) in [
+                ("too-many", [], .busy), ("a b", [], .badRequest), ("", [], .badRequest),
+                (String(repeating: "n", count: 65), [], .badRequest),
+                ("x", [UInt8](repeating: 1, count: 1_001), .tooLarge),
+            ] as [(String, [UInt8], AdminFailure.Code)] {
+                let failure = await #expect(throws: AdminFailure.self) {
+                    _ = try await fixture.client.sendEvent(name, payload: payload)
+                }
+                #expect(failure?.code == code, "\(name)")
+            }
+            let both = AdminRequest(
+                "POST", "/v1/events", body: Array(#"{"name":"x","payload":"a","payload_base64":"YQ=="}"#.utf8))
+            #expect(try await fixture.client.send(both).status == 400)
+        }
+    }
+
     @Test func `join, leave, forget, tags and ping reach the node`() async throws {
         try await ServerFixture.run { fixture in
             let client = fixture.client

@@ -209,6 +209,13 @@ final class FakeNode: NodeHandle {
         }
     }
 
+    func sendEvent(_ name: String, _ payload: [UInt8]) async throws(AdminFailure) -> UserEventResult {
+        try with { _ throws(AdminFailure) in
+            guard name != "too-many" else { throw AdminFailure(.busy, "too many events") }
+            return UserEventResult(name: name, id: "7-1", bytes: payload.count)
+        }
+    }
+
     func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
         try with { _ throws(AdminFailure) in try events.subscribe(since: cursor, follow: follow) }
     }

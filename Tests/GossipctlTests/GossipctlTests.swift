@@ -81,7 +81,7 @@ import Testing
             (
                 ["frobnicate"],
                 "unknown command \"frobnicate\": gossipctl has status, members, member, join, leave, forget, tags, "
-                    + "ping, rtt, events, kv, set, counter, backup, restore, doctor, render"
+                    + "ping, rtt, event, events, kv, set, counter, backup, restore, doctor, render"
             ),
         ])
     func `an unknown command is named, and those that exist`(arguments: [String], sentence: String) {

@@ -49,6 +49,8 @@ enum FakeSizes {
             .coordinate, .viewRequest, .viewAnswer:
             64
         case .padding(let count): 5 + count
+        case .userEvent(let notice): 60 + notice.event.name.utf8.count + notice.event.payload.count
+        case .userEventMarks(let marks): 5 + 40 * marks.marks.count
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
         case .storeComplete(let context): 4 + 40 * context.entries.count
         case .storeBatchEnd, .storeContinue: 3

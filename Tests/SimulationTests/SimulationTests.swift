@@ -29,7 +29,7 @@ struct SimulationTests {
     static let lastingCases: [Case] = [
         "crashes", "disk-full", "disk-stall", "disk-error", "away", "stranded", "interrupted", "year-ahead", "restored",
         "cloned",
-        "wiped", "import", "ttl",
+        "wiped", "import", "ttl", "events", "event-burst",
     ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
 
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a

@@ -3,6 +3,7 @@
 
 import ClusterTypes
 import FoundationEssentials
+import NodeKernel
 import StoreCore
 import Testing
 import WireProtocol
@@ -50,6 +51,9 @@ struct DocumentTests {
             "numberofdots:varint,atmost\(WireLayout.confirmDotsMax)|",
             "actorstofold:varint,atmost\(WireLayout.collectFoldsMax)|",
             "foldedactors:varint,atmost\(CollectionFloor.foldedMax)|",
+            "name:text,1to\(Bounds.userEventNameBytesMax)bytes,ofASCIIletters",
+            "payload:bytes,atmost\(Bounds.userEventPayloadBytesMax)|",
+            "numberofmarks:varint,atmost\(UserEventExchange.marksMax)|",
             "numberofranges:varint,atmost\(WireLayout.rangesMax)|",
             "takeatmost\(WireLayout.rangeEndBytesMax)byteswrittenout",
             "thefirst\(WireLayout.rowsNamedMax)actors",

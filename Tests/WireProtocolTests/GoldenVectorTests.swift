@@ -264,6 +264,24 @@ struct Golden: Sendable, CustomTestStringConvertible {
             hex: "0e 0027 0191000000000001 01 \(a) 00000001 ac02 0191000000000001"),
     ]
 
+    static let userEvents: [Golden] = [
+        Golden(
+            name: "user event",
+            message: .userEvent(
+                UserEventNotice(
+                    event: UserEvent(
+                        id: UserEventID(origin: Raw.other, epoch: 300, sequence: 7), name: "deploy",
+                        payload: Array("v2".utf8)),
+                    ageMilliseconds: 250, floor: 5)),
+            hex: "20 0022 \(b) ac02 07 02 000000fa 06 6465706c6f79 02 7632"),
+        Golden(
+            name: "user event marks",
+            message: .userEventMarks(
+                UserEventMarks(
+                    isRequest: true, marks: [UserEventMark(origin: Raw.other, epoch: 300, next: 7, ahead: 0b101)])),
+            hex: "21 0016 01 01 \(b) ac02 07 05"),
+    ]
+
     static let grouped: [Golden] = [
         Golden(
             name: "rows",
@@ -303,7 +321,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
                 """)
     ]
 
-    static let all = membership + store + agreement + grouped
+    static let all = membership + store + agreement + grouped + userEvents
     static let headerHex = "6773 10 00 a1a2a3a4a5a6a7a8 \(a)"
 }
 
@@ -321,7 +339,7 @@ struct GoldenVectorTests {
     @Test("Every message kind has a golden vector")
     func complete() {
         let kinds = Set(Golden.all.map { hex($0.hex)[0] })
-        #expect(kinds == Set(1...23).union(25...28))
+        #expect(kinds == Set(1...23).union(25...28).union([32, 33]))
     }
 
     @Test("A packet is the header and its messages in order, and the idle ones are small")

@@ -24,8 +24,20 @@ struct MessageGenerator {
             cluster: ClusterID(rawValue: rng.next()), sender: NodeID(using: &rng), messages: messages)
     }
 
+    private mutating func userEvent() -> UserEventNotice {
+        let sequence = number(1...UserEventID.sequenceMax)
+        let letters = Array("abcXYZ019._-")
+        let name = String((0..<1 + rng.index(below: 64)).map { _ in letters[rng.index(below: letters.count)] })
+        let payload = (0..<rng.index(below: 1_001)).map { _ in UInt8(truncatingIfNeeded: rng.next()) }
+        let id = UserEventID(
+            origin: NodeID(using: &rng), epoch: number(0...Bounds.incarnationMax), sequence: sequence)
+        return UserEventNotice(
+            event: UserEvent(id: id, name: name, payload: payload), ageMilliseconds: uint32(),
+            floor: number(1...sequence))
+    }
+
     mutating func message() -> Message {
-        switch rng.index(below: 25) {
+        switch rng.index(below: 27) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
         case 1: .ack(Ack(sequence: uint32(), wall: number(0...(1 << 48 - 1))))
         case 2:
@@ -70,6 +82,16 @@ struct MessageGenerator {
                     streamOnlyProbes: UInt8(rng.index(below: 256)), awareness: UInt8(rng.index(below: 256)),
                     roundTripMicroseconds: uint32(), wall: number(0...(1 << 48 - 1))))
         case 23: .padding(rng.index(below: 1_400))
+        case 24: .userEvent(userEvent())
+        case 25:
+            .userEventMarks(
+                UserEventMarks(
+                    isRequest: rng.chance(0.5),
+                    marks: (0..<rng.index(below: 9)).map { _ in
+                        UserEventMark(
+                            origin: NodeID(using: &rng), epoch: number(0...Bounds.incarnationMax),
+                            next: number(0...UserEventID.sequenceMax), ahead: rng.next())
+                    }))
         case _: .ranges(ranges())
         }
     }

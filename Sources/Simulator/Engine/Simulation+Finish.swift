@@ -25,6 +25,8 @@ extension Simulation {
             }
         }
         replies.finish(at: now)
+        userEvents.finish(
+            at: now, processes: nodes.map { $0.isRunning ? (process: $0.process, startedAt: $0.startedAt) : nil })
         return report()
     }
 
@@ -56,7 +58,7 @@ extension Simulation {
         }
         for violations in [
             violations, dots.violations, resurrection.violations, replies.violations, acked.violations,
-            revisions.violations, transactions.violations,
+            revisions.violations, transactions.violations, userEvents.violations,
         ] {
             failures += violations.first
             let more = violations.count - violations.first.count
@@ -73,7 +75,8 @@ extension Simulation {
                 .sorted { $0.nodes != $1.nodes ? $0.nodes > $1.nodes : $0.root < $1.root },
             keys: keys, dots: dots.dotsSeen, rowsChecked: dots.rowsSeen, statesChecked: resurrection.statesSeen,
             commands: replies.issued, replies: replies.answered, acknowledged: acked.count,
-            transactionLooks: transactions.looks,
+            transactionLooks: transactions.looks, userEventsSent: userEvents.sentCount,
+            userEventsDelivered: userEvents.delivered, userEventsDue: userEvents.due,
             expectationsMet: expectations.reduce(0) { $1.metAt == nil ? $0 : $0 + 1 },
             expectations: expectations.count, failures: failures, eventsHandled: eventsHandled)
     }

@@ -37,6 +37,8 @@ extension Simulation {
         case .clockOutlier(let offset): tell("n\(node + 1) finds its clock off by \(offset) ms")
         case .clockRecovered: tell("n\(node + 1) finds its clock right again")
         case .storage(let condition): tell("n\(node + 1) finds its disk \(condition)")
+        case .userEvent(let event):
+            userEvents.told(event, node: node, id: nodes[node].id, process: nodes[node].process, at: now)
         case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .catchUp: break
         }
     }

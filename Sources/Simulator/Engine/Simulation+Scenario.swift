@@ -60,6 +60,11 @@ extension Simulation {
             for node in try resolve(selector, line: line) { nodes[node].setDrift(drift, at: now) }
         case .write(let selector, let write):
             for node in try resolve(selector, line: line) { perform(write, node: node, repetition: repetition) }
+        case .userEvent(let selector, let name, let payload):
+            for node in try resolve(selector, line: line) {
+                let bytes = Array(Self.expand(payload, node: node, repetition: repetition).utf8)
+                command(.sendEvent(name: name, payload: bytes), name: "event \(name)", node: node)
+            }
         case .measure(let duration):
             figures.beginWindow(traffic: totalTraffic, at: now)
             queue.push(.measureEnd, at: now + duration)
@@ -108,7 +113,7 @@ extension Simulation {
         case .mute(let selector, let duration):
             for node in try resolve(selector, line: line) { nodes[node].mutedUntil = now + duration }
         case .cut, .mend, .partition, .isolate, .heal, .link, .allLinks, .disk, .fault, .clockJump, .clockRight,
-            .clockDrift, .write, .measure, .note:
+            .clockDrift, .write, .userEvent, .measure, .note:
             break
         }
     }
@@ -143,7 +148,7 @@ extension Simulation {
             figures.healed(at: now)
             queue.push(.pollHealing(since: now), at: now)
         case .start, .kill, .hostDown, .bounce, .leave, .forget, .tag, .stall, .mute, .link, .allLinks, .disk,
-            .fault, .clockJump, .clockRight, .clockDrift, .write, .measure, .note:
+            .fault, .clockJump, .clockRight, .clockDrift, .write, .userEvent, .measure, .note:
             break
         }
     }

@@ -79,6 +79,8 @@ extension Simulation {
         case .catchUp(let peer, let received, let total):
             line(node, "!! \(received) of \(total) rows from \(peer.short)")
         case .leaving: line(node, "!! leaving")
+        case .userEvent(let event):
+            line(node, "!! event \(event.id.sequence) of \(event.id.origin.short): \(event.name)")
         }
     }
 
@@ -113,6 +115,8 @@ extension Simulation {
         case .padding(let count): "padding of \(count)"
         case .rowRequest(let dots): "request of \(dots.count) rows"
         case .ranges(let message): "\(message.ranges.count) ranges"
+        case .userEvent(let notice): "event \(notice.event.id.sequence) of \(notice.event.id.origin.short)"
+        case .userEventMarks(let marks): "\(marks.isRequest ? "request for" : "marks of") \(marks.marks.count) origins"
         }
     }
 

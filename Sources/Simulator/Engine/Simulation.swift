@@ -62,6 +62,7 @@ package struct Simulation {
     var acked: AckedWriteCheck
     var revisions: RevisionCheck
     var transactions = TransactionCheck()
+    var userEvents: UserEventCheck
     /// The command of the step that a kernel is making.
     var commandInStep: CommandID?
     var falseFailures = FalseFailures()
@@ -108,6 +109,7 @@ package struct Simulation {
         resurrection = ResurrectionCheck(nodes: count)
         acked = AckedWriteCheck(nodes: count)
         revisions = RevisionCheck(nodes: count)
+        userEvents = UserEventCheck(nodes: count)
         figures = FigureBook(nodes: count)
         expectations = scenario.expectations.map { ExpectationState($0) }
         for index in 0..<count { nodes.append(SimulatedNode(index: index, rng: root.split())) }

@@ -53,6 +53,9 @@ extension SimulationReport {
                     ("dots", .integer(dots)), ("rows", .integer(rowsChecked)), ("row_states", .integer(statesChecked)),
                     ("commands", .integer(commands)), ("replies", .integer(replies)),
                     ("acknowledged_writes", .integer(acknowledged)), ("transaction_looks", .integer(transactionLooks)),
+                    ("user_events", .integer(userEventsSent)),
+                    ("user_event_deliveries", .integer(userEventsDelivered)),
+                    ("user_event_deliveries_due", .integer(userEventsDue)),
                     ("invariants", .integer(figures.invariantChecks)),
                     ("expectations", .integer(expectations)), ("expectations_met", .integer(expectationsMet)),
                 ])

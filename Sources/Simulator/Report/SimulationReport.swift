@@ -31,6 +31,10 @@ package struct SimulationReport: Sendable {
     /// Writes that were acknowledged, and looks at whether a transaction was seen half.
     package var acknowledged: Int
     package var transactionLooks: Int
+    /// User events, how often nodes handed one on, and how many of these deliveries had to be.
+    package var userEventsSent: Int
+    package var userEventsDelivered: Int
+    package var userEventsDue: Int
     package var expectationsMet: Int
     package var expectations: Int
     /// Expectations not met and checks violated; empty when all was well.
@@ -158,6 +162,13 @@ extension SimulationReport {
                 "\(dots) dots, \(rowsChecked) rows, \(statesChecked) row states, \(replies) of \(commands) "
                     + "commands answered, \(figures.commandsRefused) refused, \(acknowledged) writes acknowledged, \(transactionLooks) looks at transactions, \(figures.invariantChecks) invariant checks"
             ))
+        if userEventsSent > 0 {
+            lines.append(
+                (
+                    "user events",
+                    "\(userEventsSent) sent, \(userEventsDelivered) deliveries, \(userEventsDue) of them due"
+                ))
+        }
         lines.append(("events", Figure.grouped(eventsHandled)))
         return lines
     }

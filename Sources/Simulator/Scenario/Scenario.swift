@@ -75,6 +75,8 @@ package struct Scenario: Sendable {
         /// The wall clock runs fast (positive) or slow, in millionths.
         case clockDrift(NodeSelector, Double)
         case write(NodeSelector, Write)
+        /// A client sends a user event; texts as in `Write`.
+        case userEvent(NodeSelector, name: String, payload: String)
         /// Traffic is measured from here on for a while: the idle window.
         case measure(Interval)
         case note(String)

@@ -8,7 +8,7 @@ extension ScenarioLine {
     private static let verbs = [
         "start", "kill", "down", "bounce", "leave", "forget", "tag", "stall", "mute", "cut", "mend", "partition",
         "isolate", "heal", "loss", "delay", "duplicate", "reorder", "corrupt", "disk", "clock", "drift", "put",
-        "delete", "add", "remove", "increment", "import", "crash", "measure", "note",
+        "delete", "add", "remove", "increment", "import", "event", "crash", "measure", "note",
     ]
 
     mutating func action() throws(LineFailure) -> Scenario.Action {
@@ -29,6 +29,10 @@ extension ScenarioLine {
         case "drift":
             let nodes = try selector()
             return .clockDrift(nodes, try partsPerMillion())
+        case "event":
+            let nodes = try selector()
+            let name = try word("the event's name")
+            return .userEvent(nodes, name: name, payload: isAtEnd ? "" : try text("the payload"))
         case "measure": return .measure(try duration())
         case "note": return .note(try text("a note"))
         default:

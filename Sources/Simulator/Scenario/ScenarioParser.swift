@@ -171,7 +171,7 @@ extension Scenario.Action {
         case .start(let nodes), .kill(let nodes), .hostDown(let nodes), .bounce(let nodes, down: _), .leave(let nodes),
             .tag(let nodes, _), .stall(let nodes, _), .mute(let nodes, _), .isolate(let nodes, _),
             .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
-            .clockDrift(let nodes, _), .write(let nodes, _):
+            .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _):
             [nodes]
         case .fault(.clone(of: let source, isSameID: _), let nodes): [nodes, .numbers([(source + 1)...(source + 1)])]
         case .fault(_, let nodes): [nodes]
