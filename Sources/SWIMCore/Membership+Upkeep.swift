@@ -47,7 +47,10 @@ extension Membership {
             if member.state != .forgotten { emit(.reaped, of: member.id, into: &actions) }
             if reaped.count < Self.reapedMax { reaped[member.id] = member.incarnation }
             queue.remove(member.id)
-            table.remove(member.id)
+            if let (gone, moved) = table.remove(member.id) {
+                order.follow(removed: gone, moved: moved)
+                gossipOrder.follow(removed: gone, moved: moved)
+            }
         }
     }
 }
