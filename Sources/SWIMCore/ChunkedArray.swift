@@ -20,7 +20,8 @@ package struct ChunkedArray<Element: Sendable>: RandomAccessCollection, Sendable
     private var mask: Int { (1 << shift) - 1 }
 
     package subscript(index: Int) -> Element {
-        get { chunks[index >> shift][index & mask] }
+        // Inlined, so that who reads one field of an element does not copy all of it.
+        @inline(__always) get { chunks[index >> shift][index & mask] }
         set { chunks[index >> shift][index & mask] = newValue }
     }
 

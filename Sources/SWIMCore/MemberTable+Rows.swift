@@ -95,6 +95,32 @@ extension MemberTable {
         package var startIndex: Int { 0 }
         package var endIndex: Int { rows.count }
         package subscript(row: Int) -> Member { Member(rows[row], paths[row]) }
+
+        /// One of its own: other modules would go through the subscript's witness, which allocates at each step.
+        package func makeIterator() -> Iterator { Iterator(members: self) }
+
+        package struct Iterator: IteratorProtocol {
+            let members: Members
+            var row = 0
+
+            package mutating func next() -> Member? {
+                guard row < members.rows.count else { return nil }
+                row += 1
+                return members[row - 1]
+            }
+        }
+    }
+
+    /// The members in `state`, in the order of their rows; as cheap as can be when there are none.
+    package func members(in state: MemberState) -> [Member] {
+        let wanted = count(of: state)
+        var found: [Member] = []
+        guard wanted > 0 else { return found }
+        for row in 0..<count where self.state(at: row) == state {
+            found.append(members[row])
+            if found.count == wanted { break }
+        }
+        return found
     }
 
     /// Active members other than this node, in an order that is stable but of no meaning.

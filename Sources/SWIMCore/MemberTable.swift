@@ -77,6 +77,8 @@ package struct MemberTable: Sendable {
 
     func id(at row: Int) -> NodeID { rows[row].id }
 
+    func state(at row: Int) -> MemberState { rows[row].state }
+
     func isActive(at row: Int) -> Bool { rows[row].state.isActive }
 
     /// Rows of the active members other than this node.
