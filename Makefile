@@ -10,7 +10,7 @@ SWIFT_FLAGS = --explicit-target-dependency-import-check error
 RELEASE_FLAGS = -c release --static-swift-stdlib --disable-sandbox $(SWIFT_FLAGS)
 SOURCES = Package.swift Sources Tests
 
-.PHONY: help demo test test-systemd test-network build release deb lint lint-deb format bench bench-membership simulate install deps deps-deb clean
+.PHONY: help demo test test-systemd test-network build release deb lint lint-deb format bench bench-membership simulate simulate-scale install deps deps-deb clean
 
 help:
 	@echo 'make demo       install what is missing, build, and watch a cluster of real daemons at work'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench      measure hot paths, daemons beside Serf, the durable store beside etcd'
 	@echo 'make bench-membership  every fault of membership beside Serf, each agent in its own namespace (root; 50 minutes)'
 	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
+	@echo 'make simulate-scale  clusters of 100, 1000 and 10000 nodes in one table (a quarter of an hour, 5 GB)'
 	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
 
 deps:
@@ -91,6 +92,10 @@ bench-membership: deps release
 simulate: deps
 	swift build -c release $(SWIFT_FLAGS) --product gossipsim
 	.build/release/gossipsim sweep --seeds $(SEEDS)
+
+simulate-scale: deps
+	swift build -c release $(SWIFT_FLAGS) --product gossipsim
+	.build/release/gossipsim scale $(SCALE)
 
 install: release
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system

@@ -126,7 +126,7 @@ let package = Package(
         program("gossipd-render", ["DaemonConfig", "Delivery", mustache]),
         program("gossipd-apply", ["Delivery", "AdminModel", "SystemdSupport", logging, arguments]),
         program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", "ProgramUsage", arguments]),
-        program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", "ProgramUsage", arguments]),
+        program("gossipsim", ["ClusterTypes", "SWIMCore", "Simulator", "AdminModel", "ProgramUsage", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
         .executableTarget(
             name: "gossipbench",

@@ -51,12 +51,6 @@ package struct ClusterEvent: Codable, Hashable, Sendable {
     /// `user_event`: the member on which it was sent.
     package var sender: MemberIdentity?
 
-    private enum CodingKeys: String, CodingKey {
-        case cursor, time, event, member, reason, message, evidence, times, name, payload, sender
-        case payloadBase64 = "payload_base64"
-        case lastTime = "last_time"
-    }
-
     package init(
         cursor: String, time: Timestamp, event: String, member: MemberIdentity? = nil, reason: String? = nil,
         message: String, evidence: Evidence? = nil
@@ -71,8 +65,9 @@ package struct ClusterEvent: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case cursor, time, event, member, reason, message, evidence, name, payload, sender
+        case cursor, time, event, member, reason, message, evidence, times, name, payload, sender
         case payloadBase64 = "payload_base64"
+        case lastTime = "last_time"
     }
 }
 

@@ -114,6 +114,7 @@ extension NodeKernel {
 
     /// Members that failed and were dropped from the table, and peers of an earlier process that are not there yet.
     private mutating func noteLostMembers(_ now: Instant) {
+        guard membership.table.count(of: .failed) > 0 || !collection.lost.isEmpty else { return }
         for member in membership.table.members {
             if member.state == .failed {
                 if collection.lost.count < Bounds.membersMax { collection.lost[member.id] = now }

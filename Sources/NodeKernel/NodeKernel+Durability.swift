@@ -210,7 +210,7 @@ extension NodeKernel {
 
     private mutating func writePeers(_ turn: inout Turn) {
         let me = selfID
-        let peers = membership.table.members
+        let peers = membership.table.members.lazy
             .filter { $0.state.isActive && $0.id != me }
             .prefix(Self.rememberedPeersMax)
             .map { RememberedPeer(id: $0.id, name: $0.info.name, address: $0.info.address) }

@@ -63,7 +63,7 @@ extension NodeKernel {
     /// for ever, those of the last `absentPeersMax` of them.
     mutating func tryAbsentPeers(_ turn: inout Turn) {
         absentPeers.removeAll { peer in membership.table[peer.id].map { $0.state != .failed } ?? false }
-        for member in membership.table.members where member.state == .failed {
+        for member in membership.table.members(in: .failed) {
             if absentPeers.contains(where: { $0.id == member.id }) { continue }
             if absentPeers.count >= Self.absentPeersMax { absentPeers.removeFirst() }
             absentPeers.append(

@@ -62,9 +62,11 @@ package struct NodeKernel: Sendable {
     /// Scratch for the membership's actions, kept for its capacity.
     var swimActions: [SWIMAction] = []
 
-    /// `recovered`: what the disk held; nil for a store that begins empty.
+    /// `recovered`: what the disk held; nil for a store that begins empty. `members`: what all nodes of a simulated cluster
+    /// know of each other from the beginning (`Membership.init`); nil for a node that has to find its peers.
     package init(
-        configuration: KernelConfiguration, identity: KernelIdentity, recovered: RecoveredStore? = nil, clock: Clock
+        configuration: KernelConfiguration, identity: KernelIdentity, recovered: RecoveredStore? = nil,
+        members: MemberTable? = nil, clock: Clock
     ) {
         self.configuration = configuration
         let sizes = configuration.sizes
@@ -73,7 +75,7 @@ package struct NodeKernel: Sendable {
             protocolVersion: ProtocolVersion.current)
         membership = Membership(
             configuration: configuration.swim, id: identity.id, info: info,
-            incarnationFence: identity.incarnationFence, clock: clock,
+            incarnationFence: identity.incarnationFence, clock: clock, table: members,
             updateBytes: { sizes.message(.update($0)) })
         let actor = ActorID(node: identity.id, epoch: identity.storeEpoch)
         store = recovered?.store ?? Store(actor: actor, configuration: configuration.store)

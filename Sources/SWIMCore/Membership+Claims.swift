@@ -76,8 +76,8 @@ extension Membership {
         disseminate(update)
         if member.state != .alive {
             if !member.state.isActive {
-                order.reinsert(id, using: &rng)
-                gossipOrder.reinsert(id, using: &rng)
+                order.reinsert(id, in: table, using: &rng)
+                gossipOrder.reinsert(id, in: table, using: &rng)
             }
             emit(.alive(previously: member.state, after: clock.now - member.since.now), of: id, into: &actions)
         }
@@ -102,8 +102,8 @@ extension Membership {
             return
         }
         table.insert(Member(id: id, info: info, incarnation: update.incarnation, state: .alive, since: clock))
-        order.insert(id, using: &rng)
-        gossipOrder.insert(id, using: &rng)
+        order.insert(id, in: table, using: &rng)
+        gossipOrder.insert(id, in: table, using: &rng)
         disseminate(update)
         emit(.joined, of: id, into: &actions)
         reportNameConflict(of: id, into: &actions)

@@ -20,16 +20,9 @@ extension Membership {
         actions.append(.setTimer(.reconnect(generation: upkeepGeneration), at: clock.now + nextReconnect(using: &rng)))
         let failed = table.count(of: .failed)
         guard failed > 0, rng.chance(4 * Double(failed) / Double(table.activeCount)) else { return }
-        var choice = rng.index(below: failed)
-        for member in table.members where member.state == .failed {
-            if choice == 0 {
-                let ping = Ping(sequence: takeSequence(), target: member.id)
-                actions.append(
-                    .send([.update(member.update(accuser: selfID)), .ping(ping)], to: member.info.address))
-                return
-            }
-            choice -= 1
-        }
+        let member = table.members(in: .failed)[rng.index(below: failed)]
+        let ping = Ping(sequence: takeSequence(), target: member.id)
+        actions.append(.send([.update(member.update(accuser: selfID)), .ping(ping)], to: member.info.address))
     }
 
     /// How long a member stays in the table after it reached `state`.
@@ -47,7 +40,10 @@ extension Membership {
             if member.state != .forgotten { emit(.reaped, of: member.id, into: &actions) }
             if reaped.count < Self.reapedMax { reaped[member.id] = member.incarnation }
             queue.remove(member.id)
-            table.remove(member.id)
+            if let (gone, moved) = table.remove(member.id) {
+                order.follow(removed: gone, moved: moved)
+                gossipOrder.follow(removed: gone, moved: moved)
+            }
         }
     }
 }

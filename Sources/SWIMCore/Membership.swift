@@ -16,6 +16,8 @@ package struct Membership: Sendable {
     package internal(set) var queue = DisseminationQueue<NodeID, MemberUpdate>(capacity: Bounds.membersMax)
     package internal(set) var isStarted = false
     package internal(set) var isLeaving = false
+    /// Everybody began with knowing this node: there is nothing to tell when it starts.
+    private var isAnnounced = false
 
     var order = ProbeOrder(keepsOrder: true)
     var gossipOrder = ProbeOrder(keepsOrder: false)
@@ -59,10 +61,12 @@ package struct Membership: Sendable {
     ///   - id: This node.
     ///   - info: What it says of itself.
     ///   - incarnationFence: Every incarnation up to this one may have been used by an earlier process.
+    ///   - table: Members that this node begins with and that begin with it, of nobody's view; it holds this node under
+    ///     its first incarnation. nil: it knows itself alone.
     ///   - updateBytes: The size of an update on the wire.
     package init(
         configuration: SWIMConfiguration, id: NodeID, info: MemberInfo, incarnationFence: UInt64, clock: Clock,
-        updateBytes: @escaping @Sendable (MemberUpdate) -> Int
+        table known: MemberTable? = nil, updateBytes: @escaping @Sendable (MemberUpdate) -> Int
     ) {
         self.configuration = configuration
         self.updateBytes = updateBytes
@@ -71,7 +75,14 @@ package struct Membership: Sendable {
         self.incarnationFence = min(incarnationFence, Bounds.incarnationMax)
         awareness = Awareness(max: configuration.awarenessMax)
         wantedIncarnation = first
-        table = MemberTable(self: Member(id: id, info: info, incarnation: first, state: .alive, since: clock))
+        if let known {
+            table = known.seen(by: id)
+            isAnnounced = true
+            precondition(
+                me.info == info && me.incarnation == first && me.state == .alive, "the others know \(me), not \(info)")
+        } else {
+            table = MemberTable(self: Member(id: id, info: info, incarnation: first, state: .alive, since: clock))
+        }
     }
 
     package var selfID: NodeID { table.selfID }
@@ -112,7 +123,7 @@ package struct Membership: Sendable {
         }
         isStarted = true
         nextSequence = UInt32(truncatingIfNeeded: rng.next())
-        claimOwnIncarnation(clock: clock, into: &actions)
+        if !isAnnounced || wantedIncarnation > me.incarnation { claimOwnIncarnation(clock: clock, into: &actions) }
         // A random first period keeps nodes that start together from probing together.
         let offset = configuration.probeInterval * rng.fraction()
         actions.append(.setTimer(.period(generation: generation), at: clock.now + offset))
@@ -190,6 +201,8 @@ package struct Membership: Sendable {
     package func checkInvariants() {
         table.checkInvariants()
         queue.checkInvariants()
+        order.checkInvariants(table)
+        gossipOrder.checkInvariants(table)
         let suspects = table.members.filter { $0.state == .suspect }
         for member in suspects {
             precondition(suspicions[member.id] != nil, "\(member.id) is suspect without a suspicion")

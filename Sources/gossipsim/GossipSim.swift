@@ -16,7 +16,10 @@ struct GossipSim: ParsableCommand {
             EXAMPLES
               gossipsim run --scenario kill
               gossipsim run --scenario loss --nodes 100 --seed 42
+              gossipsim run --scenario split --plot plots
               gossipsim sweep --seeds 20
+              gossipsim scale --nodes 100 --nodes 1000
+              gossipsim plan --nodes 500 --loss 1%
 
             EXIT STATUS
               0   all was well
@@ -24,7 +27,7 @@ struct GossipSim: ParsableCommand {
               64  wrong usage, or a scenario that cannot be read
             """,
         version: "gossipsim \(AdminVersion.current)",
-        subcommands: [Run.self, Sweep.self, List.self])
+        subcommands: [Run.self, Sweep.self, Scale.self, PlanCommand.self, List.self])
 
     static func main() {
         do {

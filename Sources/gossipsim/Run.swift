@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import ClusterTypes
+import FoundationEssentials
 import Simulator
 
 struct Run: ParsableCommand {
@@ -17,6 +18,7 @@ struct Run: ParsableCommand {
               gossipsim run --scenario scale --timing
               gossipsim run --scenario-file my.scenario --trace
               gossipsim run --scenario kill --output json
+              gossipsim run --scenario split --plot plots
             """)
 
     enum Output: String, ExpressibleByArgument, CaseIterable {
@@ -45,6 +47,11 @@ struct Run: ParsableCommand {
     @Flag(help: "Print everything that passes between the nodes and the world, as it happens.")
     var trace = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Write states.svg, spread.svg and traffic.svg into this folder, which is made.", valueName: "folder"))
+    var plot: String?
+
     @Flag(help: "Say on standard error how long it took in real time.")
     var timing = false
 
@@ -69,16 +76,31 @@ struct Run: ParsableCommand {
         let report: SimulationReport
         do {
             let simulation = try Simulation(
-                scenario: scenario, seed: seed, trace: trace ? { print($0) } : nil)
+                scenario: scenario, seed: seed, recordsPlots: plot != nil, trace: trace ? { print($0) } : nil)
             report = try simulation.run()
         } catch {
             throw ValidationError("\(error)")
         }
         print(output == .json ? report.json.text : report.text, terminator: "")
+        if let plot { try PlotFolder.write(report, to: plot) }
         if timing { StandardError.print(Timing.line(report, took: ContinuousClock.now - begin)) }
         guard report.isOK else {
             StandardError.print("failed; replay with: \(replay)")
             throw ExitCode.failure
+        }
+    }
+}
+
+/// The plots of a run as files.
+enum PlotFolder {
+    static func write(_ report: SimulationReport, to folder: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            for (name, svg) in report.plots {
+                try svg.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+            }
+        } catch {
+            throw ValidationError("Cannot write plots into \(folder): \(error). Name a folder that can be written.")
         }
     }
 }

@@ -9,7 +9,7 @@ struct Sweep: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run all scenarios over many seeds and print those that fail.",
         discussion: """
-            Seeds are fresh unless --first-seed is given. The scenario 'scale' is left out unless it is named.
+            Seeds are fresh unless --first-seed is given. Those about scale are left out unless they are named.
 
             EXAMPLES
               gossipsim sweep --seeds 10
@@ -35,7 +35,7 @@ struct Sweep: ParsableCommand {
 
     func run() throws {
         let first = firstSeed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-        let names = scenario.isEmpty ? BuiltInScenario.all.map(\.name).filter { $0 != "scale" } : scenario
+        let names = scenario.isEmpty ? BuiltInScenario.all.filter { !$0.isAboutScale }.map(\.name) : scenario
         let sources = try names.map(ScenarioSource.named)
         print("sweep: \(sources.count) scenarios, seeds \(first) to \(first &+ UInt64(seeds - 1))")
         var failed = 0

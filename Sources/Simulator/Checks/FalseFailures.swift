@@ -16,6 +16,9 @@ package struct FalseFailures: Sendable {
     package private(set) var count = 0
     package var subjectCount: Int { subjects.count }
 
+    /// Nodes that were called failed and should not have been, other than these; ascending.
+    package func subjects(except nodes: [Int]) -> [Int] { subjects.subtracting(nodes).sorted() }
+
     package init() {}
 
     /// `topology` was in force until now.

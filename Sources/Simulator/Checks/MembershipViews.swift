@@ -20,6 +20,8 @@ package struct MembershipViews: Sendable {
     private var views: [View]
     private var running: [Bool]
     package private(set) var runningCount = 0
+    /// How many members all running nodes together regard so, themselves aside; by the view's raw value.
+    private var counts = [Int](repeating: 0, count: 5)
     /// Pairs of running nodes of which the first regards the second as active.
     private var knownPairs = 0
 
@@ -31,6 +33,10 @@ package struct MembershipViews: Sendable {
 
     package subscript(observer: Int, subject: Int) -> View { views[observer * count + subject] }
     package func isRunning(_ node: Int) -> Bool { running[node] }
+    package var tally: (alive: Int, suspect: Int, failed: Int) {
+        (counts[Int(View.alive.rawValue)], counts[Int(View.suspect.rawValue)], counts[Int(View.failed.rawValue)])
+    }
+
     package var runningMask: [Bool] { running }
     package var runningNodes: [Int] { running.indices.filter { running[$0] } }
 
@@ -44,12 +50,19 @@ package struct MembershipViews: Sendable {
             if views[index].isActive { knownPairs -= 1 }
             if view.isActive { knownPairs += 1 }
         }
+        if running[observer] {
+            counts[Int(views[index].rawValue)] -= 1
+            counts[Int(view.rawValue)] += 1
+        }
         views[index] = view
     }
 
-    package mutating func start(_ node: Int) {
+    /// `knowsAll`: it begins with regarding every other node as alive.
+    package mutating func start(_ node: Int, knowsAll: Bool = false) {
         precondition(!running[node], "n\(node + 1) runs already")
-        for subject in 0..<count { views[node * count + subject] = .unknown }
+        for subject in 0..<count { views[node * count + subject] = knowsAll && subject != node ? .alive : .unknown }
+        if knowsAll { knownPairs += runningCount }
+        counts[Int(knowsAll ? View.alive.rawValue : View.unknown.rawValue)] += count - 1
         running[node] = true
         runningCount += 1
         for observer in 0..<count where observer != node && running[observer] && self[observer, node].isActive {
@@ -63,6 +76,7 @@ package struct MembershipViews: Sendable {
             if self[other, node].isActive { knownPairs -= 1 }
             if self[node, other].isActive { knownPairs -= 1 }
         }
+        for subject in 0..<count where subject != node { counts[Int(self[node, subject].rawValue)] -= 1 }
         running[node] = false
         runningCount -= 1
     }

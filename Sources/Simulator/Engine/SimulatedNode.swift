@@ -3,6 +3,7 @@
 
 import ClusterTypes
 import NodeKernel
+import SWIMCore
 import StoreCore
 import WireProtocol
 
@@ -102,7 +103,9 @@ package struct SimulatedNode {
 
     /// A new process on what the disk holds, under an epoch that no copy of the disk can bring again. Returns the rows
     /// that could not be loaded.
-    mutating func boot(_ configuration: KernelConfiguration, at now: Instant) -> [RowID] {
+    mutating func boot(
+        _ configuration: KernelConfiguration, members: MemberTable? = nil, at now: Instant
+    ) -> [RowID] {
         process += 1
         startedAt = now
         var configuration = configuration
@@ -113,9 +116,19 @@ package struct SimulatedNode {
             storeEpoch: UInt32(truncatingIfNeeded: rng.next()))
         let found = disk.content.recovered(configuration.store)
         kernel = NodeKernel(
-            configuration: configuration, identity: identity, recovered: found.store, clock: clock)
+            configuration: configuration, identity: identity, recovered: found.store, members: members,
+            clock: clock)
         nextAcceptedStream = 1
         return found.refused
+    }
+
+    /// What the others know of this node before its first process has said anything. All have known it since the origin
+    /// of their clocks, so that they can share one row.
+    var asFirstKnown: Member {
+        let info = MemberInfo(
+            name: name, address: address, tags: [], protocolVersion: ProtocolVersion.current)
+        let since = Clock(now: .origin, wall: WallTime(milliseconds: Self.wallOrigin))
+        return Member(id: id, info: info, incarnation: disk.content.incarnationFence + 1, state: .alive, since: since)
     }
 
     /// The identity went with the disk: the next process mints another.

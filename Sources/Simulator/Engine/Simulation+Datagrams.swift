@@ -68,6 +68,7 @@ extension Simulation {
         guard nodes[to].isRunning else { return }
         do {
             let decoded = try PacketCodec.decode(bytes)
+            figures.copies.received(decoded.packet)
             deliver(
                 .packet(decoded.packet, from: nodes[from].address), to: to, process: nodes[to].process,
                 bytes: bytes.count)

@@ -46,6 +46,10 @@ extension Simulation {
         case .noFalseFailures:
             return falseFailures.count == 0
                 ? nil : "\(falseFailures.count) false failures of \(falseFailures.subjectCount) nodes"
+        case .noFalseFailuresBut(let selector):
+            var generator = rng
+            let others = falseFailures.subjects(except: try draw(selector, using: &generator, line: line))
+            return others.first.map { "\(others.count) other nodes were called failed, n\($0 + 1) first" }
         case .failed(let selector): return try finding(selector, line: line, .failed)
         case .alive(let selector): return try finding(selector, line: line, .alive)
         case .left(let selector): return try finding(selector, line: line, .left)
@@ -233,6 +237,7 @@ extension Scenario.Condition {
         case .alive: "alive"
         case .left: "left"
         case .noFalseFailures: "no false failures"
+        case .noFalseFailuresBut: "no false failures of others"
         case .members(let count): "\(count) members"
         case .value(let key, _): "value of \(key)"
         case .counter(let key, let count): "counter \(key) = \(count)"

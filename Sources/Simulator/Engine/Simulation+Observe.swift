@@ -65,7 +65,9 @@ extension Simulation {
             views.set(.left, of: subject, by: node)
             noteDeparture(of: subject, by: node)
         case .forgotten, .reaped: views.set(.unknown, of: subject, by: node)
-        case .updated: figures.updateSeen(of: subject, at: now)
+        case .updated:
+            // Its own change is no news to the node itself.
+            if node != subject { figures.updateSeen(of: subject, at: now) }
         case .refuted: figures.refutations += 1
         case .udpBlocked: break
         case .nameConflict(let other):

@@ -11,9 +11,10 @@ extension Simulation {
     mutating func start(_ node: Int) {
         guard !nodes[node].isRunning else { return }
         nodes[node].isHostUp = true
-        let refused = nodes[node].boot(baseConfiguration, at: now)
+        let isPreformed = preformedTable != nil && nodes[node].process == 0
+        let refused = nodes[node].boot(baseConfiguration, members: isPreformed ? preformedTable : nil, at: now)
         if nodes[node].process > 1 { nodes[node].changedAt = now }
-        views.start(node)
+        views.start(node, knowsAll: isPreformed)
         figures.started(node, isFirst: nodes[node].process == 1, at: now)
         if nodes[node].process > 1 { tell("n\(node + 1) starts again") }
         watchRecovery(of: node, refused: refused)

@@ -39,7 +39,7 @@ extension Simulation {
 
     private mutating func perform(_ action: Scenario.Action, line: Int, repetition: Int) throws(ScenarioFailure) {
         switch action {
-        case .start, .kill, .hostDown, .bounce, .leave, .forget, .tag, .stall, .mute:
+        case .start, .kill, .hostDown, .bounce, .roll, .leave, .forget, .tag, .stall, .mute:
             try performOnProcesses(action, line: line, repetition: repetition)
         case .cut, .mend, .partition, .isolate, .heal: try performOnTopology(action, line: line)
         case .link(let change, from: let from, to: let to):
@@ -83,10 +83,10 @@ extension Simulation {
         case .hostDown(let selector):
             for node in try resolve(selector, line: line) { end(node, cause: "down", isHostUp: false) }
         case .bounce(let selector, down: let down):
-            for node in try resolve(selector, line: line) where nodes[node].isRunning {
-                tell("n\(node + 1) is killed")
-                end(node, cause: "kill", isHostUp: true)
-                queue.push(.start(node: node), at: now + down)
+            for node in try resolve(selector, line: line) { bounce(node, down: down) }
+        case .roll(let selector, down: let down, every: let every):
+            for (place, node) in try resolve(selector, line: line).enumerated() {
+                queue.push(.bounce(node: node, down: down), at: now + every * place)
             }
         case .leave(let selector):
             for node in try resolve(selector, line: line) where nodes[node].isRunning {
@@ -118,6 +118,13 @@ extension Simulation {
         }
     }
 
+    mutating func bounce(_ node: Int, down: Interval) {
+        guard nodes[node].isRunning else { return }
+        tell("n\(node + 1) is killed")
+        end(node, cause: "kill", isHostUp: true)
+        queue.push(.start(node: node), at: now + down)
+    }
+
     mutating func end(_ node: Int, cause: String, isHostUp: Bool) {
         if nodes[node].isRunning {
             figures.ended(node, cause: cause, running: views.runningCount - 1, at: now)
@@ -147,7 +154,7 @@ extension Simulation {
             changeTopology { $0.heal() }
             figures.healed(at: now)
             queue.push(.pollHealing(since: now), at: now)
-        case .start, .kill, .hostDown, .bounce, .leave, .forget, .tag, .stall, .mute, .link, .allLinks, .disk,
+        case .start, .kill, .hostDown, .bounce, .roll, .leave, .forget, .tag, .stall, .mute, .link, .allLinks, .disk,
             .fault, .clockJump, .clockRight, .clockDrift, .write, .userEvent, .measure, .note:
             break
         }

@@ -21,6 +21,7 @@ package struct Simulation {
         case stream(StreamEvent, serial: UInt64)
         case resume(node: Int, process: Int32)
         case start(node: Int)
+        case bounce(node: Int, down: Interval)
         case step(Int, repetition: Int)
         case lower(Topology.Barrier)
         case measureEnd
@@ -42,6 +43,8 @@ package struct Simulation {
     let scenario: Scenario
     let seed: UInt64
     let baseConfiguration: KernelConfiguration
+    /// What all nodes know from the beginning when the scenario is preformed.
+    let preformedTable: MemberTable?
     let trace: ((String) -> Void)?
 
     var now = Instant.origin
@@ -70,6 +73,8 @@ package struct Simulation {
     var expectations: [ExpectationState]
     var story: [StoryLine] = []
     var violations = Violations()
+    /// Present when plots are wanted.
+    var recorder: PlotRecorder?
 
     /// Reused from event to event.
     var actionBuffer: [Action] = []
@@ -83,13 +88,14 @@ package struct Simulation {
     let checkStride: Int
 
     package init(
-        scenario: Scenario, seed: UInt64, trace: ((String) -> Void)? = nil
+        scenario: Scenario, seed: UInt64, recordsPlots: Bool = false, trace: ((String) -> Void)? = nil
     ) throws(ScenarioFailure) {
         try scenario.check(file: scenario.name)
         self.scenario = scenario
         self.seed = seed
         self.trace = trace
         end = .origin + scenario.duration
+        recorder = recordsPlots ? PlotRecorder(duration: scenario.duration) : nil
         let count = scenario.nodes
         checkStride = count <= 10 ? 1 : max(1, count * count / 100)
         var configuration = KernelConfiguration(
@@ -113,6 +119,7 @@ package struct Simulation {
         figures = FigureBook(nodes: count)
         expectations = scenario.expectations.map { ExpectationState($0) }
         for index in 0..<count { nodes.append(SimulatedNode(index: index, rng: root.split())) }
+        preformedTable = scenario.isPreformed ? MemberTable(members: nodes.map(\.asFirstKnown)) : nil
         try schedule()
     }
 
@@ -126,22 +133,27 @@ package struct Simulation {
             queue.push(.step(index, repetition: 0), at: .origin + step.at)
         }
         let starters = (0..<scenario.nodes).filter { !held.contains($0) }
+        let startSpread = scenario.isPreformed ? .zero : scenario.startSpread
         for (position, node) in starters.enumerated() {
-            let at = scenario.startSpread * (Double(position) / Double(max(1, starters.count - 1)))
+            let at = startSpread * (Double(position) / Double(max(1, starters.count - 1)))
             queue.push(.start(node: node), at: .origin + at)
         }
         figures.awaitFormation(
-            of: starters.count, lastStart: .origin + (starters.count > 1 ? scenario.startSpread : .zero))
+            of: starters.count, lastStart: .origin + (starters.count > 1 ? startSpread : .zero))
         for (index, expectation) in expectations.enumerated() where expectation.expectation.within != nil {
             queue.push(.poll(index), at: .origin + expectation.expectation.from)
         }
-        tell("\(starters.count) nodes start over \(Figure.seconds(scenario.startSpread))")
+        tell(
+            scenario.isPreformed
+                ? "\(starters.count) nodes start and know each other"
+                : "\(starters.count) nodes start over \(Figure.seconds(startSpread))")
     }
 
     /// Runs to the end and returns what was seen.
     package consuming func run() throws(ScenarioFailure) -> SimulationReport {
         while let (time, event) = queue.pop(until: end) {
             eventsAtThisTime = time == now ? eventsAtThisTime + 1 : 0
+            record(until: time)
             now = time
             eventsHandled += 1
             try dispatch(event)
@@ -151,8 +163,17 @@ package struct Simulation {
                 break
             }
         }
+        record(until: end + .nanoseconds(1))
         now = end
         return finish()
+    }
+
+    /// Looks at what holds until `time`, as often as the plots want it.
+    private mutating func record(until time: Instant) {
+        while let next = recorder?.next, next < time {
+            let traffic = totalTraffic
+            recorder?.add(views, traffic)
+        }
     }
 
     private mutating func dispatch(_ event: Event) throws(ScenarioFailure) {
@@ -165,6 +186,7 @@ package struct Simulation {
         case .stream(let event, let serial): handle(event, serial: serial)
         case .resume(let node, let process): resume(node, process: process)
         case .start(let node): start(node)
+        case .bounce(let node, let down): bounce(node, down: down)
         case .step(let index, let repetition): try perform(step: index, repetition: repetition)
         case .lower(let barrier): changeTopology { $0.lower(barrier) }
         case .measureEnd: figures.endWindow(traffic: totalTraffic, at: now)

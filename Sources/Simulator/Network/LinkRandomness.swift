@@ -10,17 +10,35 @@ import ClusterTypes
 package struct LinkRandomness: Sendable {
     private let seed: UInt64
     /// `counts[from][to]` packets so far; a row is made when its node first sends.
-    private var counts: [[UInt32]]
+    private var counts: [[UInt32]] = []
+    /// The same for clusters in which a node talks to few of the others.
+    private var sparse: [[UInt32: UInt32]] = []
+    private let nodes: Int
+    /// Rows of more nodes would take more than 16 MB in all.
+    private static let denseNodesMax = 2_000
 
     package init(seed: UInt64, nodes: Int) {
         self.seed = seed
-        counts = Array(repeating: [], count: nodes)
+        self.nodes = nodes
+        if nodes <= Self.denseNodesMax {
+            counts = Array(repeating: [], count: nodes)
+        } else {
+            sparse = Array(repeating: [:], count: nodes)
+        }
     }
 
     package mutating func next(from: Int, to: Int) -> SeededGenerator {
-        if counts[from].isEmpty { counts[from] = Array(repeating: 0, count: counts.count) }
+        SeededGenerator(seed: Self.mix(seed, UInt64(from) << 32 | UInt64(to), UInt64(count(from: from, to: to))))
+    }
+
+    private mutating func count(from: Int, to: Int) -> UInt32 {
+        guard nodes <= Self.denseNodesMax else {
+            sparse[from][UInt32(to), default: 0] &+= 1
+            return sparse[from][UInt32(to)] ?? 0
+        }
+        if counts[from].isEmpty { counts[from] = Array(repeating: 0, count: nodes) }
         counts[from][to] &+= 1
-        return SeededGenerator(seed: Self.mix(seed, UInt64(from) << 32 | UInt64(to), UInt64(counts[from][to])))
+        return counts[from][to]
     }
 
     /// Three numbers into one, so that neighbours differ in half of the bits (the finalizer of MurmurHash3).

@@ -32,6 +32,16 @@ package enum Figure {
         } while rest > 0
         return (value < 0 ? "-" : "") + groups.reversed().joined(separator: " ")
     }
+
+    package static func mean(_ values: [Double]) -> Double? {
+        values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+    }
+
+    package static func median(_ values: [Double]) -> Double? {
+        guard !values.isEmpty else { return nil }
+        let sorted = values.sorted()
+        return sorted[sorted.count / 2]
+    }
 }
 
 /// Samples of a duration, kept whole up to `capacity`; further ones count but do not move the quantiles.

@@ -58,6 +58,12 @@ package struct FigureBook: Sendable {
     /// Pairs of a write and another node that ran when it was made.
     package private(set) var writePairs = 0
 
+    /// The first of the writes and of the member updates, one by one.
+    package private(set) var curves: [SpreadCurve] = []
+    private var writeCurves: [WriteKey: Int] = [:]
+    private var updateCurves: [Int?]
+    package var copies = CopyCount()
+
     private var updateStarts: [Instant?]
     package private(set) var updates = Samples()
 
@@ -83,6 +89,14 @@ package struct FigureBook: Sendable {
         openDetections = Array(repeating: nil, count: nodes)
         submitted = Array(repeating: [:], count: nodes)
         updateStarts = Array(repeating: nil, count: nodes)
+        updateCurves = Array(repeating: nil, count: nodes)
+    }
+
+    /// The place of a new curve; nil when there are enough.
+    private mutating func beginCurve(_ kind: SpreadCurve.Kind, at start: Instant) -> Int? {
+        guard curves.count(where: { $0.kind == kind }) < SpreadCurve.keptMax else { return nil }
+        curves.append(SpreadCurve(kind: kind, at: start - .origin))
+        return curves.count - 1
     }
 
     // MARK: - Formation
@@ -96,7 +110,7 @@ package struct FigureBook: Sendable {
         if isFirst, started < awaited { started += 1 }
         openDetections[node] = nil
         // Later starts are updates whose way to the others is measured.
-        if formation != nil { updateStarts[node] = now }
+        if formation != nil { updateBegins(node, at: now) }
     }
 
     /// Everybody knows everybody now; returns the formation time the first time that this is so.
@@ -136,19 +150,29 @@ package struct FigureBook: Sendable {
     ) {
         let write = WriteKey(key: key, version: version)
         if let start = writeStarts[write] {
-            if !isAuthor, isRunningSince <= start { writes.add(now - start) }
+            if !isAuthor, isRunningSince <= start {
+                writes.add(now - start)
+                if let curve = writeCurves[write] { curves[curve].arrivals.add(now - start) }
+            }
         } else if isAuthor, writeStarts.count < Self.writesMax {
-            writeStarts[write] = submitted[node].removeValue(forKey: key) ?? now
+            let start = submitted[node].removeValue(forKey: key) ?? now
+            writeStarts[write] = start
+            if let curve = beginCurve(.write, at: start) { writeCurves[write] = curve }
             writeCount += 1
             writePairs += running - 1
         }
     }
 
-    mutating func updateBegins(_ node: Int, at now: Instant) { updateStarts[node] = now }
+    mutating func updateBegins(_ node: Int, at now: Instant) {
+        updateStarts[node] = now
+        updateCurves[node] = beginCurve(.update, at: now)
+    }
 
     /// `node` tells something about itself anew; another node has just learned it.
     mutating func updateSeen(of node: Int, at now: Instant) {
-        if let start = updateStarts[node] { updates.add(now - start) }
+        guard let start = updateStarts[node] else { return }
+        updates.add(now - start)
+        if let curve = updateCurves[node] { curves[curve].arrivals.add(now - start) }
     }
 
     // MARK: - Healing and traffic

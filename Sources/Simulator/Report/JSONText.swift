@@ -10,6 +10,8 @@ package indirect enum JSONText: Sendable {
     case integer(Int)
     /// Written with three decimals.
     case decimal(Double)
+    /// Written with six decimals.
+    case precise(Double)
     case string(String)
     case array([JSONText])
     case object([(String, JSONText)])
@@ -32,6 +34,7 @@ package indirect enum JSONText: Sendable {
         case .bool(let value): out += value ? "true" : "false"
         case .integer(let value): out += String(value)
         case .decimal(let value): out += Figure.decimal(value, digits: 3)
+        case .precise(let value): out += value.isFinite ? Figure.decimal(value, digits: 6) : "null"
         case .string(let value): Self.write(value, to: &out)
         case .array(let values):
             Self.writeList(values.map { (nil, $0) }, "[", "]", to: &out, indent: indent)

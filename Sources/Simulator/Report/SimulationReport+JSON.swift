@@ -21,6 +21,13 @@ extension SimulationReport {
             ),
             ("member_updates", Self.json(figures.updates.summary, [])),
             (
+                "copies_received",
+                .object([
+                    ("row", figures.copies.perNode(running).rows.map { .decimal($0) } ?? .null),
+                    ("member_update", figures.copies.perNode(running).updates.map { .decimal($0) } ?? .null),
+                ])
+            ),
+            (
                 "healings",
                 .array(
                     figures.healings.map {

@@ -40,6 +40,8 @@ package struct SimulationReport: Sendable {
     /// Expectations not met and checks violated; empty when all was well.
     package var failures: [String]
     package var eventsHandled: Int
+    /// Empty unless the simulation recorded them.
+    package var plotSamples: [PlotRecorder.Sample]
 
     package var isOK: Bool { failures.isEmpty }
 
@@ -98,6 +100,15 @@ extension SimulationReport {
         }
         if let summary = figures.updates.summary {
             lines.append(("member updates spread", Self.describe(summary) + ", \(summary.count) arrivals"))
+        }
+        let copies = figures.copies.perNode(running)
+        if copies.rows != nil || copies.updates != nil {
+            func text(_ count: Double?) -> String { count.map { Figure.decimal($0, digits: 1) } ?? "-" }
+            lines.append(
+                (
+                    "copies received",
+                    "of a row \(text(copies.rows)), of a member update \(text(copies.updates)), by each other node on average"
+                ))
         }
         for healing in figures.healings.prefix(20) {
             lines.append(

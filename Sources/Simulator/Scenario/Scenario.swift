@@ -13,6 +13,8 @@ package struct Scenario: Sendable {
     package var seeds = 3
     /// The first starts are spread evenly over this. Default 1 s.
     package var startSpread = Interval.seconds(1)
+    /// All nodes start at once and know each other: no formation.
+    package var isPreformed = false
     /// How long the simulation runs. Default 60 s.
     package var duration = Interval.seconds(60)
     package var profile = SWIMConfiguration.Profile.lan
@@ -53,6 +55,8 @@ package struct Scenario: Sendable {
         case hostDown(NodeSelector)
         /// The process is killed and comes back after a while.
         case bounce(NodeSelector, down: Interval)
+        /// The same to one after the other.
+        case roll(NodeSelector, down: Interval, every: Interval)
         case leave(NodeSelector)
         case forget(NodeSelector, by: NodeSelector)
         case tag(NodeSelector, Tag)
@@ -139,6 +143,8 @@ package struct Scenario: Sendable {
         case left(NodeSelector)
         /// No node was called failed while it ran and could be reached.
         case noFalseFailures
+        /// Of no node but these that was said.
+        case noFalseFailuresBut(NodeSelector)
         /// Every running node counts so many active members.
         case members(Int)
         /// On every running node:

@@ -6,7 +6,8 @@ import SWIMCore
 
 extension ScenarioLine {
     private static let verbs = [
-        "start", "kill", "down", "bounce", "leave", "forget", "tag", "stall", "mute", "cut", "mend", "partition",
+        "start", "kill", "down", "bounce", "roll", "leave", "forget", "tag", "stall", "mute", "cut", "mend",
+        "partition",
         "isolate", "heal", "loss", "delay", "duplicate", "reorder", "corrupt", "disk", "clock", "drift", "put",
         "delete", "add", "remove", "increment", "import", "event", "crash", "measure", "note",
     ]
@@ -52,6 +53,12 @@ extension ScenarioLine {
             let nodes = try selector()
             try require("for")
             return .bounce(nodes, down: try duration())
+        case "roll":
+            let nodes = try selector()
+            try require("for")
+            let down = try duration()
+            try require("every")
+            return .roll(nodes, down: down, every: try duration())
         case "stall":
             let nodes = try selector()
             try require("for")
@@ -243,7 +250,7 @@ extension ScenarioLine {
         case "no":
             if accept("false") {
                 try require("failures")
-                return .noFalseFailures
+                return accept("but") ? .noFalseFailuresBut(try selector()) : .noFalseFailures
             }
             if accept("key") { return .missing(key: try self.word("a key")) }
             if accept("element") { return .noElement(key: try self.word("a key"), try text("the element")) }

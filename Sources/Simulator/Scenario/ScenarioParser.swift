@@ -60,6 +60,8 @@ package struct ScenarioParser {
             scenario.nodes = try line.integer("a number of nodes", in: 1...Scenario.nodesMax)
         } else if line.accept("seeds") {
             scenario.seeds = try line.integer("a number of seeds", in: 1...64)
+        } else if line.accept("preformed") {
+            scenario.isPreformed = true
         } else if line.accept("start-over") {
             scenario.startSpread = try line.duration()
         } else if line.accept("run") {
@@ -103,7 +105,7 @@ package struct ScenarioParser {
     private mutating func expectation(_ line: inout ScenarioLine, isAtOnce: Bool) throws(LineFailure) {
         let condition = try line.condition()
         let hasPatience = line.accept("within")
-        if condition == .noFalseFailures, hasPatience {
+        if condition.isAboutThePast, hasPatience {
             throw LineFailure(reason: "'no false failures' does not become true by waiting: leave 'within' out")
         }
         let within: Interval? = hasPatience ? try line.duration() : isAtOnce ? .zero : nil
@@ -122,6 +124,10 @@ package struct ScenarioParser {
 extension Scenario {
     /// Checks what needs the whole scenario: named nodes exist, and everything lies within the run.
     package func check(file: String) throws(ScenarioFailure) {
+        guard !isPreformed || held.isEmpty else {
+            throw ScenarioFailure(
+                file: file, line: 0, reason: "nodes that are preformed all start at once: leave out 'hold'")
+        }
         for step in steps {
             for selector in step.action.selectors where selector.highestNumber > nodes {
                 let failure = NodeSelectorFailure(number: selector.highestNumber, count: nodes)
@@ -169,7 +175,8 @@ extension Scenario.Action {
     var selectors: [NodeSelector] {
         switch self {
         case .start(let nodes), .kill(let nodes), .hostDown(let nodes), .bounce(let nodes, down: _), .leave(let nodes),
-            .tag(let nodes, _), .stall(let nodes, _), .mute(let nodes, _), .isolate(let nodes, _),
+            .roll(let nodes, down: _, every: _), .tag(let nodes, _), .stall(let nodes, _), .mute(let nodes, _),
+            .isolate(let nodes, _),
             .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
             .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _):
             [nodes]
@@ -186,10 +193,22 @@ extension Scenario.Action {
 extension Scenario.Condition {
     var selectors: [NodeSelector] {
         switch self {
-        case .failed(let nodes), .alive(let nodes), .left(let nodes), .queued(let nodes, _): [nodes]
+        case .failed(let nodes), .alive(let nodes), .left(let nodes), .queued(let nodes, _),
+            .noFalseFailuresBut(let nodes):
+            [nodes]
         case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement, .actors,
             .rows, .versions, .estimates:
             []
+        }
+    }
+
+    /// Looks back at all that was said: waiting does not make it true.
+    var isAboutThePast: Bool {
+        switch self {
+        case .noFalseFailures, .noFalseFailuresBut: true
+        case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
+            .actors, .rows, .versions, .queued, .estimates:
+            false
         }
     }
 }
