@@ -36,9 +36,9 @@ struct Gossipctl: AsyncParsableCommand {
         version: "gossipctl \(AdminVersion.current)",
         subcommands: [
             StatusCommand.self, MembersCommand.self, MemberCommand.self, JoinCommand.self, LeaveCommand.self,
-            ForgetCommand.self, TagsCommand.self, PingCommand.self, RTTCommand.self, EventCommand.self, EventsCommand.self,
-            KVCommand.self, SetCommand.self, CounterCommand.self, BackupCommand.self, RestoreCommand.self,
-            DoctorCommand.self, RenderCommand.self,
+            ForgetCommand.self, TagsCommand.self, PingCommand.self, RTTCommand.self, EventCommand.self,
+            EventsCommand.self, KVCommand.self, SetCommand.self, CounterCommand.self, BackupCommand.self,
+            RestoreCommand.self, DoctorCommand.self, RenderCommand.self,
         ])
 
     @OptionGroup var options: GlobalOptions
