@@ -17,8 +17,8 @@ extension AdminClient {
         try await get(path(to: member))
     }
 
-    package func forget(_ member: String) async throws(AdminFailure) -> ForgetResult {
-        try await call(AdminRequest("DELETE", path(to: member)))
+    package func forget(_ member: String, isForced: Bool = false) async throws(AdminFailure) -> ForgetResult {
+        try await call(AdminRequest("DELETE", path(to: member) + (isForced ? "?force=true" : "")))
     }
 
     package func ping(_ member: String) async throws(AdminFailure) -> PingResult {

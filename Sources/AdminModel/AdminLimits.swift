@@ -20,7 +20,7 @@ package enum AdminLimits {
     /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
     /// The names and values of all tags together.
-    package static let tagBytesMax = 896
+    package static let tagBytesMax = 752
     /// A cursor, which clients treat as opaque.
     package static let cursorBytesMax = 128
     /// The reason given with a write (`message`), UTF-8.

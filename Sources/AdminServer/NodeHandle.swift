@@ -18,7 +18,7 @@ package protocol NodeHandle: Sendable {
     /// Leaves gracefully; the daemon stops after that. Returns when a quorum of peers knows or the deadline is over.
     func leave() async throws(AdminFailure) -> LeaveResult
     /// Removes a member for good; fails with `conflict` when it is alive or suspect.
-    func forget(_ member: String) async throws(AdminFailure) -> ForgetResult
+    func forget(_ member: String, isForced: Bool) async throws(AdminFailure) -> ForgetResult
     func setTags(_ tags: [String: String]) async throws(AdminFailure) -> TagsDocument
     /// Names that are not set are ignored.
     func unsetTags(_ names: [String]) async throws(AdminFailure) -> TagsDocument

@@ -21,8 +21,8 @@ extension RouteTable {
         Route(.get, "/v1/members/{member}", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.explain(try request.member()))
         },
-        Route(.delete, "/v1/members/{member}", .admin) { request async throws(AdminFailure) in
-            try .json(try await request.node.forget(try request.member()))
+        Route(.delete, "/v1/members/{member}", .admin, query: ["force"]) { request async throws(AdminFailure) in
+            try .json(try await request.node.forget(try request.member(), isForced: try request.flag("force")))
         },
         Route(.post, "/v1/members/{member}/ping", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.ping(try request.member()))

@@ -9,9 +9,9 @@ package enum Bounds {
     package static let tagsMax = 64
     /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
-    /// Names and values of all tags of one member together: an alive update fits into the smallest datagram, beside a
-    /// ping and a digest with a floor (1 232 of 1 232 bytes).
-    package static let tagBytesMax = 896
+    /// Names and values of all tags of one member together: an alive update with its proof fits into the smallest
+    /// datagram, sealed, beside a ping and a digest with a floor (1 185 of 1 232 bytes, and 32 of the seal).
+    package static let tagBytesMax = 752
     /// A user event's name.
     package static let userEventNameBytesMax = 64
     /// A user event's payload: with the longest name and numbers the event takes 1 145 bytes of a datagram, which leaves

@@ -17,4 +17,17 @@ package enum Hex {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: Value.bitWidth / 4 - digits.count) + digits
     }
+
+    /// The bytes of exactly `2 * count` digits; nil for anything else.
+    package static func bytes(_ text: some StringProtocol, count: Int) -> [UInt8]? {
+        let digits = Array(text.utf8)
+        guard digits.count == 2 * count, digits.allSatisfy(isDigit) else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        for at in stride(from: 0, to: digits.count, by: 2) {
+            guard let byte = UInt8(String(decoding: digits[at..<at + 2], as: UTF8.self), radix: 16) else { return nil }
+            bytes.append(byte)
+        }
+        return bytes
+    }
 }

@@ -32,6 +32,8 @@ package enum Action: Sendable {
     case event(KernelEvent)
     /// The node has left the cluster: nothing more will be sent, the driver may stop.
     case stopped(LeaveOutcome)
+    /// An older process with this node's id lives at this address: this one is to end without a word.
+    case refused(doubleAt: Address)
 }
 
 /// What a kernel makes durable.
@@ -49,8 +51,11 @@ package struct RememberedPeer: Hashable, Sendable {
     package var id: NodeID
     package var name: String
     package var address: Address
+    /// Its key as it is pinned; nil: it was never heard signing.
+    package var key: AuthorKey?
 
-    package init(id: NodeID, name: String, address: Address) {
+    package init(id: NodeID, name: String, address: Address, key: AuthorKey? = nil) {
+        self.key = key
         self.id = id
         self.name = name
         self.address = address

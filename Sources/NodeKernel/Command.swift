@@ -19,7 +19,8 @@ package enum Command: Sendable {
     case replaceSeeds([String])
     /// Leave the cluster for good; `stopped` follows when a quorum knows or `deadline` is over.
     case leave(deadline: Interval)
-    case forget(String)
+    /// `isForced`: a member that is alive, too; it stops.
+    case forget(String, isForced: Bool)
     case changeTags(set: [Tag], unset: [String])
     case ping(String)
     /// Round trips without a ping, from a member (nil: this node) to one or to all that take part.

@@ -40,6 +40,8 @@ package enum KernelEvent: Hashable, Sendable {
     /// A packet was well formed but of no use; counted, and reported rarely.
     case packetIgnored(IgnoredPacket, from: Address)
     case leaving
+    /// An operator took this node out of the cluster, through another one.
+    case evicted(by: NodeID)
     /// A client here or at another member sent it to all; its turn has come.
     case userEvent(UserEvent)
 }

@@ -24,8 +24,8 @@ extension NodeKernel {
             reply(id, .done, &turn)
         case .leave(let deadline):
             leave(id, deadline: deadline, &turn)
-        case .forget(let text):
-            forget(text, id, &turn)
+        case .forget(let text, let isForced):
+            forget(text, isForced: isForced, id, &turn)
         case .changeTags(let set, let unset):
             changeTags(set: set, unset: unset, id, &turn)
         case .ping(let text):
@@ -122,13 +122,26 @@ extension NodeKernel {
             return
         }
         guard !membership.isLeaving else { return }
+        startLeaving(deadline: deadline, &turn)
+    }
+
+    private mutating func startLeaving(deadline: Interval, _ turn: inout Turn) {
         turn.actions.append(.event(.leaving))
         membership.leave(
             deadline: turn.now + deadline, clock: turn.clock, using: &turn.rng, into: &swimActions)
         carryOutMembership(&turn)
     }
 
-    private mutating func forget(_ text: String, _ id: CommandID, _ turn: inout Turn) {
+    /// An operator has taken this node out of the cluster: the others know, a goodbye is only a matter of form.
+    mutating func onEviction(by operatorNode: NodeID, _ turn: inout Turn) {
+        guard !membership.isLeaving, outcome == nil else { return }
+        turn.actions.append(.event(.evicted(by: operatorNode)))
+        startLeaving(deadline: Self.evictionDeadline, &turn)
+    }
+
+    private static let evictionDeadline = Interval.seconds(1)
+
+    private mutating func forget(_ text: String, isForced: Bool, _ id: CommandID, _ turn: inout Turn) {
         guard isReady(id, &turn) else { return }
         switch find(text) {
         case .failure(let failure):
@@ -136,7 +149,7 @@ extension NodeKernel {
         case .success(let member) where member.id == selfID:
             reply(id, .failure(.memberIsSelf(text)), &turn)
         case .success(let member):
-            guard membership.forget(member.id, clock: turn.clock, into: &swimActions) else {
+            guard membership.forget(member.id, isForced: isForced, clock: turn.clock, into: &swimActions) else {
                 reply(id, .failure(.memberIsActive(text)), &turn)
                 return
             }
@@ -147,7 +160,7 @@ extension NodeKernel {
 
     private mutating func changeTags(set: [Tag], unset: [String], _ id: CommandID, _ turn: inout Turn) {
         guard isReady(id, &turn) else { return }
-        let info = membership.me.info
+        let info = membership.ownInfo
         var tags = info.tags.filter { tag in !unset.contains(tag.name) && !set.contains { $0.name == tag.name } }
         tags += set
         let changed = MemberInfo(
@@ -161,7 +174,7 @@ extension NodeKernel {
         }
         membership.replaceTags(changed.tags, clock: turn.clock, into: &swimActions)
         carryOutMembership(&turn)
-        reply(id, .tags(membership.me.info.tags), &turn)
+        reply(id, .tags(membership.ownInfo.tags), &turn)
     }
 
     private mutating func ping(_ text: String, _ id: CommandID, _ turn: inout Turn) {

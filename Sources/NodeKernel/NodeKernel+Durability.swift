@@ -213,7 +213,10 @@ extension NodeKernel {
         let peers = membership.table.members.lazy
             .filter { $0.state.isActive && $0.id != me }
             .prefix(Self.rememberedPeersMax)
-            .map { RememberedPeer(id: $0.id, name: $0.info.name, address: $0.info.address) }
+            .map {
+                RememberedPeer(
+                    id: $0.id, name: $0.info.name, address: $0.info.address, key: membership.pinnedKey(of: $0.id))
+            }
             .sorted { $0.id < $1.id }
         // Alone, the node keeps what it remembers: that is when it will be needed.
         guard !peers.isEmpty, peers != rememberedPeers else { return }

@@ -76,18 +76,10 @@ extension NodeKernel {
             return false
         }
         guard packet.sender != selfID else {
-            // What we sent to our own address, where a member that is gone used to be, says nothing.
-            if address != membership.me.info.address { reportIdentity(at: address, &turn) }
+            hearOwnID(packet, from: address, &turn)
             return false
         }
         return true
-    }
-
-    /// Another process with this id, most likely a cloned disk: at most one report a minute.
-    mutating func reportIdentity(at address: Address, _ turn: inout Turn) {
-        guard identityReportedAt.map({ turn.now - $0 >= .seconds(60) }) ?? true else { return }
-        identityReportedAt = turn.now
-        turn.actions.append(.event(.identityInUse(at: address)))
     }
 
     /// Membership found this process stalled: at most one report in ten seconds, as every late timer tells.
@@ -151,6 +143,10 @@ extension NodeKernel {
             noteRoundTrip(roundTrip, to: id, &turn)
         case .identityInUse(let address):
             reportIdentity(at: address, &turn)
+        case .otherSelf(let address):
+            askDouble(at: address, &turn)
+        case .evicted(let operatorNode):
+            onEviction(by: operatorNode, &turn)
         case .left(let acknowledged, let asked):
             finishLeaving(LeaveOutcome(acknowledged: acknowledged, asked: asked), &turn)
         }

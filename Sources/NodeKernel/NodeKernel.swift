@@ -54,7 +54,7 @@ package struct NodeKernel: Sendable {
     var absentPeers: [RememberedPeer] = []
     var timeline: MemberTimeline
     var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
-    var identityReportedAt: Instant?
+    var doubles: DoubleState
     var quarantineReports: [(author: NodeID, at: Instant)] = []
     var stallReportedAt: Instant?
     /// When this node last met its own id on an accepted stream while it was connecting to a seed.
@@ -76,11 +76,13 @@ package struct NodeKernel: Sendable {
         membership = Membership(
             configuration: configuration.swim, id: identity.id, info: info,
             incarnationFence: identity.incarnationFence, clock: clock, table: members,
+            pins: configuration.rememberedPeers.reduce(into: [:]) { $0[$1.id] = $1.key },
             updateBytes: { sizes.message(.update($0)) })
         let actor = ActorID(node: identity.id, epoch: identity.storeEpoch)
         store = recovered?.store ?? Store(actor: actor, configuration: configuration.store)
         store.renewActor(to: actor)
         rememberedPeers = configuration.rememberedPeers
+        doubles = DoubleState(startedAt: clock)
         timeline = MemberTimeline(entriesMax: configuration.timelineEventsMax)
         userEvents = UserEventExchange(selfID: identity.id, startedAt: clock.now)
         userEventSchedule = UserEventSchedule(now: clock.now)

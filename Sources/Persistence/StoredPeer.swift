@@ -2,8 +2,8 @@
 // Owns the file `peers`: where to look for the cluster after a restart, in order of preference.
 //
 //     gossipd peers 1
-//     peer HEX ADDRESS NAME   node id (32 digits), IPV4:PORT or [IPV6]:PORT, the name; bytes up to 0x20, 0x25 and
-//                             0x7f of the name as % and two hexadecimal digits
+//     peer HEX ADDRESS NAME [KEY]   node id (32 digits), IPV4:PORT or [IPV6]:PORT, the name; bytes up to 0x20, 0x25
+//                             and 0x7f of the name as % and two hexadecimal digits; the pinned key (64 digits)
 //     checksum HEX            see SealedText
 
 import ClusterTypes
@@ -13,8 +13,11 @@ package struct StoredPeer: Hashable, Sendable {
     package var id: NodeID
     package var name: String
     package var address: Address
+    /// The key that it signs with, as it was pinned; nil: it was never heard signing.
+    package var key: AuthorKey?
 
-    package init(id: NodeID, name: String, address: Address) {
+    package init(id: NodeID, name: String, address: Address, key: AuthorKey? = nil) {
+        self.key = key
         self.id = id
         self.name = name
         self.address = address
@@ -24,7 +27,7 @@ package struct StoredPeer: Hashable, Sendable {
 extension StoredPeer {
     static let fileName = "peers"
     static let setAsideName = "peers.corrupt"
-    /// Peers kept; of a longer list the first ones. Enough to find any cluster again, and a file of at most 320 KiB.
+    /// Peers kept; of a longer list the first ones. Enough to find any cluster again, and a file of at most 400 KiB.
     package static let countMax = 1_024
     static let fileBytesMax = 1 << 20
     private static let kind = "peers"
@@ -33,7 +36,9 @@ extension StoredPeer {
     static func encode(_ peers: [StoredPeer]) -> [UInt8] {
         SealedText.seal(
             kind: kind, version: version,
-            lines: peers.prefix(countMax).map { "peer \($0.id) \($0.address) \(escape($0.name))" })
+            lines: peers.prefix(countMax).map { peer in
+                "peer \(peer.id) \(peer.address) \(escape(peer.name))" + (peer.key.map { " \($0)" } ?? "")
+            })
     }
 
     static func decode(_ bytes: [UInt8]) throws(SealedText.Problem) -> [StoredPeer] {
@@ -43,12 +48,17 @@ extension StoredPeer {
         peers.reserveCapacity(lines.count)
         for line in lines {
             // By bytes: a name may begin with a combining mark, which would join the space to one character.
-            let parts = line.utf8.split(separator: UInt8(ascii: " "), maxSplits: 3, omittingEmptySubsequences: false)
+            let parts = line.utf8.split(separator: UInt8(ascii: " "), maxSplits: 4, omittingEmptySubsequences: false)
                 .map { Substring($0) }
-            guard parts.count == 4, parts[0] == "peer", let id = NodeID(parts[1]), let address = Address(parts[2]),
+            guard (4...5).contains(parts.count), parts[0] == "peer", let id = NodeID(parts[1]), let address = Address(parts[2]),
                 let name = unescape(parts[3])
-            else { throw .damaged("a line is not peer HEX ADDRESS NAME") }
-            peers.append(StoredPeer(id: id, name: name, address: address))
+            else { throw .damaged("a line is not peer HEX ADDRESS NAME [KEY]") }
+            var key: AuthorKey?
+            if parts.count == 5 {
+                key = AuthorKey(parts[4])
+                if key == nil { throw .damaged("a key is not 64 hexadecimal digits") }
+            }
+            peers.append(StoredPeer(id: id, name: name, address: address, key: key))
         }
         return peers
     }

@@ -40,17 +40,50 @@ package final class MemberInfo: Hashable, Sendable {
     package let tags: [Tag]
     /// The newest protocol version the member speaks.
     package let protocolVersion: UInt8
+    /// The member's key, and its signature of the statement that brought this; nil when nobody signs. No part of what is
+    /// said: it differs between two statements of one content.
+    package let proof: AuthorProof?
+    /// A hash of all that is said, the same on every node: which of two statements of one incarnation stays, and whether
+    /// two tables say the same.
+    package let contentHash: UInt64
 
-    package init(name: String, address: Address, tags: [Tag], protocolVersion: UInt8) {
+    package init(
+        name: String, address: Address, tags: [Tag], protocolVersion: UInt8, proof: AuthorProof? = nil
+    ) {
+        let sorted = tags.sorted()
         self.name = name
         self.address = address
-        self.tags = tags.sorted()
+        self.tags = sorted
         self.protocolVersion = protocolVersion
+        self.proof = proof
+        var hasher = StableHasher()
+        hasher.absorb(counted: name.utf8)
+        hasher.absorb(address.high)
+        hasher.absorb(address.low)
+        hasher.absorb(UInt64(address.port) << 8 | UInt64(protocolVersion))
+        for tag in sorted {
+            hasher.absorb(counted: tag.name.utf8)
+            hasher.absorb(counted: tag.value.utf8)
+        }
+        contentHash = hasher.finalize().high
     }
 
+    private init(_ info: MemberInfo, proof: AuthorProof?) {
+        name = info.name
+        address = info.address
+        tags = info.tags
+        protocolVersion = info.protocolVersion
+        contentHash = info.contentHash
+        self.proof = proof
+    }
+
+    /// The same content with another proof.
+    package func proven(by proof: AuthorProof?) -> MemberInfo { MemberInfo(self, proof: proof) }
+
+    /// Whether both say the same; their proofs do not matter.
     package static func == (a: MemberInfo, b: MemberInfo) -> Bool {
         a === b
-            || a.name == b.name && a.address == b.address && a.tags == b.tags
+            || a.contentHash == b.contentHash && a.name == b.name && a.address == b.address && a.tags == b.tags
                 && a.protocolVersion == b.protocolVersion
     }
 
@@ -82,6 +115,8 @@ package struct Member: Hashable, Sendable {
     package var info: MemberInfo
     package var incarnation: UInt64
     package var state: MemberState
+    /// Forgotten while it was alive: should it still be there, it is to stop.
+    package var isEvicted = false
     /// When this node learned of the present state.
     package var since: Clock
     /// Smoothed round trip time (RFC 6298 section 2) of this node's own probes; nil before the first ack.
@@ -101,7 +136,8 @@ package struct Member: Hashable, Sendable {
     package func entry(now: Instant) -> MemberTableEntry {
         let age = max(0, (now - since.now).nanoseconds / 1_000_000_000)
         return MemberTableEntry(
-            id: id, incarnation: incarnation, state: state, ageSeconds: UInt32(clamping: age), info: info)
+            id: id, incarnation: incarnation, state: state, ageSeconds: UInt32(clamping: age), info: info,
+            isEvicted: isEvicted)
     }
 
     /// The claim that gossip makes of this member's present state; `accuser` stands in where a claim needs one.
@@ -111,8 +147,8 @@ package struct Member: Hashable, Sendable {
             case .alive: .alive(info)
             case .suspect: .suspect(by: accuser)
             case .failed: .failed(by: accuser)
-            case .left: .left
-            case .forgotten: .forgotten(by: accuser)
+            case .left: .left(info.proof)
+            case .forgotten: isEvicted ? .evicted(by: accuser) : .forgotten(by: accuser)
             }
         return MemberUpdate(subject: id, incarnation: incarnation, claim: claim)
     }

@@ -59,8 +59,23 @@ package enum MemberEventKind: Hashable, Sendable {
     case udpBlocked(probes: Int)
     /// Another active member uses the same name.
     case nameConflict(with: NodeID)
+    /// A statement in its name was refused: another key signed it, or none.
+    case forged(Forgery)
+    /// It said two different things under one incarnation, both signed.
+    case equivocated(Equivocation)
     /// This node was suspected or called failed, and refuted it with a higher incarnation.
     case refuted(accuser: NodeID, incarnation: UInt64)
+}
+
+/// A statement that its subject did not make.
+package struct Forgery: Hashable, Sendable {
+    /// The key that signed it; nil: nobody did.
+    package var key: AuthorKey?
+    /// The subject's key; nil: not known, the signature was wrong in itself.
+    package var pinned: AuthorKey?
+    package var incarnation: UInt64
+    /// What it said; nil: that the subject left.
+    package var info: MemberInfo?
 }
 
 /// One event about one member.

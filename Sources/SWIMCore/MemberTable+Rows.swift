@@ -10,6 +10,7 @@ struct MemberRow: Sendable {
     let incarnation: UInt64
     let since: Clock
     let state: MemberState
+    let isEvicted: Bool
 
     init(_ member: Member) {
         id = member.id
@@ -17,6 +18,7 @@ struct MemberRow: Sendable {
         incarnation = member.incarnation
         since = member.since
         state = member.state
+        isEvicted = member.isEvicted
     }
 }
 
@@ -34,6 +36,7 @@ struct MemberPath: Equatable, Sendable {
 extension Member {
     init(_ row: MemberRow, _ path: MemberPath) {
         self.init(id: row.id, info: row.info, incarnation: row.incarnation, state: row.state, since: row.since)
+        isEvicted = row.isEvicted
         roundTrip = path.roundTrip
         streamOnlyProbes = Int(path.streamOnlyProbes)
     }

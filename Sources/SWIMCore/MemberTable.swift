@@ -10,7 +10,7 @@ import ClusterTypes
 /// ten thousand nodes.
 package struct MemberTable: Sendable {
     package let selfID: NodeID
-    /// Sum over active members and forgotten ones of a hash of (id, incarnation, kind): equal tables, equal number.
+    /// Sum over active members and forgotten ones of a hash of (id, incarnation, content): equal tables, equal number.
     /// Failed and left members do not count: everybody finds those out alone and drops them in its own time.
     package private(set) var fingerprint: UInt64 = 0
     private var rows = ChunkedArray<MemberRow>(shift: 6)
@@ -214,7 +214,8 @@ package struct MemberTable: Sendable {
         var hasher = StableHasher()
         hasher.absorb(member.id)
         hasher.absorb(member.incarnation)
-        hasher.absorb(member.state == .forgotten ? 1 as UInt8 : 0)
+        // Nobody vouches for what is said of a forgotten member.
+        hasher.absorb(member.state == .forgotten ? 1 : member.info.contentHash | 2)
         return hasher.finalize().high
     }
 

@@ -31,12 +31,22 @@ extension Membership {
             } else {
                 fail(update.subject, incarnation: update.incarnation, by: accuser, clock: clock, into: &actions)
             }
-        case .left:
-            guard supersedes(update, rank: .left) else { return }
+        case .left(let proof):
+            guard supersedes(update, rank: .left),
+                isGenuine(
+                    SelfStatement(subject: update.subject, incarnation: update.incarnation, word: .left), proof,
+                    clock: clock, into: &actions)
+            else { return }
+            if let proof { table.change(update.subject) { $0.info = $0.info.proven(by: proof) } }
             depart(update, state: .left, kind: .left, clock: clock, into: &actions)
         case .forgotten(let operatorNode):
             guard supersedes(update, rank: .forgotten) else { return }
             depart(update, state: .forgotten, kind: .forgotten(by: operatorNode), clock: clock, into: &actions)
+        case .evicted(let operatorNode):
+            guard supersedes(update, rank: .forgotten) else { return }
+            depart(
+                update, state: .forgotten, kind: .forgotten(by: operatorNode), isEvicted: true, clock: clock,
+                into: &actions)
         }
     }
 
@@ -45,7 +55,7 @@ extension Membership {
         switch update.claim {
         case .alive(let info): return update.incarnation <= Bounds.incarnationMax && info.isWithinBounds
         // The subject must be able to answer with a higher incarnation that is still within bounds.
-        case .suspect, .failed, .left, .forgotten: return update.incarnation < Bounds.incarnationMax
+        case .suspect, .failed, .left, .forgotten, .evicted: return update.incarnation < Bounds.incarnationMax
         }
     }
 
@@ -65,12 +75,20 @@ extension Membership {
             admit(update, info: info, clock: clock, using: &rng, into: &actions)
             return
         }
-        guard update.incarnation > member.incarnation else { return }
+        guard update.incarnation > member.incarnation else {
+            if update.incarnation == member.incarnation {
+                onContradiction(update, info: info, clock: clock, into: &actions)
+            }
+            return
+        }
+        let statement = SelfStatement(subject: id, incarnation: update.incarnation, word: .present(info))
+        guard isGenuine(statement, info.proof, clock: clock, into: &actions) else { return }
         suspicions[id] = nil
         table.change(id) {
             $0.incarnation = update.incarnation
             $0.info = info
             $0.state = .alive
+            $0.isEvicted = false
             if member.state != .alive { $0.since = clock }
         }
         disseminate(update)
@@ -93,14 +111,15 @@ extension Membership {
         into actions: inout [SWIMAction]
     ) {
         let id = update.subject
-        if let incarnation = reaped[id] {
-            guard update.incarnation > incarnation else { return }
-            reaped[id] = nil
-        }
+        if let incarnation = reaped[id], update.incarnation <= incarnation { return }
         guard table.count < Bounds.membersMax else {
             statistics.claimsRefused += 1
             return
         }
+        let statement = SelfStatement(subject: id, incarnation: update.incarnation, word: .present(info))
+        guard isGenuine(statement, info.proof, clock: clock, into: &actions) else { return }
+        reaped[id] = nil
+        authors.pins[id] = nil
         table.insert(Member(id: id, info: info, incarnation: update.incarnation, state: .alive, since: clock))
         order.insert(id, in: table, using: &rng)
         gossipOrder.insert(id, in: table, using: &rng)
@@ -110,7 +129,7 @@ extension Membership {
     }
 
     /// Two live nodes with one name both stay (DESIGN.md section 3); everybody says so.
-    private mutating func reportNameConflict(of id: NodeID, into actions: inout [SWIMAction]) {
+    mutating func reportNameConflict(of id: NodeID, into actions: inout [SWIMAction]) {
         guard let name = table[id]?.info.name,
             let other = table.active(named: name).first(where: { $0 != id })
         else { return }
@@ -118,7 +137,7 @@ extension Membership {
     }
 
     private mutating func depart(
-        _ update: MemberUpdate, state: MemberState, kind: MemberEventKind, clock: Clock,
+        _ update: MemberUpdate, state: MemberState, kind: MemberEventKind, isEvicted: Bool = false, clock: Clock,
         into actions: inout [SWIMAction]
     ) {
         let id = update.subject
@@ -126,6 +145,7 @@ extension Membership {
         probes.removeAll { $0.target == id }
         table.change(id) {
             $0.state = state
+            $0.isEvicted = isEvicted
             $0.incarnation = update.incarnation
             $0.since = clock
         }
@@ -136,45 +156,65 @@ extension Membership {
     private mutating func onClaimAboutSelf(
         _ update: MemberUpdate, clock: Clock, into actions: inout [SWIMAction]
     ) {
+        if case .alive(let info) = update.claim, info.address != me.info.address, !isLeaving {
+            actions.append(.otherSelf(at: info.address))
+        }
         // While a higher incarnation waits for its fence, what it will answer is answered already: an accusation that
         // many peers repeat costs health once.
         guard update.incarnation >= wantedIncarnation else { return }
         switch update.claim {
         case .alive(let info):
             // A process that outran our durable fence: an earlier one that lost it, or one beside us. Stay ahead of it.
-            guard update.incarnation > me.incarnation, !isLeaving else { return }
+            guard !isLeaving, update.incarnation > me.incarnation || info != me.info,
+                isGenuine(
+                    SelfStatement(subject: selfID, incarnation: update.incarnation, word: .present(info)), info.proof,
+                    clock: clock, into: &actions)
+            else { return }
             if info.address != me.info.address { actions.append(.identityInUse(at: info.address)) }
             wantedIncarnation = max(wantedIncarnation, min(update.incarnation + 1, Bounds.incarnationMax))
             claimOwnIncarnation(clock: clock, into: &actions)
         case .suspect(let accuser), .failed(let accuser), .forgotten(let accuser):
             refute(update.incarnation, accuser: accuser, clock: clock, into: &actions)
-        case .left:
+        case .evicted(let operatorNode):
+            if !isLeaving { actions.append(.evicted(by: operatorNode)) }
+        case .left(let proof):
+            guard
+                isGenuine(
+                    SelfStatement(subject: selfID, incarnation: update.incarnation, word: .left), proof, clock: clock,
+                    into: &actions)
+            else { return }
             refute(update.incarnation, accuser: selfID, clock: clock, into: &actions)
         }
     }
 
-    /// An operator removes a failed or left member for good; the tombstone outlives synchronisation.
+    /// An operator removes a member for good; the tombstone outlives synchronisation. A member that is active is told to
+    /// stop, now and whenever it speaks to somebody who knows.
     ///
-    /// - Returns: false when the member is unknown or active; nothing changed then.
-    package mutating func forget(_ id: NodeID, clock: Clock, into actions: inout [SWIMAction]) -> Bool {
-        guard let member = table[id], id != selfID, member.state == .failed || member.state == .left else {
-            return false
-        }
-        let update = MemberUpdate(subject: id, incarnation: member.incarnation, claim: .forgotten(by: selfID))
-        depart(update, state: .forgotten, kind: .forgotten(by: selfID), clock: clock, into: &actions)
+    /// - Parameter isForced: An active member, too.
+    /// - Returns: false when the member is unknown or, unless forced, active; nothing changed then.
+    package mutating func forget(
+        _ id: NodeID, isForced: Bool = false, clock: Clock, into actions: inout [SWIMAction]
+    ) -> Bool {
+        guard let member = table[id], id != selfID, member.state != .forgotten, isForced || !member.state.isActive
+        else { return false }
+        let claim: MemberClaim = member.state.isActive ? .evicted(by: selfID) : .forgotten(by: selfID)
+        let update = MemberUpdate(subject: id, incarnation: member.incarnation, claim: claim)
+        depart(
+            update, state: .forgotten, kind: .forgotten(by: selfID), isEvicted: member.state.isActive, clock: clock,
+            into: &actions)
+        if member.state.isActive { actions.append(.send([.update(update)], to: member.info.address)) }
         return true
     }
 
     /// Changes this node's tags and tells everybody under a new incarnation.
     package mutating func replaceTags(_ tags: [Tag], clock: Clock, into actions: inout [SWIMAction]) {
-        let former = me.info
+        let former = ownInfo
         let info = MemberInfo(
             name: former.name, address: former.address, tags: tags, protocolVersion: former.protocolVersion)
         precondition(info.isWithinBounds, "tags out of bounds: the caller checks them")
         guard info != former else { return }
-        table.change(selfID) { $0.info = info }
+        wantedInfo = info
         wantedIncarnation = max(wantedIncarnation, min(me.incarnation + 1, Bounds.incarnationMax))
         claimOwnIncarnation(clock: clock, into: &actions)
-        emit(.updated(from: former), of: selfID, into: &actions)
     }
 }

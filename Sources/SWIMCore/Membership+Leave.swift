@@ -34,6 +34,10 @@ extension Membership {
             $0.state = .left
             $0.since = clock
         }
+        if let authorship = configuration.authorship {
+            let statement = SelfStatement(subject: selfID, incarnation: me.incarnation, word: .left)
+            table.change(selfID) { $0.info = $0.info.proven(by: authorship.sign(statement)) }
+        }
         disseminate(me.update(accuser: selfID))
         emit(.left, of: selfID, into: &actions)
         let peers = table.randomPeers(Self.leavePeersMax, using: &rng)

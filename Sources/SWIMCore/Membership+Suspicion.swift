@@ -25,6 +25,7 @@ extension Membership {
             timeoutMax: timeoutMin * configuration.suspicionMaxMultiplier, expectedConfirmations: expected)
         if evidence.streamRefused { suspicion.lower(to: configuration.refusedSuspicionMin) }
         suspicions[id] = suspicion
+        dropStaleProof(of: id, at: incarnation)
         table.change(id) {
             $0.state = .suspect
             $0.incarnation = incarnation
@@ -129,6 +130,7 @@ extension Membership {
     ) {
         let suspicion = suspicions.removeValue(forKey: id)
         let evidence = suspicion?.evidence ?? Evidence(accuser: accuser, isLocal: false, since: clock)
+        dropStaleProof(of: id, at: incarnation)
         table.change(id) {
             $0.state = .failed
             $0.incarnation = incarnation
@@ -158,8 +160,15 @@ extension Membership {
             return
         }
         let wanted = wantedIncarnation
-        table.change(selfID) { $0.incarnation = wanted }
+        let former = me.info
+        let info = signed(ownInfo, incarnation: wanted)
+        wantedInfo = nil
+        table.change(selfID) {
+            $0.incarnation = wanted
+            $0.info = info
+        }
         disseminate(me.update(accuser: selfID))
+        if former != info { emit(.updated(from: former), of: selfID, into: &actions) }
     }
 
     mutating func requestFence(into actions: inout [SWIMAction]) {

@@ -49,11 +49,14 @@ extension Membership {
     ) {
         let former = table[entry.id]
         // Most rows of most tables say nothing new. A peer's suspicion does: it may confirm ours.
-        if let former, former.incarnation == entry.incarnation, former.state == entry.state, entry.state != .suspect {
+        if let former, former.incarnation == entry.incarnation, former.state == entry.state, entry.state != .suspect,
+            !entry.state.isActive
+                || former.info == entry.info && (former.info.proof != nil || entry.info.proof == nil)
+        {
             return
         }
         guard former != nil || entry.state.isActive else {
-            admitDeparted(entry, clock: clock)
+            admitDeparted(entry, clock: clock, into: &actions)
             return
         }
         for claim in claims(of: entry, from: peer) {
@@ -72,11 +75,11 @@ extension Membership {
     private func claims(of entry: MemberTableEntry, from peer: NodeID) -> [MemberClaim] {
         let isActiveHere = entry.id != selfID && table[entry.id]?.state.isActive == true
         return switch entry.state {
-        case .alive: [.alive(entry.info)]
-        case .suspect: [.alive(entry.info), .suspect(by: peer)]
+        case .alive: [ownWords(of: entry)].compactMap(\.self)
+        case .suspect: [ownWords(of: entry), .suspect(by: peer)].compactMap(\.self)
         case .failed: isActiveHere ? [.suspect(by: peer)] : [.failed(by: peer)]
-        case .left: [.left]
-        case .forgotten: [.forgotten(by: peer)]
+        case .left: [.left(entry.info.proof)]
+        case .forgotten: [entry.isEvicted ? .evicted(by: peer) : .forgotten(by: peer)]
         }
     }
 
@@ -91,16 +94,17 @@ extension Membership {
     /// A member that this node does not know and that is gone already: keep it for the rest of its retention, without
     /// fuss. A tombstone is taken in even when the member was dropped here: the fingerprint counts tombstones, so two
     /// nodes that disagree on one would never agree on their tables.
-    private mutating func admitDeparted(_ entry: MemberTableEntry, clock: Clock) {
+    private mutating func admitDeparted(_ entry: MemberTableEntry, clock: Clock, into actions: inout [SWIMAction]) {
         let isNews = entry.state == .forgotten || reaped[entry.id].map { entry.incarnation > $0 } ?? true
         guard isNews, Interval.seconds(Int(entry.ageSeconds)) < retention(of: entry.state),
             table.count < Bounds.membersMax, entry.id != .unknown, entry.incarnation < Bounds.incarnationMax,
             entry.info.isWithinBounds
         else { return }
-        table.insert(
-            Member(
-                id: entry.id, info: entry.info, incarnation: entry.incarnation, state: entry.state,
-                since: since(entry, clock: clock)))
+        var member = Member(
+            id: entry.id, info: checked(entry), incarnation: entry.incarnation, state: entry.state,
+            since: since(entry, clock: clock))
+        member.isEvicted = entry.isEvicted
+        table.insert(member)
     }
 
     /// Takes updates for a datagram with `budget` bytes left, fewest transmissions first.

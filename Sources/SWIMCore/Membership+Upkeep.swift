@@ -38,6 +38,7 @@ extension Membership {
         }
         for member in due {
             if member.state != .forgotten { emit(.reaped, of: member.id, into: &actions) }
+            keepPin(of: member)
             if reaped.count < Self.reapedMax { reaped[member.id] = member.incarnation }
             queue.remove(member.id)
             if let (gone, moved) = table.remove(member.id) {

@@ -29,6 +29,9 @@ package struct Membership: Sendable {
     /// Incarnations of members that were reaped: synchronisation does not bring them back.
     var reaped: [NodeID: UInt64] = [:]
     var departure: Departure?
+    /// What this node will say of itself with its next incarnation; nil: what it says already.
+    var wantedInfo: MemberInfo?
+    package internal(set) var authors = AuthorState()
 
     /// Incarnations up to this one are durably reserved for this process.
     var incarnationFence: UInt64
@@ -63,10 +66,12 @@ package struct Membership: Sendable {
     ///   - incarnationFence: Every incarnation up to this one may have been used by an earlier process.
     ///   - table: Members that this node begins with and that begin with it, of nobody's view; it holds this node under
     ///     its first incarnation. nil: it knows itself alone.
+    ///   - pins: Keys of nodes that an earlier process of this one knew.
     ///   - updateBytes: The size of an update on the wire.
     package init(
         configuration: SWIMConfiguration, id: NodeID, info: MemberInfo, incarnationFence: UInt64, clock: Clock,
-        table known: MemberTable? = nil, updateBytes: @escaping @Sendable (MemberUpdate) -> Int
+        table known: MemberTable? = nil, pins: [NodeID: AuthorKey] = [:],
+        updateBytes: @escaping @Sendable (MemberUpdate) -> Int
     ) {
         self.configuration = configuration
         self.updateBytes = updateBytes
@@ -74,6 +79,7 @@ package struct Membership: Sendable {
         let first = min(incarnationFence, Bounds.incarnationMax - 1) + 1
         self.incarnationFence = min(incarnationFence, Bounds.incarnationMax)
         awareness = Awareness(max: configuration.awarenessMax)
+        authors.pins = pins
         wantedIncarnation = first
         if let known {
             table = known.seen(by: id)
@@ -99,6 +105,9 @@ package struct Membership: Sendable {
         guard let member = table[selfID] else { preconditionFailure("this node is missing from its own table") }
         return member
     }
+
+    /// What this node says of itself, or will as soon as a durable fence allows it.
+    package var ownInfo: MemberInfo { wantedInfo ?? me.info }
 
     /// How many times an update is sent: `retransmitMultiplier * ceil(log10(n + 1))`.
     package var transmissionsMax: Int {
@@ -211,6 +220,9 @@ package struct Membership: Sendable {
         precondition(
             me.state == .alive || isLeaving && me.state == .left, "this node calls itself \(me.state)")
         precondition(!isStarted || me.incarnation <= incarnationFence, "incarnation beyond its durable fence")
+        precondition(
+            authors.equivocations.count <= AuthorState.equivocationsMax,
+            "\(authors.equivocations.count) equivocations exceed the bound")
         precondition(reaped.count <= Self.reapedMax, "\(reaped.count) reaped members exceed the bound")
     }
 }

@@ -74,10 +74,12 @@ package enum MemberClaim: Hashable, Sendable {
     case suspect(by: NodeID)
     /// The suspicion of `by` ran out.
     case failed(by: NodeID)
-    /// Made by the subject when it leaves.
-    case left
+    /// Made by the subject when it leaves; with its proof when nodes sign.
+    case left(AuthorProof?)
     /// Made by an operator through node `by`: drop the member for good.
     case forgotten(by: NodeID)
+    /// As `forgotten`, of a member that is alive: it hears of it and stops, instead of refuting.
+    case evicted(by: NodeID)
 }
 
 /// One row of the member table as push-pull carries it: enough to learn of a member never heard of.
@@ -89,8 +91,13 @@ package struct MemberTableEntry: Hashable, Sendable {
     /// at about the same time and synchronisation cannot keep a dead member for ever.
     package var ageSeconds: UInt32
     package var info: MemberInfo
+    /// Forgotten while it was alive.
+    package var isEvicted: Bool
 
-    package init(id: NodeID, incarnation: UInt64, state: MemberState, ageSeconds: UInt32, info: MemberInfo) {
+    package init(
+        id: NodeID, incarnation: UInt64, state: MemberState, ageSeconds: UInt32, info: MemberInfo, isEvicted: Bool = false
+    ) {
+        self.isEvicted = isEvicted
         self.id = id
         self.incarnation = incarnation
         self.state = state

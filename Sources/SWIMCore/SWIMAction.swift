@@ -23,6 +23,10 @@ package enum SWIMAction: Sendable {
     case clockSample(NodeID, wall: UInt64, roundTrip: Interval)
     /// Somebody else claims to be this node, at another address.
     case identityInUse(at: Address)
+    /// Somebody says that this node is at another address. It may be old news.
+    case otherSelf(at: Address)
+    /// An operator has taken this node out of the cluster, through node `by`: it is to stop.
+    case evicted(by: NodeID)
     /// Leaving is over: as many peers as asked, a quorum or nobody acknowledged it.
     case left(acknowledged: Int, asked: Int)
 }
@@ -56,6 +60,8 @@ package struct SWIMStatistics: Hashable, Sendable {
     package var refutations: UInt64 = 0
     package var wrongTarget: UInt64 = 0
     package var claimsRefused: UInt64 = 0
+    /// Statements in the name of a member that it did not sign.
+    package var claimsForged: UInt64 = 0
     package var stalls: UInt64 = 0
 
     package init() {}

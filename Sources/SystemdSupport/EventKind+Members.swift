@@ -89,6 +89,34 @@ extension EventKind {
             "gossipctl members" marks both and shows their addresses.
             """)
 
+    static let memberForgedDescription = Description(
+        messageID: "5d0f5f6c2a5e4f0f9c1b7d2e8a4c6b31", level: .warning,
+        subject: "A statement in the name of @GOSSIPD_MEMBER@ was refused",
+        meaning: """
+            Somebody who holds the cluster's key said something in the name of this member, but
+            not with the key that the member signs with: @GOSSIPD_REASON@
+            Nothing of it was taken over.
+            """,
+        action: """
+            If the member's file "identity" was lost and made anew under the old id, forget the
+            member once ("gossipctl forget"): its new key is taken then. Otherwise find the host
+            that sends this: it holds the cluster's key; change that key.
+            """)
+
+    static let memberEquivocatedDescription = Description(
+        messageID: "b7a1c9d04e3f4a6f8d52e09c7b1f3a64", level: .error,
+        subject: "@GOSSIPD_MEMBER@ said two different things at once",
+        meaning: """
+            Two statements of one member contradict each other, and both carry its signature:
+            two processes have one identity, or the host is not honest. All members keep the
+            same one of the two.
+            """,
+        action: """
+            Look for a cloned disk or a copied data directory. Stop one of the two processes,
+            remove the copied data directory and start it again. "gossipctl member explain"
+            shows both statements with their signatures.
+            """)
+
     static let selfRefutedDescription = Description(
         messageID: "d8b99a9246c44dab96b4c388d9c4729f", level: .notice,
         subject: "This node refuted a report of its own failure",
@@ -115,10 +143,22 @@ extension EventKind {
         subject: "Another process uses the id of this node",
         meaning: """
             A second living process has the same node id: a data directory was copied, as with
-            a cloned disk. Peers see the two as one member that moves to and fro.
+            a cloned disk. The one that started later refuses to serve.
             """,
         action: """
-            Stop one of the two. Remove the copied data directory, so that the host gets an id
-            of its own, and start it again.
+            Remove the copied data directory of the later one, so that the host gets an id of
+            its own, and start it again.
+            """)
+
+    static let evictedDescription = Description(
+        messageID: "3f6d0c1be2a74c0d9a58d7f64e1b2c95", level: .warning,
+        subject: "An operator took this node out of the cluster",
+        meaning: """
+            "gossipctl forget --force" was run for this node on another member. It leaves and
+            stops; it is not started again by itself.
+            """,
+        action: """
+            If that was a mistake, start it again: it joins as before. To keep it away for good,
+            disable the service and remove its data directory.
             """)
 }

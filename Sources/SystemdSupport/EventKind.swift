@@ -18,9 +18,12 @@ package enum EventKind: String, CaseIterable, Sendable {
     case memberUDPBlocked = "member_udp_blocked"
     case memberUpdated = "member_updated"
     case memberNameConflict = "member_name_conflict"
+    case memberForged = "member_forged"
+    case memberEquivocated = "member_equivocated"
     case selfRefuted = "self_refuted"
     case awarenessChanged = "awareness_changed"
     case identityInUse = "identity_in_use"
+    case evicted
     // Joining and the store.
     case joinSucceeded = "join_succeeded"
     case joinFailed = "join_failed"
@@ -113,9 +116,12 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .memberUDPBlocked: Self.memberUDPBlockedDescription
         case .memberUpdated: Self.memberUpdatedDescription
         case .memberNameConflict: Self.memberNameConflictDescription
+        case .memberForged: Self.memberForgedDescription
+        case .memberEquivocated: Self.memberEquivocatedDescription
         case .selfRefuted: Self.selfRefutedDescription
         case .awarenessChanged: Self.awarenessChangedDescription
         case .identityInUse: Self.identityInUseDescription
+        case .evicted: Self.evictedDescription
         case .joinSucceeded: Self.joinSucceededDescription
         case .joinFailed: Self.joinFailedDescription
         case .syncCompleted: Self.syncCompletedDescription

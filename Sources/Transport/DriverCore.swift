@@ -165,6 +165,8 @@ final class DriverCore {
             host.report(event, clock: clock)
         case .stopped(let outcome):
             host.left(outcome)
+        case .refused(doubleAt: let address):
+            host.refused(doubleAt: address)
         }
     }
 

@@ -19,4 +19,6 @@ package protocol KernelHost: Sendable {
     func refused(_ refusal: SealRefusal, from source: Address, clock: Clock)
     /// The node has left the cluster: nothing more will be sent.
     func left(_ outcome: LeaveOutcome)
+    /// An older process with this node's id lives at `address`: nothing more will be sent, this process is to end.
+    func refused(doubleAt address: Address)
 }

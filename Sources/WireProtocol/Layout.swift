@@ -48,6 +48,8 @@ package enum WireLayout {
     static let ackWallMax: UInt64 = 1 << 48 - 1
     /// In a view answer: the asker is not known.
     static let stateUnknown: UInt8 = 0xff
+    /// A claim, and a row's state: forgotten while it was alive.
+    static let stateEvicted: UInt8 = 5
     static let requestFlagReset: UInt8 = 1
     static let marksFlagRequest: UInt8 = 1
     static let answerFlagAgrees: UInt8 = 1

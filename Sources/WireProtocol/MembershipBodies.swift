@@ -34,16 +34,21 @@ extension ByteSink {
         case .alive(let info):
             put(MemberState.alive.rawValue)
             put(info)
+            put(info.proof)
         case .suspect(let by):
             put(MemberState.suspect.rawValue)
             put(by)
         case .failed(let by):
             put(MemberState.failed.rawValue)
             put(by)
-        case .left:
+        case .left(let proof):
             put(MemberState.left.rawValue)
+            put(proof)
         case .forgotten(let by):
             put(MemberState.forgotten.rawValue)
+            put(by)
+        case .evicted(let by):
+            put(WireLayout.stateEvicted)
             put(by)
         }
     }
@@ -59,6 +64,14 @@ extension ByteSink {
         }
     }
 
+    /// Comes last in what carries it; nothing when there is none.
+    mutating func put(_ proof: AuthorProof?) {
+        guard let proof else { return }
+        put(count: AuthorProof.byteCount)
+        put(raw: proof.key.bytes)
+        put(raw: proof.signature)
+    }
+
     mutating func put(_ part: MemberTablePart) {
         put(part.role.rawValue)
         put(part.isLast ? WireLayout.tableFlagLast : 0)
@@ -67,9 +80,10 @@ extension ByteSink {
             let mark = openFrame()
             put(entry.id)
             put(varint: entry.incarnation)
-            put(entry.state.rawValue)
+            put(entry.isEvicted ? WireLayout.stateEvicted : entry.state.rawValue)
             put(varint: UInt64(entry.ageSeconds))
             put(entry.info)
+            put(entry.info.proof)
             closeFrame(mark)
         }
     }
@@ -102,16 +116,20 @@ extension ByteReader {
     mutating func update() throws(DecodeFailure) -> MemberUpdate? {
         let subject = try knownNodeID()
         let incarnation = try incarnation()
-        guard let state = MemberState(rawValue: try uint8()), let claim = try claim(state) else { return nil }
+        let word = try uint8()
+        if word == WireLayout.stateEvicted {
+            return MemberUpdate(subject: subject, incarnation: incarnation, claim: .evicted(by: try nodeID()))
+        }
+        guard let state = MemberState(rawValue: word), let claim = try claim(state) else { return nil }
         return MemberUpdate(subject: subject, incarnation: incarnation, claim: claim)
     }
 
     private mutating func claim(_ state: MemberState) throws(DecodeFailure) -> MemberClaim? {
         switch state {
-        case .alive: try memberInfo().map { .alive($0) }
+        case .alive: try provenInfo().map { .alive($0) }
         case .suspect: .suspect(by: try nodeID())
         case .failed: .failed(by: try nodeID())
-        case .left: .left
+        case .left: .left(try proof())
         case .forgotten: .forgotten(by: try nodeID())
         }
     }
@@ -120,6 +138,19 @@ extension ByteReader {
         let incarnation = try varint()
         guard incarnation <= Bounds.incarnationMax else { throw .bounds }
         return incarnation
+    }
+
+    private mutating func provenInfo() throws(DecodeFailure) -> MemberInfo? {
+        guard let info = try memberInfo() else { return nil }
+        return try proof().map { info.proven(by: $0) } ?? info
+    }
+
+    /// nil when nothing follows, or something of another length than a proof's, which a later version may mean.
+    private mutating func proof() throws(DecodeFailure) -> AuthorProof? {
+        guard !isAtEnd, try uint8() == AuthorProof.byteCount, remaining >= AuthorProof.byteCount,
+            let key = AuthorKey(bytes: try bytes(count: AuthorKey.byteCount))
+        else { return nil }
+        return AuthorProof(key: key, signature: try bytes(count: AuthorProof.signatureByteCount))
     }
 
     mutating func memberInfo() throws(DecodeFailure) -> MemberInfo? {
@@ -165,9 +196,12 @@ extension ByteReader {
     private mutating func memberTableEntry() throws(DecodeFailure) -> MemberTableEntry? {
         let id = try knownNodeID()
         let incarnation = try incarnation()
-        guard let state = MemberState(rawValue: try uint8()) else { return nil }
+        let word = try uint8()
+        let isEvicted = word == WireLayout.stateEvicted
+        guard let state = isEvicted ? .forgotten : MemberState(rawValue: word) else { return nil }
         guard let age = UInt32(exactly: try varint()) else { throw .bounds }
-        guard let info = try memberInfo() else { return nil }
-        return MemberTableEntry(id: id, incarnation: incarnation, state: state, ageSeconds: age, info: info)
+        guard let info = try provenInfo() else { return nil }
+        return MemberTableEntry(
+            id: id, incarnation: incarnation, state: state, ageSeconds: age, info: info, isEvicted: isEvicted)
     }
 }

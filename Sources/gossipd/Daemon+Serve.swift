@@ -12,9 +12,9 @@ import Transport
 import UnixSignals
 
 extension Daemon {
-    /// Serves until told to stop, then stops in order.
-    func serve() async {
-        await withDiscardingTaskGroup { tasks in
+    /// Serves until told to stop, then stops in order. Returns the status to end with.
+    func serve() async -> DaemonStatus {
+        await withDiscardingTaskGroup(returning: DaemonStatus.self) { tasks in
             tasks.addTask { await admin.run() }
             let signalTask = SignalTask(signals)
             await signalTask.begin()
@@ -25,8 +25,9 @@ extension Daemon {
             await announceStart()
             let delivering = startDelivery()
             let handling = startHandlers()
-            await waitForStop(delivering, handling)
+            let status = await waitForStop(delivering, handling)
             tasks.cancelAll()
+            return status
         }
     }
 
@@ -45,7 +46,7 @@ extension Daemon {
     }
 
     /// Carries out reloads until the first wish to stop.
-    private func waitForStop(_ delivering: DeliveryTask, _ handling: Task<Void, Never>) async {
+    private func waitForStop(_ delivering: DeliveryTask, _ handling: Task<Void, Never>) async -> DaemonStatus {
         var current = configuration
         var wishes = signals.wishes.makeAsyncIterator()
         while let wish = await wishes.next() {
@@ -54,9 +55,12 @@ extension Daemon {
                 current = await reload(current)
             case .stop(let reason):
                 await stop(reason, &wishes, delivering, handling)
-                return
+                // Another start would end the same: systemd is not to try.
+                if case .double = reason { return .badConfiguration }
+                return .clean
             }
         }
+        return .clean
     }
 
     /// Leaves the cluster unless that has happened, is not wanted or the daemon comes back at once; then closes
@@ -75,6 +79,8 @@ extension Daemon {
         switch reason {
         case .left(let outcome):
             tellLeave(outcome)
+        case .double(let address):
+            tellDouble(address)
         case .signal where configuration.leaveOnTerminate:
             let leaving = Task { await driver.perform(.leave(deadline: configuration.leaveTimeout)) }
             // The kernel reports `left` as well; a second signal comes through the same stream.
@@ -83,7 +89,7 @@ extension Daemon {
                 case .stop(.left(let outcome)):
                     tellLeave(outcome)
                     break leave
-                case .stop(.signal), .stop(.restart):
+                case .stop(.signal), .stop(.restart), .stop(.double):
                     logger.warning("told to stop again: the peers may not know yet that this node leaves")
                     break leave
                 case .reload:
@@ -104,6 +110,15 @@ extension Daemon {
         logger.event(.stopped, "stopped")
         // What a process has said counts only while the manager still knows the process.
         notifier.barrier()
+    }
+
+    private func tellDouble(_ address: Address) {
+        let sentence =
+            "an older process at \(address) has this node's id \(directory.identity.id): was its disk cloned? Empty "
+            + "\(configuration.dataDirectory) on this host, so that it gets an id of its own, and start it again"
+        logger.event(
+            .startFailed, "cannot serve: \(sentence)",
+            metadata: ["reason": "\(sentence)", "exit_status": "\(DaemonStatus.badConfiguration.rawValue)"])
     }
 
     private func tellLeave(_ outcome: LeaveOutcome) {

@@ -76,7 +76,7 @@ struct Daemon: Sendable {
         do {
             let daemon = try await start(
                 configuration, file: configurationFile, overrides: overrides, log: log, logger: logger, loops: loops)
-            await daemon.serve()
+            status = await daemon.serve()
         } catch {
             let failure = (error as? StartFailure) ?? StartFailure(status: .storageError, message: "\(error)")
             logger.event(
@@ -117,6 +117,9 @@ struct Daemon: Sendable {
         let sockets = try bind(configuration.bind)
         let advertised = configuration.advertised(boundTo: sockets.address)
         let identity = directory.identity
+        guard let signer = AuthorSigner(seed: identity.signingSeed.bytes) else {
+            preconditionFailure("a seed of \(SigningSeed.byteCount) bytes makes no key")
+        }
 
         // Each process writes under an epoch that none before it used, not even one started from a copy of this
         // directory or from a backup of it: no dot is ever used twice.
@@ -131,7 +134,7 @@ struct Daemon: Sendable {
         let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
         let kernel = NodeKernel(
-            configuration: KernelConfiguration(configuration, peers: directory.peers, seal: seal),
+            configuration: KernelConfiguration(configuration, peers: directory.peers, seal: seal, signer: signer),
             identity: KernelIdentity(
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
                 incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),

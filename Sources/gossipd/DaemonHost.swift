@@ -75,7 +75,9 @@ final class DaemonHost: KernelHost {
             switch record {
             case .incarnationFence(let fence): batch.update.incarnationFence = fence
             case .peers(let peers):
-                batch.update.peers = peers.map { StoredPeer(id: $0.id, name: $0.name, address: $0.address) }
+                batch.update.peers = peers.map {
+                    StoredPeer(id: $0.id, name: $0.name, address: $0.address, key: $0.key)
+                }
             case .store(let record): batch.records.append(record)
             }
         }
@@ -104,6 +106,8 @@ final class DaemonHost: KernelHost {
     }
 
     func left(_ outcome: LeaveOutcome) { signals.stop(.left(outcome)) }
+
+    func refused(doubleAt address: Address) { signals.stop(.double(address)) }
 
     /// Makes durable what waits and ends the storage thread. Without room what waits is given up: no client and no peer
     /// was told that it lasts.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the reasons to wake the daemon's main task: a stop, a reload, news for the status line.
 
+import ClusterTypes
 import NodeKernel
 
 /// Why the daemon stops.
@@ -11,6 +12,8 @@ enum StopReason: Sendable {
     case restart
     /// The node has left the cluster because a client asked for it.
     case left(LeaveOutcome)
+    /// An older process with this node's id lives at this address.
+    case double(Address)
 }
 
 extension StopReason {
@@ -20,6 +23,7 @@ extension StopReason {
         case .signal: "signal"
         case .restart: "restart"
         case .left: "left"
+        case .double: "cloned_identity"
         }
     }
 }

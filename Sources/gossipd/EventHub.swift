@@ -126,6 +126,8 @@ final class EventHub: Sendable {
             return Narration(
                 kind: .packetRejected, message: "packets from \(address) are ignored: \(reason.sentence)",
                 reason: reason.word)
+        case .evicted(let by):
+            return narrator.withLock { $0.tellEviction(by: by) }
         case .leaving:
             return Narration(kind: .leaving, message: "leaving the cluster")
         case .userEvent(let event):

@@ -130,6 +130,10 @@ struct EventNarrator: Sendable {
                 "name \(member.name) is used by two members: \(event.id.short) at \(event.info.address) and "
                 + "\(other.short)\(identity(other).address.map { " at \($0)" } ?? "")"
             evidence.details = ["other": other.description]
+        case .forged(let forgery):
+            narrate(forgery, of: member, into: &narration, &evidence)
+        case .equivocated(let equivocation):
+            narrate(equivocation, of: member, into: &narration, &evidence)
         case .refuted(let accuser, let incarnation):
             narration.kind = .selfRefuted
             narration.reason = "refuted"

@@ -74,9 +74,9 @@ struct KernelNode: NodeHandle {
         return LeaveResult(acknowledgedBy: outcome.acknowledged, peersTotal: outcome.asked)
     }
 
-    func forget(_ member: String) async throws(AdminFailure) -> ForgetResult {
+    func forget(_ member: String, isForced: Bool) async throws(AdminFailure) -> ForgetResult {
         let identity = try await resolve(member)
-        switch await perform(.forget(identity.id)) {
+        switch await perform(.forget(identity.id, isForced: isForced)) {
         // The kernel was asked by id; people know the name.
         case .failure(.memberIsActive):
             let gone = try await views().filter {

@@ -83,6 +83,8 @@ struct Metrics: Sendable {
         samples.counter("gossipd_nacks_received_total", "Nacks received from relays.", swim.nacksReceived)
         samples.counter("gossipd_refutations_total", "Claims about this node refuted.", swim.refutations)
         samples.counter("gossipd_claims_refused_total", "Claims that break a bound.", swim.claimsRefused)
+        samples.counter(
+            "gossipd_claims_forged_total", "Statements in a member's name that it did not sign.", swim.claimsForged)
         samples.counter("gossipd_stalls_total", "Times this process found itself stalled.", swim.stalls)
         samples.counter("gossipd_pings_wrong_target_total", "Pings meant for another node.", swim.wrongTarget)
     }

@@ -38,9 +38,12 @@ extension DaemonConfiguration {
 }
 
 extension KernelConfiguration {
-    init(_ configuration: DaemonConfiguration, peers: [StoredPeer], seal: SealSettings) {
+    init(
+        _ configuration: DaemonConfiguration, peers: [StoredPeer], seal: SealSettings, signer: AuthorSigner
+    ) {
         self.init(cluster: ClusterID(name: configuration.cluster), sizes: PacketCodec.sizes)
         swim = SWIMConfiguration(configuration.membership)
+        swim.authorship = Authorship(signer, cluster: cluster)
         store = StoreConfiguration(configuration.store)
         datagramBytesMax = configuration.membership.datagramSizeMax
         if !seal.keys.isEmpty {
@@ -48,13 +51,24 @@ extension KernelConfiguration {
             datagramBytesMax = max(Bounds.datagramBytesMin, datagramBytesMax - SealedLayout.overheadBytes)
         }
         seeds = configuration.join.map(\.description)
-        rememberedPeers = peers.map { RememberedPeer(id: $0.id, name: $0.name, address: $0.address) }
+        rememberedPeers = peers.map {
+            RememberedPeer(id: $0.id, name: $0.name, address: $0.address, key: $0.key)
+        }
         streamsMax = configuration.limits.streamsMax
         streamIdleTimeout = configuration.limits.streamIdleTimeout
         syncIntervalMin = configuration.store.syncIntervalMin
         collectionGrace = configuration.store.collectionGrace
         collectionInterval = configuration.store.collectionInterval
         repairBytesPerSecond = configuration.store.repairBandwidth
+    }
+}
+
+extension Authorship {
+    /// Ed25519 over the bytes that Docs/protocol.md describes.
+    init(_ signer: AuthorSigner, cluster: ClusterID) {
+        self.init(
+            sign: { signer.proof(of: $0.signedBytes(cluster: cluster)) },
+            isGenuine: { AuthorSigner.isGenuine($1, of: $0.signedBytes(cluster: cluster)) })
     }
 }
 

@@ -159,10 +159,10 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func forget(_ member: String) async throws(AdminFailure) -> ForgetResult {
+    func forget(_ member: String, isForced: Bool) async throws(AdminFailure) -> ForgetResult {
         try with { state throws(AdminFailure) in
             let member = try resolve(member, state)
-            guard member.state == .failed || member.state == .left else {
+            guard isForced || member.state == .failed || member.state == .left else {
                 throw AdminFailure(.conflict, "\(member.name) is \(member.state.rawValue): stop it first")
             }
             state.members.removeAll { $0.id == member.id }

@@ -101,7 +101,7 @@ import Testing
             (["a": "x\ny"], "the value of tag \"a\" has control characters: remove them"),
             (
                 ["a": String(repeating: "x", count: 448), "b": String(repeating: "y", count: 447)],
-                "the names and values of all tags may take at most 896 bytes together, not 897: shorten them"
+                "the names and values of all tags may take at most 752 bytes together, not 753: shorten them"
             ),
         ] as [([String: String], String)])
     func `tags that the configuration file would refuse are bad requests`(set: [String: String], reason: String) {

@@ -119,7 +119,7 @@ import Testing
             for inner in configuration.subcommands { check(inner) }
         }
         check(Gossipctl.self)
-        #expect(Gossipctl.configuration.subcommands.count == 17)
+        #expect(Gossipctl.configuration.subcommands.count == 18)
     }
 }
 

@@ -72,7 +72,7 @@ struct CommandTests {
     @Test("one member that flaps pushes out nothing of another, and what is reaped is forgotten")
     func timelinePerMember() throws {
         var bench = KernelBench.knowing(2...4) { $0.swim.failedRetention = .seconds(60) }
-        bench.hear([.update(MemberUpdate(subject: id(4), incarnation: 1, claim: .left))], from: 2)
+        bench.hear([.update(MemberUpdate(subject: id(4), incarnation: 1, claim: .left(nil)))], from: 2)
         for incarnation in 1..<200 as Range<UInt64> {
             bench.hear([failed(3, incarnation, by: 2), alive(3, incarnation + 1)], from: 2)
         }

@@ -105,7 +105,7 @@ struct CoordinateTests {
         var bench = KernelBench.knowing(2...4)
         for peer in [2, 3, 9] { bench.hear([.coordinate(place(Double(peer)))], from: peer) }
         #expect(estimate(&bench, from: "n2", to: "n3") != nil)
-        bench.hear([.update(MemberUpdate(subject: id(2), incarnation: 1, claim: .left))], from: 3)
+        bench.hear([.update(MemberUpdate(subject: id(2), incarnation: 1, claim: .left(nil)))], from: 3)
         bench.hear([alive(2, 5), alive(9)], from: 3)
         #expect(estimate(&bench, from: "n2", to: "n3") == nil)
         #expect(estimate(&bench, from: "n9", to: "n3") == nil)
@@ -115,7 +115,7 @@ struct CoordinateTests {
     func listed() {
         var bench = KernelBench.knowing(2...4)
         bench.hear(
-            [.coordinate(place(5)), .update(MemberUpdate(subject: id(4), incarnation: 1, claim: .left))], from: 2)
+            [.coordinate(place(5)), .update(MemberUpdate(subject: id(4), incarnation: 1, claim: .left(nil)))], from: 2)
         let id = bench.command(.roundTrips(from: "n3", to: nil))
         guard case .roundTrips(let from, let trips)? = bench.answers(to: id).first else {
             Issue.record("no answer")

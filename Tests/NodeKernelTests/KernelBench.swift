@@ -159,6 +159,7 @@ struct KernelBench {
         case .reply(let id, let reply): replies.append((id, reply))
         case .event(let event): events.append(event)
         case .stopped(let outcome): stopped.append(outcome)
+        case .refused: break
         }
     }
 

@@ -169,7 +169,7 @@ struct PromiseTests {
         ] {
             var bench = bench()
             bench.hear(
-                [failed(3, by: 2), .update(MemberUpdate(subject: id(3), incarnation: 1, claim: .left))], from: 2)
+                [failed(3, by: 2), .update(MemberUpdate(subject: id(3), incarnation: 1, claim: .left(nil)))], from: 2)
             bench.clear()
             var asked = request(bench)
             asked.folds = [fold]

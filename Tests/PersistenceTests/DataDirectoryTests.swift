@@ -39,7 +39,9 @@ struct DataDirectoryTests {
             for epoch in UInt32(2)...4 {
                 let directory = try DataDirectory.open(scratch.data)
                 #expect(!directory.isNew)
-                #expect(directory.identity == NodeIdentity(id: first.id, bootEpoch: epoch, incarnationFence: 0))
+                #expect(directory.identity.id == first.id && directory.identity.bootEpoch == epoch)
+                #expect(directory.identity.incarnationFence == 0)
+                #expect(directory.identity.signingSeed == first.signingSeed)
             }
         }
     }

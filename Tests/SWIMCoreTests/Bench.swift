@@ -26,7 +26,7 @@ func failed(_ number: Int, _ incarnation: UInt64 = 1, by accuser: Int) -> Member
 }
 
 func left(_ number: Int, _ incarnation: UInt64 = 1) -> MemberUpdate {
-    MemberUpdate(subject: id(number), incarnation: incarnation, claim: .left)
+    MemberUpdate(subject: id(number), incarnation: incarnation, claim: .left(nil))
 }
 
 func forgotten(_ number: Int, _ incarnation: UInt64 = 1, by node: Int) -> MemberUpdate {
@@ -71,6 +71,8 @@ struct Bench {
     var answers: [(sequence: UInt32, roundTrip: Interval?)] = []
     var departed: [(acknowledged: Int, asked: Int)] = []
     var doubles: [Address] = []
+    var otherSelves: [Address] = []
+    var evictedBy: [NodeID] = []
     var clocks: [(id: NodeID, wall: UInt64, roundTrip: Interval)] = []
     private var timersSet = 0
     private var fencesPersisted = 0
@@ -136,6 +138,8 @@ struct Bench {
         case .note(let note, let id, _): notes.append((id, note))
         case .pingAnswered(let sequence, let roundTrip): answers.append((sequence, roundTrip))
         case .identityInUse(let address): doubles.append(address)
+        case .otherSelf(let address): otherSelves.append(address)
+        case .evicted(let by): evictedBy.append(by)
         case .clockSample(let id, let wall, let roundTrip): clocks.append((id, wall, roundTrip))
         case .left(let acknowledged, let asked): departed.append((acknowledged, asked))
         }
@@ -237,7 +241,10 @@ struct Bench {
         return sequence
     }
 
-    mutating func forget(_ number: Int) -> Bool { perform { $0.forget(id(number), clock: $1, into: &$3) } }
+    @discardableResult
+    mutating func forget(_ number: Int, isForced: Bool = false) -> Bool {
+        perform { $0.forget(id(number), isForced: isForced, clock: $1, into: &$3) }
+    }
 
     func state(_ number: Int) -> MemberState? { machine.table[id(number)]?.state }
 
@@ -287,6 +294,8 @@ extension MemberEventKind {
         case .reaped: "reaped"
         case .udpBlocked(let probes): "answers over streams alone, \(probes) probes"
         case .nameConflict(let other): "has the same name as \(name(of: other))"
+        case .forged(let forgery): "a statement refused, incarnation \(forgery.incarnation)"
+        case .equivocated(let found): "equivocated, incarnation \(found.incarnation)"
         case .refuted(let accuser, let incarnation): "refuted \(name(of: accuser)) with incarnation \(incarnation)"
         }
     }

@@ -146,6 +146,8 @@ final class TestHost: KernelHost {
         state.withLock { $0.refusals.append(refusal) }
     }
 
+    func refused(doubleAt address: Address) {}
+
     func left(_ outcome: LeaveOutcome) { state.withLock { $0.outcomes.append(outcome) } }
 
     func hold() { state.withLock { $0.isHolding = true } }

@@ -94,7 +94,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
             hex: "05 0022 \(b) 07 02 \(a)"),
         Golden(
             name: "update: left",
-            message: .update(MemberUpdate(subject: Raw.other, incarnation: 7, claim: .left)),
+            message: .update(MemberUpdate(subject: Raw.other, incarnation: 7, claim: .left(nil))),
             hex: "05 0012 \(b) 07 03"),
         Golden(
             name: "update: forgotten",

@@ -190,7 +190,14 @@ struct MessageGenerator {
         }
         return MemberInfo(
             name: text(min: 1, max: Bounds.nameBytesMax), address: address(), tags: tags,
-            protocolVersion: UInt8(truncatingIfNeeded: rng.next()))
+            protocolVersion: UInt8(truncatingIfNeeded: rng.next()), proof: rng.chance(0.5) ? proof() : nil)
+    }
+
+    mutating func proof() -> AuthorProof? {
+        let bytes = (0..<AuthorProof.byteCount).map { _ in UInt8(truncatingIfNeeded: rng.next()) }
+        return AuthorKey(bytes: Array(bytes.prefix(AuthorKey.byteCount))).flatMap {
+            AuthorProof(key: $0, signature: Array(bytes.dropFirst(AuthorKey.byteCount)))
+        }
     }
 
     mutating func update() -> MemberUpdate {
@@ -199,7 +206,7 @@ struct MessageGenerator {
             case 0: .alive(info())
             case 1: .suspect(by: NodeID(using: &rng))
             case 2: .failed(by: NodeID(using: &rng))
-            case 3: .left
+            case 3: .left(rng.chance(0.5) ? proof() : nil)
             case _: .forgotten(by: NodeID(using: &rng))
             }
         return MemberUpdate(

@@ -69,7 +69,9 @@ extension Simulation {
             // Its own change is no news to the node itself.
             if node != subject { figures.updateSeen(of: subject, at: now) }
         case .refuted: figures.refutations += 1
-        case .udpBlocked: break
+        case .udpBlocked, .equivocated: break
+        case .forged:
+            violations.add("n\(node + 1) takes a statement of n\(subject + 1) for a forgery")
         case .nameConflict(let other):
             if nodes[subject].formerIDs.contains(other) { break }
             violations.add("n\(node + 1) says that n\(subject + 1) and \(other.short) have the same name")

@@ -115,6 +115,9 @@ extension Simulation {
         case .resolve(seed: let seed): resolveSeed(seed, node: node)
         case .reply(let id, let reply): answered(id, reply, node: node)
         case .event(let event): observe(event, at: node)
+        case .refused(doubleAt: let address):
+            tell("n\(node + 1) refuses to serve: an older process has its id at \(address)")
+            endProcess(node, isHostUp: true)
         case .stopped(let outcome):
             tell("n\(node + 1) has left: \(outcome.acknowledged) of \(outcome.asked) peers acknowledged")
             endProcess(node, isHostUp: true)

@@ -99,7 +99,7 @@ extension Simulation {
             let subjects = try resolve(selector, line: line)
             for node in try resolve(by, line: line) {
                 for subject in subjects {
-                    command(.forget("n\(subject + 1)"), name: "forget n\(subject + 1)", node: node)
+                    command(.forget("n\(subject + 1)", isForced: false), name: "forget n\(subject + 1)", node: node)
                 }
             }
         case .tag(let selector, let tag):

@@ -142,6 +142,8 @@ extension Simulation {
         case .reaped: "reaped"
         case .udpBlocked(let probes): "answered over streams alone, \(probes) times"
         case .nameConflict: "name conflict"
+        case .forged: "statement refused"
+        case .equivocated: "equivocated"
         case .refuted(accuser: let accuser, incarnation: let incarnation):
             "refuted \(accuser.short) with \(incarnation)"
         }
