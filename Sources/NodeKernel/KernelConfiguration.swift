@@ -9,6 +9,8 @@ import StoreCore
 package struct KernelConfiguration: Sendable {
     package var cluster: ClusterID
     package var swim: SWIMConfiguration
+    /// How statements of nodes about themselves are signed and checked; nil: nobody signs, everybody is believed.
+    package var authorship: Authorship?
     package var store: StoreConfiguration
     /// The largest datagram, in bytes. Default 1400; `Bounds.datagramBytesMin...datagramBytesMax`.
     package var datagramBytesMax: Int

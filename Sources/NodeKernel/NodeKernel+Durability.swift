@@ -210,6 +210,7 @@ extension NodeKernel {
 
     private mutating func writePeers(_ turn: inout Turn) {
         let me = selfID
+        let membership = membership
         let peers = membership.table.members.lazy
             .filter { $0.state.isActive && $0.id != me }
             .prefix(Self.rememberedPeersMax)

@@ -76,6 +76,7 @@ package struct NodeKernel: Sendable {
         membership = Membership(
             configuration: configuration.swim, id: identity.id, info: info,
             incarnationFence: identity.incarnationFence, clock: clock, table: members,
+            authorship: configuration.authorship,
             pins: configuration.rememberedPeers.reduce(into: [:]) { $0[$1.id] = $1.key },
             updateBytes: { sizes.message(.update($0)) })
         let actor = ActorID(node: identity.id, epoch: identity.storeEpoch)

@@ -112,7 +112,8 @@ extension NodeIdentity {
                 .flatMap { SigningSeed(bytes: $0) }
             if seed == nil { throw .corruptIdentity(file: file, reason: "its signing_seed is not 64 hexadecimal digits") }
         }
-        return NodeIdentity(id: id, bootEpoch: epoch, incarnationFence: fence, signingSeed: try seed ?? mintSeed())
+        let kept = if let seed { seed } else { try mintSeed() }
+        return NodeIdentity(id: id, bootEpoch: epoch, incarnationFence: fence, signingSeed: kept)
     }
 
     private static func value(_ field: String, _ line: String) -> String? {

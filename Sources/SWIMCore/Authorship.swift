@@ -75,7 +75,7 @@ extension Membership {
     mutating func isGenuine(
         _ statement: SelfStatement, _ proof: AuthorProof?, clock: Clock, into actions: inout [SWIMAction]
     ) -> Bool {
-        guard let authorship = configuration.authorship else { return true }
+        guard let authorship else { return true }
         let pinned = statement.subject == selfID ? me.info.proof?.key : pinnedKey(of: statement.subject)
         let isGenuine: Bool =
             if let proof {
@@ -148,7 +148,7 @@ extension Membership {
 
     /// What this node says of itself under `incarnation`, signed.
     func signed(_ info: MemberInfo, incarnation: UInt64) -> MemberInfo {
-        guard let authorship = configuration.authorship else { return info }
+        guard let authorship else { return info }
         return info.proven(
             by: authorship.sign(SelfStatement(subject: selfID, incarnation: incarnation, word: .present(info))))
     }
@@ -169,7 +169,7 @@ extension Membership {
 
     /// What is known of a member that is gone already, without a proof that does not hold.
     func checked(_ entry: MemberTableEntry) -> MemberInfo {
-        guard let authorship = configuration.authorship, let proof = entry.info.proof else { return entry.info }
+        guard let authorship, let proof = entry.info.proof else { return entry.info }
         let word: SelfStatement.Word = entry.state == .left ? .left : .present(entry.info)
         let statement = SelfStatement(subject: entry.id, incarnation: entry.incarnation, word: word)
         let isPinned = authors.pins[entry.id].map { $0 == proof.key } ?? true

@@ -34,7 +34,7 @@ extension Membership {
             $0.state = .left
             $0.since = clock
         }
-        if let authorship = configuration.authorship {
+        if let authorship {
             let statement = SelfStatement(subject: selfID, incarnation: me.incarnation, word: .left)
             table.change(selfID) { $0.info = $0.info.proven(by: authorship.sign(statement)) }
         }

@@ -46,6 +46,8 @@ package struct Membership: Sendable {
     var upkeepGeneration: UInt64 = 0
     var suspicionGeneration: UInt64 = 0
     let updateBytes: @Sendable (MemberUpdate) -> Int
+    /// How statements are signed and checked; nil: nobody signs, everybody is believed.
+    let authorship: Authorship?
 
     /// How many incarnations one durable write reserves.
     static let fenceStep: UInt64 = 1_024
@@ -66,15 +68,17 @@ package struct Membership: Sendable {
     ///   - incarnationFence: Every incarnation up to this one may have been used by an earlier process.
     ///   - table: Members that this node begins with and that begin with it, of nobody's view; it holds this node under
     ///     its first incarnation. nil: it knows itself alone.
+    ///   - authorship: How statements are signed and checked; nil: nobody signs, everybody is believed.
     ///   - pins: Keys of nodes that an earlier process of this one knew.
     ///   - updateBytes: The size of an update on the wire.
     package init(
         configuration: SWIMConfiguration, id: NodeID, info: MemberInfo, incarnationFence: UInt64, clock: Clock,
-        table known: MemberTable? = nil, pins: [NodeID: AuthorKey] = [:],
-        updateBytes: @escaping @Sendable (MemberUpdate) -> Int
+        table known: MemberTable? = nil, authorship: Authorship? = nil,
+        pins: [NodeID: AuthorKey] = [:], updateBytes: @escaping @Sendable (MemberUpdate) -> Int
     ) {
         self.configuration = configuration
         self.updateBytes = updateBytes
+        self.authorship = authorship
         // A fence at its bound leaves one incarnation to use, again and again: better than none that peers accept.
         let first = min(incarnationFence, Bounds.incarnationMax - 1) + 1
         self.incarnationFence = min(incarnationFence, Bounds.incarnationMax)

@@ -4,7 +4,7 @@
 import ClusterTypes
 
 /// The tunables of membership and failure detection. `lan` is the default profile.
-package struct SWIMConfiguration: Sendable {
+package struct SWIMConfiguration: Hashable, Sendable {
     /// One member is probed per period. Default 1 s (lan), 5 s (wan), 250 ms (local); 50 ms...60 s.
     /// While awareness is s the period is `probeInterval * (s + 1)` (Lifeguard section IV-A).
     package var probeInterval: Interval
@@ -46,9 +46,6 @@ package struct SWIMConfiguration: Sendable {
     package var forgottenRetention: Interval
     /// How long leaving waits before it asks again for acknowledgements. Default 200 ms.
     package var leaveRetryInterval: Interval
-
-    /// How statements are signed and checked; nil: nobody signs, everybody is believed.
-    package var authorship: Authorship?
 
     package init(profile: Profile = .lan) {
         switch profile {

@@ -12,6 +12,7 @@ import NIOCore
 import NIOPosix
 import NodeKernel
 import Persistence
+import Sealing
 import SWIMCore
 import StoreCore
 import SystemdSupport

@@ -4,6 +4,7 @@
 import AdminModel
 import ClusterTypes
 import SWIMCore
+import SystemdSupport
 
 extension EventNarrator {
     func narrate(

@@ -43,7 +43,7 @@ final class FleetFeed: Sendable {
         case .storeReset: .everything
         case .member(let member): isVisible(member) ? .members : nil
         case .joinSucceeded, .joinFailed, .quarantined, .synchronised, .catchUp, .collected, .clockOutlier,
-            .clockRecovered, .storage, .awarenessChanged, .stalled, .identityInUse, .packetIgnored, .leaving,
+            .clockRecovered, .storage, .awarenessChanged, .stalled, .identityInUse, .packetIgnored, .leaving, .evicted,
             .userEvent:
             nil
         }

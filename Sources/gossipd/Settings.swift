@@ -43,7 +43,7 @@ extension KernelConfiguration {
     ) {
         self.init(cluster: ClusterID(name: configuration.cluster), sizes: PacketCodec.sizes)
         swim = SWIMConfiguration(configuration.membership)
-        swim.authorship = Authorship(signer, cluster: cluster)
+        authorship = Authorship(signer, cluster: cluster)
         store = StoreConfiguration(configuration.store)
         datagramBytesMax = configuration.membership.datagramSizeMax
         if !seal.keys.isEmpty {

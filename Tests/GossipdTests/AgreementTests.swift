@@ -7,6 +7,7 @@ import ClusterTypes
 import DaemonConfig
 import NodeKernel
 import SWIMCore
+import Sealing
 import StoreCore
 import SystemdSupport
 import Testing
@@ -99,7 +100,9 @@ struct AgreementTests {
     @Test("The other defaults of the configuration are those of the parts")
     func defaults() throws {
         let configured = try configuration()
-        let kernel = KernelConfiguration(configured, peers: [], seal: SealSettings())
+        let kernel = KernelConfiguration(
+            configured, peers: [], seal: SealSettings(),
+            signer: try #require(AuthorSigner(seed: [UInt8](repeating: 1, count: 32))))
         let own = KernelConfiguration(cluster: ClusterID(name: "default"), sizes: PacketCodec.sizes)
         #expect(kernel.cluster == own.cluster)
         #expect(kernel.datagramBytesMax == own.datagramBytesMax)

@@ -78,7 +78,7 @@ struct CollectionTests {
         cluster.run(.seconds(150))
         #expect([cluster.rows(1), cluster.rows(2)] == [1, 1])
         #expect(cluster.waitsFor(1) == ["n3"])
-        guard case .done? = cluster.ask(.forget("n3"), on: 2) else { return #expect(Bool(false), "not forgotten") }
+        guard case .done? = cluster.ask(.forget("n3", isForced: false), on: 2) else { return #expect(Bool(false), "not forgotten") }
         cluster.run(.seconds(30))
         #expect([cluster.rows(1), cluster.rows(2)] == [0, 0])
         #expect(cluster.waitsFor(1) == [])
@@ -175,11 +175,11 @@ struct CollectionTests {
         cluster.run(.seconds(2))
         cluster.crash(3)
         cluster.run(.seconds(20))
-        cluster.ask(.forget("n3"), on: 1)
+        cluster.ask(.forget("n3", isForced: false), on: 1)
         cluster.run(.seconds(30))
         cluster.crash(4)
         cluster.run(.seconds(20))
-        cluster.ask(.forget("n4"), on: 2)
+        cluster.ask(.forget("n4", isForced: false), on: 2)
         cluster.run(.seconds(60))
         for number in 1...2 {
             let store = cluster[number].kernel.store
@@ -202,7 +202,7 @@ struct CollectionTests {
         cluster.run(.seconds(20))
         cluster.ask(.put(key: "mine", value: [4]), on: 4)
         cluster.ask(.delete(key: "gone"), on: 1)
-        for name in ["n4", "n5"] { cluster.ask(.forget(name), on: 1) }
+        for name in ["n4", "n5"] { cluster.ask(.forget(name, isForced: false), on: 1) }
         cluster.run(.seconds(100))
         #expect(cluster.rows(1) == 0 && cluster.floor(1) != .none)
         #expect(cluster[5].value("mine") == [4] && cluster[5].value("gone") == [1])

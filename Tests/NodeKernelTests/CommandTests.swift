@@ -132,7 +132,7 @@ struct CommandTests {
         bench.hear([alive(8, name: "n3")], from: 2)
         let candidates = [3, 8].map { NodeID(high: 0x1111_0000 + UInt64($0), low: UInt64($0)) }
         #expect(failure(&bench, .explain("n3")) == .ambiguousMember("n3", candidates: candidates))
-        #expect(failure(&bench, .forget("n3")) == .ambiguousMember("n3", candidates: candidates))
+        #expect(failure(&bench, .forget("n3", isForced: false)) == .ambiguousMember("n3", candidates: candidates))
         bench.hearVerdicts([failed(3, by: 2)], from: 2)
         #expect(answer(&bench, .explain("n3")).contains("explanation"))
         #expect(failure(&bench, .explain("00000000")) != nil, "a prefix that fits several is ambiguous")
@@ -144,11 +144,11 @@ struct CommandTests {
     @Test("forget: an active member -> failure, a failed one is gone from the list")
     func forget() {
         var bench = KernelBench.knowing(2...4)
-        #expect(failure(&bench, .forget("n3")) == .memberIsActive("n3"))
-        #expect(failure(&bench, .forget("n1")) == .memberIsSelf("n1"))
-        #expect(failure(&bench, .forget("n9")) == .noSuchMember("n9"))
+        #expect(failure(&bench, .forget("n3", isForced: false)) == .memberIsActive("n3"))
+        #expect(failure(&bench, .forget("n1", isForced: false)) == .memberIsSelf("n1"))
+        #expect(failure(&bench, .forget("n9", isForced: false)) == .noSuchMember("n9"))
         bench.hearVerdicts([failed(3, by: 2)], from: 2)
-        #expect(answer(&bench, .forget("n3")) == "done")
+        #expect(answer(&bench, .forget("n3", isForced: false)) == "done")
         let members = bench.command(.members)
         guard case .members(let views)? = bench.answers(to: members).first else {
             Issue.record("\(bench.replies)")
@@ -156,7 +156,7 @@ struct CommandTests {
         }
         #expect(views.map(\.member.info.name).sorted() == ["n1", "n2", "n4"])
         #expect(views.filter(\.isSelf).count == 1)
-        #expect(failure(&bench, .forget("n3")) == .noSuchMember("n3"))
+        #expect(failure(&bench, .forget("n3", isForced: false)) == .noSuchMember("n3"))
     }
 
     @Test("tags: set, unset, and their bounds")

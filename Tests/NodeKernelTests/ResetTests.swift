@@ -19,7 +19,7 @@ struct ResetTests {
         cluster.run(.seconds(20))
         cluster.ask(.put(key: "mine", value: [3]), on: 3)
         cluster.ask(.delete(key: "gone"), on: 1)
-        cluster.ask(.forget("n3"), on: 1)
+        cluster.ask(.forget("n3", isForced: false), on: 1)
         cluster.run(.seconds(100))
         return cluster
     }
@@ -246,7 +246,7 @@ struct ResetTests {
         let write = Command.write([.put(key: "mine", value: [3])], WriteOptions(requestID: "r"))
         cluster.ask(write, on: 3)
         cluster.ask(.delete(key: "gone"), on: 1)
-        cluster.ask(.forget("n3"), on: 1)
+        cluster.ask(.forget("n3", isForced: false), on: 1)
         cluster.run(.seconds(100))
         cluster.cut = []
         cluster.run(.seconds(60))

@@ -53,7 +53,7 @@ private func row(_ update: MemberUpdate, _ state: MemberState) -> MemberTableEnt
 }
 
 private func bench(knowing updates: [MemberUpdate] = []) -> Bench {
-    var bench = Bench { $0.authorship = authorship(1) }
+    var bench = Bench(authorship: authorship(1))
     for update in updates { bench.hear(update) }
     bench.clear()
     return bench
@@ -120,7 +120,8 @@ struct AuthorTests {
         var bench = bench(knowing: [said(2), said(3)])
         bench.hear(saidLeft(2))
         bench.hear(saidLeft(3))
-        #expect(bench.forget(3))
+        let isForgotten = bench.forget(3)
+        #expect(isForgotten)
         bench.pass(.seconds(73 * 3600))
         #expect(bench.state(2) == nil && bench.state(3) == .forgotten)
         bench.hear(said(2, 5, by: 4))
@@ -133,11 +134,7 @@ struct AuthorTests {
 
     @Test("Keys that an earlier process knew are pinned from the start")
     func remembered() {
-        var bench = Bench(starts: false)
-        bench.machine = Membership(
-            configuration: bench.machine.configuration.signing(authorship(1)), id: id(1), info: info(1),
-            incarnationFence: 0, clock: bench.clock, pins: [id(2): key(2)], updateBytes: { _ in 40 })
-        bench.start()
+        var bench = Bench(authorship: authorship(1), pins: [id(2): key(2)])
         bench.hear(said(2, by: 3))
         #expect(bench.state(2) == nil)
         bench.hear(said(2))
@@ -212,13 +209,5 @@ struct AuthorTests {
         #expect(bench.incarnation(1) == 1 && bench.doubles.isEmpty && forgeries(bench).count == 1)
         bench.hear(update(1))
         #expect(bench.incarnation(1) == 2 && bench.doubles == [address(77)])
-    }
-}
-
-extension SWIMConfiguration {
-    fileprivate func signing(_ authorship: Authorship) -> SWIMConfiguration {
-        var configuration = self
-        configuration.authorship = authorship
-        return configuration
     }
 }

@@ -81,7 +81,8 @@ struct Bench {
 
     init(
         _ number: Int = 1, fence: UInt64 = 0, seed: UInt64 = 1, now: Instant = Bench.start,
-        starts: Bool = true, configure: (inout SWIMConfiguration) -> Void = { _ in }
+        starts: Bool = true, authorship: Authorship? = nil, pins: [NodeID: AuthorKey] = [:],
+        configure: (inout SWIMConfiguration) -> Void = { _ in }
     ) {
         var configuration = SWIMConfiguration()
         configure(&configuration)
@@ -90,7 +91,7 @@ struct Bench {
         rng = SeededGenerator(seed: seed)
         machine = Membership(
             configuration: configuration, id: id(number), info: info(number), incarnationFence: fence,
-            clock: Self.clock(now), updateBytes: { _ in 40 })
+            clock: Self.clock(now), authorship: authorship, pins: pins, updateBytes: { _ in 40 })
         if starts { start() }
     }
 

@@ -222,7 +222,7 @@ struct SyncTests {
         for _ in 0..<60 {
             var claim = randomClaim(subjects: 3...12, using: &rng)
             // Who failed is only suspected by the other side and may refute: those two may differ for a while.
-            if case .failed = claim.claim { claim.claim = .left }
+            if case .failed = claim.claim { claim.claim = .left(nil) }
             if rng.chance(0.5) { first.hear(claim, from: 12) } else { second.hear(claim, from: 12) }
         }
         for _ in 0..<2 {
@@ -301,7 +301,7 @@ extension MemberClaim {
         case .suspect: MemberState.suspect.rawValue
         case .failed: MemberState.failed.rawValue
         case .left: MemberState.left.rawValue
-        case .forgotten: MemberState.forgotten.rawValue
+        case .forgotten, .evicted: MemberState.forgotten.rawValue
         }
     }
 }

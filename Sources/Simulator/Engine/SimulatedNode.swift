@@ -110,7 +110,7 @@ package struct SimulatedNode {
         startedAt = now
         var configuration = configuration
         configuration.rememberedPeers = disk.content.peers
-        configuration.swim.authorship = .simulated(id: id)
+        configuration.authorship = .simulated(id: id)
         let clock = clock(at: now)
         let identity = KernelIdentity(
             id: id, name: name, address: address, tags: [], incarnationFence: disk.content.incarnationFence,

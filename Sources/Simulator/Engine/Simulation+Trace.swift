@@ -79,6 +79,7 @@ extension Simulation {
         case .catchUp(let peer, let received, let total):
             line(node, "!! \(received) of \(total) rows from \(peer.short)")
         case .leaving: line(node, "!! leaving")
+        case .evicted(let by): line(node, "!! evicted by \(by.short)")
         case .userEvent(let event):
             line(node, "!! event \(event.id.sequence) of \(event.id.origin.short): \(event.name)")
         }
@@ -127,6 +128,7 @@ extension Simulation {
         case .failed(by: let by): "failed by \(by.short)"
         case .left: "left"
         case .forgotten(by: let by): "forgotten by \(by.short)"
+        case .evicted(by: let by): "evicted by \(by.short)"
         }
     }
 

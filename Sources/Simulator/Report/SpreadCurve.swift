@@ -76,6 +76,7 @@ package struct CopyCount: Sendable {
             case .failed(let accuser): (2, accuser)
             case .left: (3, .unknown)
             case .forgotten(let by): (4, by)
+            case .evicted(let by): (5, by)
             }
         return UpdateKey(subject: update.subject, incarnation: update.incarnation, kind: kind, by: by)
     }
