@@ -104,7 +104,7 @@ install: release
 	  sed -e 's|/usr/lib/gossipd/|$(PREFIX)/bin/|' -e 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/$$unit \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -m 0644 Packaging/gossipd.socket Packaging/gossipd@.socket Packaging/gossipd-retry@.service \
-	  Packaging/gossipd-apply.socket \
+	  Packaging/gossipd-apply.socket Packaging/gossipd@apply.service \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 0644 Packaging/gossipd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/gossipd.conf
 	install -m 0644 Packaging/gossipd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/gossipd.conf

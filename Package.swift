@@ -91,7 +91,7 @@ let package = Package(
         module("AdminModel"),
         module(
             "AdminServer",
-            ["AdminModel", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
+            ["AdminModel", "DaemonConfig", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
         module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
 
         // Keys to files: what is rendered, written, checked, reloaded, and when.
@@ -141,7 +141,10 @@ let package = Package(
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests(
             "DeliveryTests",
-            ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "gossipd-render", "gossipd-apply"]),
+            [
+                "ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "SystemdSupport", "gossipd-render",
+                "gossipd-apply",
+            ]),
         tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
         tests(
             "GossipdTests",

@@ -54,6 +54,8 @@ package struct Applier: Sendable {
     /// contents back when that fails, and removes temporary files beside the destinations.
     package func resume() -> ApplyAnswer {
         let answer = makeGood()
+        // A note that could not be read may name former contents beside the destinations.
+        guard !state.hasNote else { return answer }
         for spec in specs() {
             guard let file = try? DestinationFile(spec.destination) else { continue }
             _ = file.folder.removeTemporaries(of: file.name, except: [])
@@ -82,12 +84,12 @@ package struct Applier: Sendable {
         _ file: ApplyRequest.File, _ known: [String: RenderSpec]
     ) throws(DeliveryFailure) -> Candidate {
         guard let spec = known[file.name] else {
-            throw .description(
+            throw .refused(
                 "there is no description \(file.name) that can be used: correct \(file.name).toml, which belongs to root"
                     + " and which nobody else may write")
         }
         guard file.content.count <= Self.contentBytesMax else {
-            throw .file(
+            throw .refused(
                 "the result has \(file.content.count) bytes, more than \(Self.contentBytesMax): split \(file.name)")
         }
         let rights = try FileRights(spec)
@@ -136,9 +138,16 @@ package struct Applier: Sendable {
                     }
                     return answer
                 } catch {
-                    return ApplyAnswer.File(name: file.name, outcome: .refused, reason: error.sentence)
+                    return ApplyAnswer.File(name: file.name, outcome: Self.outcome(error), reason: error.sentence)
                 }
             })
+    }
+
+    private static func outcome(_ failure: DeliveryFailure) -> ApplyAnswer.Outcome {
+        switch failure {
+        case .refused: .refused
+        case .description, .missing, .template, .helper, .command, .file: .failed
+        }
     }
 
     // MARK: apply
@@ -164,7 +173,7 @@ package struct Applier: Sendable {
                 let candidate = try look(file, known)
                 answers.append(
                     ApplyAnswer.File(name: file.name, outcome: .unchanged, version: candidate.present?.version))
-                if let refusal = candidate.refusal { throw .file(refusal) }
+                if let refusal = candidate.refusal { throw .refused(refusal) }
                 guard candidate.difference != nil else { continue }
                 let staged = try candidate.file.stage(file.content, candidate.rights)
                 do throws(DeliveryFailure) {
@@ -176,12 +185,14 @@ package struct Applier: Sendable {
                 ready.append(Ready(index: index, candidate: candidate, staged: staged))
             } catch {
                 if answers.count == index { answers.append(ApplyAnswer.File(name: file.name, outcome: .unchanged)) }
-                answers[index].outcome = .refused
+                answers[index].outcome = Self.outcome(error)
                 answers[index].reason = error.sentence
             }
         }
         let pending = note(&ready, &answers)
         let placed = place(ready, &answers)
+        // A note that is there all the same is an earlier one that could not be read: it stays.
+        guard !pending.files.isEmpty else { return ApplyAnswer(files: answers) }
         return settle(pending, answers, placed)
     }
 
@@ -189,18 +200,19 @@ package struct Applier: Sendable {
     private func check(_ spec: RenderSpec, _ staged: StagedFile) throws(DeliveryFailure) {
         guard let check = spec.check else { return }
         let path = staged.folder.path(of: staged.temporary)
-        let words = check.map { Self.replace("{file}", by: path, in: $0) }
+        let words = check.map { Self.replace(RenderRules.fileMark, by: path, in: $0) }
         let result: CommandResult
         do throws(DeliveryFailure) {
             result = try CommandRunner.run(words, timeout: spec.checkTimeout)
         } catch {
-            throw .command("its check could not be done: \(error.sentence)")
+            throw .command(
+                "its check could not be done: \(error.sentence); correct check or check_timeout in \(spec.name).toml")
         }
         guard result.status != 0 else { return }
-        throw .command("its check failed: " + Self.failure(check, result))
+        throw .refused("its check failed: " + Self.failure(check, result))
     }
 
-    /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted is refused.
+    /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted has failed.
     private func note(_ ready: inout [Ready], _ answers: inout [ApplyAnswer.File]) -> PendingReloads {
         var pending = PendingReloads()
         var indices: [RenderSpec.Reload: Int] = [:]
@@ -231,7 +243,7 @@ package struct Applier: Sendable {
         } catch {
             for item in ready where item.reload != nil {
                 item.staged.discard()
-                answers[item.index].outcome = .refused
+                answers[item.index].outcome = .failed
                 answers[item.index].reason = "its reload could not be noted before: \(error.sentence)"
             }
             ready.removeAll { $0.reload != nil }
@@ -251,7 +263,7 @@ package struct Applier: Sendable {
                 keeps
                 ? folder.exchange(item.staged.temporary, with: name) : folder.rename(item.staged.temporary, to: name)
             guard code == 0 else {
-                answers[item.index].outcome = .refused
+                answers[item.index].outcome = .failed
                 answers[item.index].reason =
                     DestinationFolder.failure("put in place", item.candidate.spec.destination, errno).sentence
                 item.staged.discard()

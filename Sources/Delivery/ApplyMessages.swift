@@ -37,8 +37,11 @@ package struct ApplyAnswer: Hashable, Codable, Sendable {
         case differs
         /// Put in place, and whatever had to be reloaded was.
         case applied
-        /// Not put in place: empty or drastically smaller, its check failed, it could not be written.
+        /// Not put in place, by policy: in no description, empty, much smaller or too large, or its check said no.
         case refused
+        /// Not put in place, since the system could not: a folder, a user, a right or room is missing, something is in
+        /// the way, the check could not be run.
+        case failed
         /// Put in place, but the reload failed: the former content is back.
         case rolledBack = "rolled_back"
     }
@@ -46,7 +49,7 @@ package struct ApplyAnswer: Hashable, Codable, Sendable {
     package struct File: Hashable, Codable, Sendable {
         package var name: String
         package var outcome: Outcome
-        /// Why it was refused or rolled back: one sentence with what to do.
+        /// Why it was refused, has failed or was rolled back: one sentence with what to do.
         package var reason: String?
         /// `ContentVersion` of what is at the destination now; nil when nothing is.
         package var version: String?

@@ -95,6 +95,10 @@ extension DeliveryEngine {
             statuses[file.name]?.version = answer.version
             fail(file.name, .refused, answer.reason ?? "it was refused without a reason")
             return false
+        case .failed:
+            statuses[file.name]?.version = answer.version
+            fail(file.name, .failed, answer.reason ?? "it could not be written, and the helper does not say why")
+            return false
         case .rolledBack:
             statuses[file.name]?.version = answer.version
             fail(file.name, .rolledBack, answer.reason ?? "the reload failed")

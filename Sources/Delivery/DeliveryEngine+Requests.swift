@@ -80,7 +80,7 @@ extension DeliveryEngine {
         switch answer.outcome {
         case .unchanged: return planned
         case .differs, .applied: planned.change = answer.version == nil ? .created : .changed
-        case .refused, .rolledBack: planned.change = .failed
+        case .refused, .failed, .rolledBack: planned.change = .failed
         }
         // Without the old content there is nothing to compare with, unless there is no file.
         if answer.version == nil || answer.present != nil {

@@ -70,6 +70,7 @@ struct StateFolder {
         let file = try DestinationFile(notePath)
         var rights = RenderSpec(name: Self.noteName, source: .template(""), destination: notePath)
         rights.mode = 0o600
+        try refuseForeign()
         let staged = try file.stage(text, try FileRights(rights))
         guard staged.folder.rename(staged.temporary, to: staged.name) == 0 else {
             let code = errno
@@ -82,6 +83,7 @@ struct StateFolder {
     /// The note; nil when there is none. One that cannot be read is put aside as `pending.json.bad`.
     func read() throws(DeliveryFailure) -> PendingReloads? {
         guard hasNote else { return nil }
+        try refuseForeign()
         let file = try DestinationFile(notePath)
         guard let present = try file.present() else { return nil }
         do {
@@ -93,6 +95,17 @@ struct StateFolder {
         throw .file(
             "\(notePath) cannot be read and is kept as \(Self.noteName).bad: reload the services whose files changed"
                 + " last by hand")
+    }
+
+    /// The note names commands that this process runs: a folder that another user could write is not one for it.
+    private func refuseForeign() throws(DeliveryFailure) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw DestinationFolder.failure("examine the folder", path, errno) }
+        guard status.st_uid == geteuid(), status.st_mode & (S_IWGRP | S_IWOTH) == 0 else {
+            throw .file(
+                "the folder \(path) can be written by others than the user with number \(geteuid()), so its note of what"
+                    + " has to be reloaded is not followed: see who made it so, and remove the folder")
+        }
     }
 
     /// Strikes the note out; durable on return.

@@ -77,7 +77,7 @@ final class MemoryApplier: FileApplier {
         var files: [String: [UInt8]] = [:]
         var requests: [ApplyRequest] = []
         var reloads: [[String]] = []
-        var refused: [String: String] = [:]
+        var refused: [String: (outcome: ApplyAnswer.Outcome, reason: String)] = [:]
         var rolledBack: [String: String] = [:]
         var failure: DeliveryFailure?
     }
@@ -87,7 +87,9 @@ final class MemoryApplier: FileApplier {
 
     init(targets: [String: String]) { self.targets = targets }
 
-    func refuse(_ name: String, _ reason: String?) { state.withLock { $0.refused[name] = reason } }
+    func refuse(_ name: String, _ reason: String?, as outcome: ApplyAnswer.Outcome = .refused) {
+        state.withLock { $0.refused[name] = reason.map { (outcome, $0) } }
+    }
     func rollBack(_ name: String, _ reason: String?) { state.withLock { $0.rolledBack[name] = reason } }
     func fail(_ failure: DeliveryFailure?) { state.withLock { $0.failure = failure } }
     func overwrite(_ name: String, _ text: String) { state.withLock { $0.files[name] = Array(text.utf8) } }
@@ -130,8 +132,8 @@ final class MemoryApplier: FileApplier {
             name: file.name, outcome: .unchanged, version: present.map(ContentVersion.of), present: nil)
         if operation == .compare { answer.present = present }
         guard present != file.content else { return answer }
-        if let reason = state.refused[file.name] {
-            (answer.outcome, answer.reason) = (.refused, reason)
+        if let refused = state.refused[file.name] {
+            (answer.outcome, answer.reason) = (refused.outcome, refused.reason)
         } else if operation == .compare {
             answer.outcome = .differs
         } else if let reason = state.rolledBack[file.name] {

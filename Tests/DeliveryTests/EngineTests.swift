@@ -134,6 +134,21 @@ struct EngineTests {
         #expect(bench.applier.text("b") == "two")
     }
 
+    @Test("What the helper's host could not do is a failure, in the state, the counters and a plan")
+    func couldNot() async throws {
+        let bench = await Self.begun([try .test("a", key: "app/a")]) { $0.put("app/a", "one") }
+        bench.applier.refuse("a", "the folder /etc/a does not exist: create it", as: .failed)
+        bench.fleet.put("app/a", "two")
+        let plan = try await bench.engine.plan(["a"])
+        #expect(plan.files.map(\.change) == [.failed])
+        await bench.engine.note(.keys(["app/a"]))
+        await bench.settle(.milliseconds(300))
+        #expect(await bench.status("a")?.state == .failed)
+        #expect(await bench.status("a")?.error == "the folder /etc/a does not exist: create it")
+        let counters = await bench.engine.statistics()
+        #expect(counters.failed == 1 && counters.refused == 0)
+    }
+
     @Test("A helper that cannot be reached fails every file, and nothing is lost when it comes back")
     func noHelper() async throws {
         let bench = EngineBench([try .test("a", key: "app/a")])

@@ -27,8 +27,8 @@ struct HelperProgramTests {
         program.kill(SIGTERM)
         #expect(try await program.waitInThread() == 0)
         let lines = program.folder.text("log").split(separator: "\n")
-        #expect(lines.count { $0.contains("is in place") } == 50)
-        #expect(lines.count { $0.contains("Reloaded unit a.service") } == 1)
+        #expect(lines.count { $0.contains("notice file f") && $0.contains(" is in place file=f") } == 50)
+        #expect(lines.count { $0.contains("notice reloaded unit a.service files=") } == 1)
     }
 
     @Test(arguments: [true, false])
@@ -91,7 +91,7 @@ struct HelperProgramTests {
         #expect(try program.folder.names("etc") == ["b"])
         program.kill(SIGTERM)
         #expect(try await program.waitInThread() == 0)
-        #expect(program.folder.text("log").contains("A description cannot be used: "))
+        #expect(program.folder.text("log").contains("error a description cannot be used: "))
     }
 
     @Test func `Without a socket from systemd it says how it is started`() throws {

@@ -123,6 +123,25 @@ import Testing
         #expect(scene.folder.text("etc/b") == "former")
     }
 
+    @Test func `A note in a folder that others can write is not followed, and nothing new is noted there`() throws {
+        try interrupt([("a", "former", "latter", true)])
+        try #require(chmod(scene.folder.path("state"), 0o777) == 0)
+        let answer = scene.applier.resume()
+        #expect(answer.reloads.first?.failure?.contains("can be written by others") == true)
+        #expect(scene.reloads.isEmpty && scene.folder.exists("state/pending.json"))
+        #expect(try scene.folder.names("etc").count == 2, "the former content stays beside it")
+        #expect(try scene.apply("a", "third").outcome == .failed)
+        #expect(scene.folder.text("etc/a") == "latter")
+        try #require(chmod(scene.folder.path("state"), 0o700) == 0)
+        if geteuid() == 0 {
+            try #require(chown(scene.folder.path("state"), 65_534, 65_534) == 0)
+            #expect(try scene.apply("a", "third").outcome == .failed)
+            try #require(chown(scene.folder.path("state"), 0, 0) == 0)
+        }
+        #expect(try scene.apply("a", "third").outcome == .applied)
+        #expect(scene.reloads.count == 2)
+    }
+
     @Test func `Leftovers beside the destinations go at the start, and nothing else does`() throws {
         scene.describe("a")
         for name in [

@@ -190,6 +190,17 @@ extension ProcessTests {
                 #expect(outcome.status == 78)
                 #expect(outcome.errors.contains("\(host.descriptions)/bad.toml:3: mode: "), "\(outcome.errors)")
                 #expect(outcome.errors.contains("\(host.descriptions)/bad.toml:4: nosuch: "), "\(outcome.errors)")
+                try host.describe("bad", "template_text = \"\"\"a\n{{#app}}\n\"\"\"\nkeys = { app = \"app/a\" }\n")
+                let template = try await arena.run(try Programs.gossipd(), ["check-config", file])
+                #expect(template.status == 78)
+                #expect(
+                    template.errors.contains(
+                        "\(host.descriptions)/bad.toml: template_text: line 2, column 1: the section app is never closed"
+                    ),
+                    "\(template.errors)")
+                try host.describe("bad", "template_text = \"{{app}}\"\nkeys = { app = \"app/a\" }\n")
+                let good = try await arena.run(try Programs.gossipd(), ["check-config", file])
+                #expect(good.status == 0 && good.output.contains("2 descriptions with 1 template, good"), "\(good)")
             }
         }
 
