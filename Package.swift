@@ -122,6 +122,10 @@ let package = Package(
             ],
             path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
+        // A node in memory behind the admin API: for its tests and the fuzzer.
+        .target(
+            name: "AdminServerFixture", dependencies: ["AdminModel", "AdminServer", nioPosix],
+            path: "Tests/AdminServerFixture", swiftSettings: strict),
         tests("ClusterTypesTests", ["ClusterTypes"]),
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
@@ -138,7 +142,7 @@ let package = Package(
         tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
         tests(
             "AdminServerTests",
-            ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
+            ["AdminModel", "AdminServer", "AdminServerFixture", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests(
             "DeliveryTests",
             [
@@ -157,3 +161,17 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Needs `--sanitize fuzzer` to link, so nothing but `make fuzz` builds it.
+if Context.environment["GOSSIPD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "gossipfuzz",
+            dependencies: [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "BackupFormat", "AdminModel",
+                "AdminServer", "AdminServerFixture", nioPosix, logging,
+            ],
+            path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: strict,
+            // The default linker does not get through the fuzzer's library.
+            linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
+}
