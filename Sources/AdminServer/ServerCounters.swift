@@ -140,6 +140,8 @@ final class ServerState: Sendable {
     /// Whether `userName` answers at once.
     func knowsName(of user: UInt32) -> Bool { state.withLock { $0.userNames[user] != nil } }
 
+    var isStopping: Bool { state.withLock { $0.stopping } }
+
     /// From now on nothing new is opened; returns what is open.
     func stop() -> (channels: [any Channel], streams: [@Sendable (StreamEnding) -> Void]) {
         state.withLock { state in

@@ -3,7 +3,8 @@
 
 import Glibc
 
-/// Writes the files of descriptions. It blocks; one request at a time, in one process at a time per state folder.
+/// Writes the files of descriptions. It blocks. Requests that share neither a destination nor a reload go at the same
+/// time, the others one after the other; in one process at a time per state folder.
 package struct Applier: Sendable {
     package struct Settings: Sendable {
         /// Where it is noted what has to be reloaded; created, mode 0700, when its parent exists.
@@ -25,43 +26,53 @@ package struct Applier: Sendable {
     static let presentBytesTotalMax = 16 << 20
 
     let settings: Settings
-    private let specs: @Sendable () -> [RenderSpec]
+    let specs: @Sendable () -> [RenderSpec]
+    let turns = ApplyTurns()
+    let journal: ReloadJournal
 
-    var state: StateFolder { StateFolder(path: settings.stateFolder) }
+    private static func state(_ settings: Settings) -> StateFolder { StateFolder(path: settings.stateFolder) }
+
+    var state: StateFolder { Self.state(settings) }
 
     /// - Parameter specs: the descriptions; asked anew for each request.
     package init(_ settings: Settings, specs: @escaping @Sendable () -> [RenderSpec]) {
         self.settings = settings
         self.specs = specs
+        journal = ReloadJournal(Self.state(settings))
     }
 
-    /// Answers for each file of the request, in its order. What an interrupted batch left to reload is made good before,
-    /// and is among the answer's reloads.
+    /// Answers for each file of the request, in its order, when its turn has come; `compare` needs none. What an
+    /// interrupted batch left to reload is made good before, and is among the answer's reloads.
     package func perform(_ request: ApplyRequest) -> ApplyAnswer {
-        var known: [String: RenderSpec] = [:]
-        for spec in specs() { known[spec.name] = spec }
-        switch request.operation {
-        case .compare: return compare(request.files, known)
-        case .apply:
-            let earlier = state.hasNote ? makeGood() : ApplyAnswer(files: [])
-            var answer = apply(request.files, known)
-            answer.reloads = earlier.reloads + answer.reloads
-            return answer
+        guard request.operation == .apply else { return compare(request.files, known) }
+        let earlier = resume()
+        var known = known
+        var turn = turns.enter(Self.lanes(request.files, known))
+        defer { turns.leave(turn) }
+        // While it waited, the descriptions may have changed, and with them whom it has to wait for.
+        while true {
+            known = self.known
+            let lanes = Self.lanes(request.files, known)
+            if lanes.isSubset(of: turn.lanes) { break }
+            turns.leave(turn)
+            turn = turns.enter(lanes)
         }
+        var answer = apply(request.files, known)
+        answer.reloads = earlier.reloads + answer.reloads
+        return answer
     }
 
-    /// To be called once, before the first request: makes good what an interrupted batch left to reload, puts former
-    /// contents back when that fails, and removes temporary files beside the destinations.
-    package func resume() -> ApplyAnswer {
-        let answer = makeGood()
-        // A note that could not be read may name former contents beside the destinations.
-        guard !state.hasNote else { return answer }
-        for spec in specs() {
-            guard let file = try? DestinationFile(spec.destination) else { continue }
-            _ = file.folder.removeTemporaries(of: file.name, except: [])
+    private var known: [String: RenderSpec] {
+        Dictionary(specs().map { ($0.name, $0) }) { _, last in last }
+    }
+
+    private static func lanes(_ files: [ApplyRequest.File], _ known: [String: RenderSpec]) -> Set<ApplyTurns.Lane> {
+        var lanes: Set<ApplyTurns.Lane> = []
+        for spec in files.compactMap({ known[$0.name] }) {
+            lanes.insert(.destination(spec.destination))
+            if let reload = spec.reload { lanes.insert(.reload(reload)) }
         }
-        state.removeTemporaries()
-        return answer
+        return lanes
     }
 
     // MARK: One file
@@ -143,6 +154,13 @@ package struct Applier: Sendable {
             })
     }
 
+    /// For a file of which it is not known what is there.
+    private static func unseen(_ name: String) -> ApplyAnswer.File {
+        var answer = ApplyAnswer.File(name: name, outcome: .refused)
+        answer.isSeen = false
+        return answer
+    }
+
     private static func outcome(_ failure: DeliveryFailure) -> ApplyAnswer.Outcome {
         switch failure {
         case .refused: .refused
@@ -184,16 +202,14 @@ package struct Applier: Sendable {
                 }
                 ready.append(Ready(index: index, candidate: candidate, staged: staged))
             } catch {
-                if answers.count == index { answers.append(ApplyAnswer.File(name: file.name, outcome: .unchanged)) }
+                if answers.count == index { answers.append(Self.unseen(file.name)) }
                 answers[index].outcome = Self.outcome(error)
                 answers[index].reason = error.sentence
             }
         }
-        let pending = note(&ready, &answers)
+        let entry = note(&ready, &answers)
         let placed = place(ready, &answers)
-        // A note that is there all the same is an earlier one that could not be read: it stays.
-        guard !pending.files.isEmpty else { return ApplyAnswer(files: answers) }
-        return settle(pending, answers, placed)
+        return settle(entry, answers, placed)
     }
 
     /// Runs the description's check on the staged file.
@@ -213,7 +229,7 @@ package struct Applier: Sendable {
     }
 
     /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted has failed.
-    private func note(_ ready: inout [Ready], _ answers: inout [ApplyAnswer.File]) -> PendingReloads {
+    private func note(_ ready: inout [Ready], _ answers: inout [ApplyAnswer.File]) -> ReloadJournal.Entry? {
         var pending = PendingReloads()
         var indices: [RenderSpec.Reload: Int] = [:]
         for index in ready.indices {
@@ -236,10 +252,9 @@ package struct Applier: Sendable {
                     temporary: ready[index].staged.temporary, version: ContentVersion.of(candidate.content),
                     former: candidate.present?.version, reload: number))
         }
-        guard !pending.files.isEmpty else { return pending }
+        guard !pending.files.isEmpty else { return nil }
         do throws(DeliveryFailure) {
-            try state.write(pending)
-            return pending
+            return try journal.begin(pending)
         } catch {
             for item in ready where item.reload != nil {
                 item.staged.discard()
@@ -247,7 +262,7 @@ package struct Applier: Sendable {
                 answers[item.index].reason = "its reload could not be noted before: \(error.sentence)"
             }
             ready.removeAll { $0.reload != nil }
-            return PendingReloads()
+            return nil
         }
     }
 

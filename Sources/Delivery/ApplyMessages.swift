@@ -55,6 +55,8 @@ package struct ApplyAnswer: Hashable, Codable, Sendable {
         package var version: String?
         /// `compare` alone: what is at the destination now; nil when nothing is or it is too large.
         package var present: [UInt8]?
+        /// Whether the destination was looked at; if not, `version` says nothing.
+        package var isSeen = true
 
         package init(
             name: String, outcome: Outcome, reason: String? = nil, version: String? = nil, present: [UInt8]? = nil
@@ -74,11 +76,14 @@ package struct ApplyAnswer: Hashable, Codable, Sendable {
         package var files: [String]
         /// Why it failed; nil when it did not.
         package var failure: String?
+        /// Whether it was the second reload, with the former contents, after the first one failed.
+        package var isWithFormer: Bool
 
-        package init(target: String, files: [String], failure: String? = nil) {
+        package init(target: String, files: [String], failure: String? = nil, isWithFormer: Bool = false) {
             self.target = target
             self.files = files
             self.failure = failure
+            self.isWithFormer = isWithFormer
         }
     }
 

@@ -67,7 +67,7 @@ package enum CommandRunner {
         }
         let status = child.end()
         if let problem {
-            let words = exchange.errorText
+            let words = LastWords.of(exchange.errorText)
             throw .command("\(arguments[0]) \(problem) and was ended" + (words.isEmpty ? "" : ": \(words)"))
         }
         guard let status else {

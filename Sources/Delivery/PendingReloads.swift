@@ -5,8 +5,8 @@ import FoundationEssentials
 import Glibc
 
 /// What is put in place and not reloaded yet. As a file: `pending.json` in the state folder, one JSON document.
-struct PendingReloads: Hashable, Codable {
-    struct File: Hashable, Codable {
+struct PendingReloads: Hashable, Codable, Sendable {
+    struct File: Hashable, Codable, Sendable {
         var name: String
         var destination: String
         /// The file beside the destination, which has the former content once the new one is in place.
@@ -18,7 +18,7 @@ struct PendingReloads: Hashable, Codable {
         var reload: Int
     }
 
-    struct Reload: Hashable, Codable {
+    struct Reload: Hashable, Codable, Sendable {
         var unit: String?
         var command: [String]?
         var timeoutMilliseconds: Int64
@@ -37,6 +37,8 @@ struct PendingReloads: Hashable, Codable {
             return (command ?? []).joined(separator: " ")
         }
 
+        var reload: RenderSpec.Reload { unit.map { .unit($0) } ?? .command(command ?? []) }
+
         func arguments(systemctl: [String]) -> [String] {
             if let unit { return systemctl + ["reload-or-restart", unit] }
             return command ?? []
@@ -45,10 +47,38 @@ struct PendingReloads: Hashable, Codable {
 
     var files: [File] = []
     var reloads: [Reload] = []
+
+    init() {}
+
+    /// One note of several.
+    init(joining parts: [PendingReloads]) {
+        for part in parts {
+            files += part.files.map { file in
+                var file = file
+                file.reload += reloads.count
+                return file
+            }
+            reloads += part.reloads
+        }
+    }
+
+    /// A note for each reload.
+    var parts: [PendingReloads] {
+        reloads.indices.map { index in
+            var part = PendingReloads()
+            part.reloads = [reloads[index]]
+            part.files = files.filter { $0.reload == index }.map { file in
+                var file = file
+                file.reload = 0
+                return file
+            }
+            return part
+        }
+    }
 }
 
 /// The folder where the note is.
-struct StateFolder {
+struct StateFolder: Sendable {
     static let noteName = "pending.json"
 
     let path: String

@@ -83,7 +83,7 @@ package struct Renderer: Sendable {
             // A trap is answered by its status; what Swift would print about it takes seconds.
             environment: ["SWIFT_BACKTRACE=enable=no"])
         guard let outcome = try? JSONDecoder().decode(RenderOutcome.self, from: Data(result.output)) else {
-            let words = result.errorText.isEmpty ? "" : ": \(result.errorText)"
+            let words = result.errorText.isEmpty ? "" : ": \(LastWords.of(result.errorText))"
             throw .template("\(name): \(program) ended with status \(result.status) and no answer\(words)")
         }
         guard let text = outcome.text else {

@@ -24,8 +24,6 @@ package struct Coordinate: Hashable, Sendable {
     package static let extentMax = 3.2
     /// On the wire lengths are whole multiples of this: 100 microseconds.
     package static let wireUnit = 100e-6
-    /// x, y, z, height, adjustment in 16 bits each, error in 8.
-    package static let wireBytes = 11
 
     /// The place of a node that has measured nothing yet.
     package static let origin = Coordinate(x: 0, y: 0, z: 0, height: heightMin, adjustment: 0, error: errorMax)
@@ -58,24 +56,55 @@ package struct Coordinate: Hashable, Sendable {
         return .seconds(adjusted > 0 ? adjusted : raw)
     }
 
-    /// The five lengths in `wireUnit`, the height unsigned, and the error in 1/170: what `init(wire:)` reads. What does not fit is
-    /// cut to the bound.
-    package var wire: (x: Int16, y: Int16, z: Int16, height: UInt16, adjustment: Int16, error: UInt8) {
+    /// What `init(wire:)` reads. What does not fit is cut to the bound.
+    package var wire: WireCoordinate {
         func short(_ length: Double) -> Int16 {
             Int16(min(max((length / Self.wireUnit).rounded(), -32_000), 32_000))
         }
-        return (
-            short(x), short(y), short(z), UInt16(min(max((height / Self.wireUnit).rounded(), 0), 64_000)),
-            short(adjustment), UInt8(min(max((error * 170).rounded(), 0), 255))
-        )
+        return WireCoordinate(
+            x: short(x), y: short(y), z: short(z),
+            height: UInt16(min(max((height / Self.wireUnit).rounded(), 0), 64_000)), adjustment: short(adjustment),
+            error: UInt8(min(max((error * WireCoordinate.errorUnits).rounded(), 0), 255)))
     }
 
     /// Nil when a length is beyond the bound.
-    package init?(wire: (x: Int16, y: Int16, z: Int16, height: UInt16, adjustment: Int16, error: UInt8)) {
+    package init?(wire: WireCoordinate) {
         func length(_ units: Int16) -> Double { Double(units) * Self.wireUnit }
         self.init(
             x: length(wire.x), y: length(wire.y), z: length(wire.z), height: Double(wire.height) * Self.wireUnit,
-            adjustment: length(wire.adjustment), error: Double(wire.error) / 170)
+            adjustment: length(wire.adjustment), error: Double(wire.error) / WireCoordinate.errorUnits)
         if !isWithinBounds { return nil }
+    }
+}
+
+/// A place as messages carry it and as tables of peers hold it: 11 bytes on the wire, 12 in memory.
+///
+/// Lengths are whole multiples of `Coordinate.wireUnit`, the height unsigned; the error is in 1/170.
+package struct WireCoordinate: Hashable, Sendable {
+    package var x: Int16
+    package var y: Int16
+    package var z: Int16
+    package var height: UInt16
+    package var adjustment: Int16
+    package var error: UInt8
+
+    static let errorUnits = 170.0
+
+    package init(x: Int16, y: Int16, z: Int16, height: UInt16, adjustment: Int16, error: UInt8) {
+        self.x = x
+        self.y = y
+        self.z = z
+        self.height = height
+        self.adjustment = adjustment
+        self.error = error
+    }
+
+    /// How far the distances from one place may differ from those from the other, at most; in seconds.
+    package func shift(to other: WireCoordinate) -> Double {
+        let (dx, dy, dz) = (Double(x) - Double(other.x), Double(y) - Double(other.y), Double(z) - Double(other.z))
+        let units =
+            (dx * dx + dy * dy + dz * dz).squareRoot() + (Double(height) - Double(other.height)).magnitude
+            + (Double(adjustment) - Double(other.adjustment)).magnitude
+        return units * Coordinate.wireUnit
     }
 }

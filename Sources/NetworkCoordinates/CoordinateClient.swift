@@ -13,13 +13,26 @@ package struct CoordinateClient: Hashable, Sendable {
     package private(set) var outliers: UInt64 = 0
 
     private var recent: [NodeID: Recent] = [:]
-    /// What is remembered of one peer.
+    /// What is remembered of one peer; small, because there is one for each of thousands.
     private struct Recent: Hashable, Sendable {
-        /// The latest round trips, oldest first: the smallest counts, because lateness has many causes and no packet
-        /// comes too early.
-        var trips: [Double] = []
+        /// The latest three round trips in seconds, the newest first: the smallest counts, because lateness has many causes
+        /// and no packet comes too early (the moving percentile filter of Ledlie et al., NSDI 2007, section 4.1).
+        var trips: (Float, Float, Float) = (.infinity, .infinity, .infinity)
         /// How many in a row were held back as outliers.
-        var heldBack = 0
+        var heldBack: UInt8 = 0
+
+        mutating func add(_ trip: Float) { trips = (trip, trips.0, trips.1) }
+
+        var smallest: Double { Double(min(trips.0, trips.1, trips.2)) }
+
+        static func == (a: Recent, b: Recent) -> Bool { a.trips == b.trips && a.heldBack == b.heldBack }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(trips.0)
+            hasher.combine(trips.1)
+            hasher.combine(trips.2)
+            hasher.combine(heldBack)
+        }
     }
 
     /// What the latest round trips had beyond the raw distances.
@@ -29,9 +42,6 @@ package struct CoordinateClient: Hashable, Sendable {
     /// Vivaldi's c_e and c_c: how fast error and place follow a sample.
     static let errorGain = 0.25
     static let placeGain = 0.25
-    /// Of so many round trips to one peer the smallest counts, so that a late answer moves nothing (the moving percentile
-    /// filter of Ledlie et al., NSDI 2007, section 4.1).
-    static let filterSize = 3
     /// Residues that the adjustment is the mean of.
     static let residueWindow = 20
     /// The pull to the origin is (distance / gravityRadius)^2 a sample: the whole cloud of nodes does not drift away.
@@ -43,7 +53,7 @@ package struct CoordinateClient: Hashable, Sendable {
     /// A round trip this many times the expected one is held back, at most `heldBackMax` times in a row for one peer: then
     /// the network itself has changed.
     static let outlierFactor = 4.0
-    static let heldBackMax = 3
+    static let heldBackMax: UInt8 = 3
     /// A place of so many samples and at most this error knows what to expect.
     static let settledSamples = 10
     static let settledError = 0.6
@@ -79,11 +89,8 @@ package struct CoordinateClient: Hashable, Sendable {
 
     private mutating func smallest(adding sample: Double, of peer: NodeID) -> Double {
         if recent[peer] == nil, recent.count >= Self.peersMax { recent.removeAll(keepingCapacity: true) }
-        var trips = recent[peer]?.trips ?? []
-        trips.append(sample)
-        if trips.count > Self.filterSize { trips.removeFirst() }
-        recent[peer, default: Recent()].trips = trips
-        return trips.min() ?? sample
+        recent[peer, default: Recent()].add(Float(sample))
+        return recent[peer]?.smallest ?? sample
     }
 
     private mutating func isOutlier(_ sample: Double, of peer: NodeID, at place: Coordinate) -> Bool {

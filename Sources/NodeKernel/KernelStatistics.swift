@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the kernel's counters since the process began.
 
+import ClusterTypes
 import SWIMCore
 
 /// Counters of the kernel beside those of membership; a driver reads them for metrics and reports.
@@ -35,6 +36,8 @@ package struct KernelStatistics: Hashable, Sendable {
     package var storeSyncRowsSent: UInt64 = 0
     package var storeSyncRowsReceived: UInt64 = 0
     package var streamsEndedEarly: UInt64 = 0
+    /// Of this node's own direct probes.
+    package var roundTrips = DurationHistogram()
 
     package init() {}
 

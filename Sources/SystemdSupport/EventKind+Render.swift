@@ -59,6 +59,9 @@ extension EventKind {
     static let renderReloadedDescription = Description(
         messageID: "01cd063ef13e44dd9e5cea14374fa3e7", level: .info,
         subject: "Reloaded @GOSSIPD_TARGET@",
-        meaning: "One or more files that ask for it have changed: once for all of them.",
+        meaning: """
+            Files that ask for it have changed: once for all of them. Or it was done again with
+            their former content, after it had failed with the new one.
+            """,
         action: "Nothing.")
 }

@@ -17,6 +17,7 @@ final class DriverCore {
     private let counters: CounterBox
     private let progress: DriverProgress
     private let configuration: TransportConfiguration
+    let seal: NodeSeal
     /// Set right after `init`; both need `self` to deliver to.
     private(set) var datagrams: DatagramSocket?
     private(set) var streams: StreamTable?
@@ -43,11 +44,18 @@ final class DriverCore {
         var system = SystemRandomNumberGenerator()
         generator = SeededGenerator(seed: system.next())
         let cluster = kernel.configuration.cluster
+        let seal = NodeSeal(
+            settings: configuration.seal, cluster: cluster, datagramBytesMax: configuration.datagramBytesMax,
+            counters: counters
+        ) { host.refused($0, from: $1, clock: SystemClock.now()) }
+        self.seal = seal
         datagrams = DatagramSocket(
-            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters
+            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters,
+            seal: seal
         ) { [weak self] in self?.feed($0) }
         streams = StreamTable(
-            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters
+            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters,
+            seal: seal
         ) { [weak self] in self?.feed($0) }
         resolver = SeedResolver(
             family: SocketFamily(boundTo: address), timeout: configuration.resolutionTimeout,
@@ -170,7 +178,10 @@ final class DriverCore {
         guard !isStopped else { return }
         let lag = max(SystemClock.monotonic() - at, .zero)
         progress.turned(lag: lag)
-        counters.update { $0.loopLagMax = max($0.loopLagMax, lag) }
+        counters.update {
+            $0.loopLagMax = max($0.loopLagMax, lag)
+            $0.loopLag.add(lag)
+        }
         feed(.timer(token))
     }
 

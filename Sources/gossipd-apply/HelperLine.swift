@@ -51,7 +51,8 @@ struct HelperLine: Hashable {
     private init(_ reload: ApplyAnswer.Reload) {
         var fields = ["target": reload.target, "files": reload.files.joined(separator: " ")]
         guard let failure = reload.failure else {
-            self.init(.helperReloaded, "reloaded \(reload.target)", fields)
+            let end = reload.isWithFormer ? " with the former content" : ""
+            self.init(.helperReloaded, "reloaded \(reload.target)\(end)", fields)
             return
         }
         fields["reason"] = failure

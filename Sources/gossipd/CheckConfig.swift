@@ -23,10 +23,19 @@ struct CheckConfig: ParsableCommand {
     func run() throws {
         let configuration: DaemonConfiguration
         do throws(ConfigurationError) {
-            configuration = try DaemonConfiguration.load(file: file)
+            configuration = try DaemonConfiguration.load(
+                file: file, overrides: ConfigurationOverrides(hasKeys: KeySource.hasCredentials(beside: file)))
         } catch {
             StandardError.write(error.description)
             throw ExitCode(DaemonStatus.badConfiguration.rawValue)
+        }
+        if !configuration.keyFile.isEmpty {
+            do throws(KeyFailure) {
+                _ = try KeySource.settings(configuration)
+            } catch {
+                StandardError.write("\(error)")
+                throw ExitCode(DaemonStatus.badConfiguration.rawValue)
+            }
         }
         let folder = configuration.render.directory
         let listing = RenderDirectory.read(folder, dataDirectory: configuration.dataDirectory)

@@ -5,6 +5,7 @@ import AdminModel
 import AdminServer
 import ClusterTypes
 import NodeKernel
+import SWIMCore
 import StoreCore
 
 extension KernelNode {
@@ -34,6 +35,10 @@ extension KernelNode {
             DoctorDocument.Finding(.warning, code: "standing_warning", summary: $0, advice: "see Docs/operations.md")
         }
         findings += memberFindings(status)
+        let report = await examination()
+        findings += Self.peerFindings(
+            report, clockSkewMax: .milliseconds(Int(clamping: storeConfiguration.clockSkewMaxMilliseconds)),
+            protocolVersion: status.info.protocolVersion)
         findings += diskFindings(store) + clockFindings(store) + replicaFindings(store) + contentFindings(store)
         findings += await renderFindings()
         if findings.isEmpty {
@@ -41,11 +46,12 @@ extension KernelNode {
                 DoctorDocument.Finding(
                     .ok, code: "healthy",
                     summary:
-                        "\(counted(status.alive, "member")) alive, \(counted(status.keys, "key")) durable, nothing needs you"
-                )
+                        "\(counted(status.alive, "member")) alive, \(counted(status.keys, "key")) durable, nothing needs you",
+                    evidence: report.peers.isEmpty
+                        ? [:] : ["peers_asked": "\(report.peers.count) of \(report.peers.count + report.left)"])
             ]
         }
-        return DoctorDocument(findings: findings)
+        return DoctorDocument(findings: findings, peers: Self.peers(report), peersLeft: report.left)
     }
 
     private static func setAsideFinding(_ file: String) -> DoctorDocument.Finding {

@@ -119,6 +119,32 @@ import Testing
         #expect(scene.reloads.count == 2)
     }
 
+    @Test(arguments: [1, 60])
+    func `Of what a noisy check prints only the last lines are told, also when it takes too long`(wait: Int) throws {
+        let noise = String(repeating: "é", count: 200)
+        scene.describe("a") {
+            let script = "seq -f '%g \(noise)' 100 >&2; echo end >&2; [ \(wait) = 1 ] || exec sleep 60; exit 3"
+            $0.check = ["sh", "-c", script, "x", "{file}"]
+            $0.checkTimeout = .seconds(wait == 1 ? 20 : 1)
+        }
+        let answer = try scene.apply("a", "x")
+        let reason = try #require(answer.reason)
+        let advice = wait == 1 ? "" : "; correct check or check_timeout in a.toml"
+        #expect(reason.hasSuffix("é / end" + advice))
+        #expect(reason.utf8.count < LastWords.bytesMax + 300)
+        #expect(!reason.contains("97 ") && !reason.unicodeScalars.contains("\u{fffd}"))
+        let words = try #require(reason.split(separator: ": ", maxSplits: 2).last)
+        #expect(words.utf8.count - advice.utf8.count <= LastWords.bytesMax)
+        #expect(words.hasPrefix("..."))
+    }
+
+    @Test func `What the helper cannot look at has no version, and says so`() throws {
+        scene.describe("a")
+        #expect(try scene.apply("a", "x").isSeen)
+        let answer = try scene.apply("unknown", "x")
+        #expect(answer.outcome == .refused && !answer.isSeen && answer.version == nil)
+    }
+
     @Test func `The check sees the whole new file with its rights, beside its destination`() throws {
         let destination = scene.describe("a") {
             $0.mode = 0o604

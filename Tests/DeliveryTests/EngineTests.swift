@@ -31,7 +31,28 @@ struct EngineTests {
         #expect(await bench.status("a")?.state == .ok)
         #expect(await bench.status("a")?.version == ContentVersion.of(Array("one".utf8)))
         #expect(await bench.status("a")?.appliedAt != nil)
-        #expect(bench.events.contains(.reloaded(target: "unit x.service", files: ["a", "b"])))
+        #expect(bench.events.contains(.reloaded(target: "unit x.service", files: ["a", "b"], isWithFormer: false)))
+    }
+
+    @Test(
+        "A stop does not wait until the node knows its fleet, and nothing is rendered after it",
+        .timeLimit(.minutes(1)))
+    func stopBeforeReady() async throws {
+        let (waits, hasBegun) = AsyncStream<Void>.makeStream()
+        let (never, end) = AsyncStream<Void>.makeStream()
+        let bench = EngineBench([try .test("a", key: "app/a")]) {
+            hasBegun.finish()
+            for await _ in never {}
+        }
+        bench.fleet.put("app/a", "one")
+        async let running: Void = bench.engine.run()
+        for await _ in waits {}
+        await bench.engine.note(.keys(["app/a"]))
+        await bench.engine.stop()
+        await running
+        #expect(bench.applier.batches.isEmpty)
+        #expect(bench.reports.isEmpty)
+        end.finish()
     }
 
     @Test("A change renders the files of its key after the quiet time, and no others")
@@ -71,7 +92,9 @@ struct EngineTests {
 
     @Test("The inputs of a batch are read in one moment")
     func oneMoment() async throws {
-        let bench = await Self.begun([try .test("a", key: "app/a"), try .test("b", key: "app/b")]) {
+        let bench = await Self.begun([
+            try .test("a", key: "app/a", unit: "x.service"), try .test("b", key: "app/b", unit: "x.service"),
+        ]) {
             $0.put("app/a", "one")
             $0.put("app/b", "two")
         }

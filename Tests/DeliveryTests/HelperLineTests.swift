@@ -36,6 +36,8 @@ struct HelperLineTests {
             HelperLine(.reload(reload))
                 == HelperLine(
                     .helperReloaded, "reloaded unit a.service", ["target": "unit a.service", "files": "a b"]))
+        let former = ApplyAnswer.Reload(target: "unit a.service", files: ["a"], isWithFormer: true)
+        #expect(HelperLine(.reload(former)).message == "reloaded unit a.service with the former content")
         let failed = HelperLine(.reload(ApplyAnswer.Reload(target: "unit a.service", files: ["a"], failure: "no")))
         #expect(failed.kind == .helperReloadFailed && failed.fields["reason"] == "no")
         #expect(HelperLine(.turnedAway("who")).kind == .helperTurnedAway)

@@ -102,6 +102,8 @@ struct CoordinateClientTests {
         #expect(abs(read.error - place.error) < 0.01)
         let beyond = Coordinate(x: 1e9, y: -1e9, z: 0, height: 1e9, adjustment: 0, error: 9)
         #expect(Coordinate(wire: beyond.wire)?.isWithinBounds == true)
-        #expect(Coordinate(wire: (x: .max, y: 0, z: 0, height: 0, adjustment: 0, error: 0)) == nil)
+        #expect(
+            Coordinate(
+                wire: WireCoordinate(x: .max, y: 0, z: 0, height: 0, adjustment: 0, error: 0)) == nil)
     }
 }

@@ -107,6 +107,10 @@ extension Simulation {
         case .collectRequest: "collect request"
         case .collectAnswer(let answer): "collect answer \(answer.agrees)"
         case .floor: "floor"
+        case .coordinate: "coordinate"
+        case .viewRequest: "view request"
+        case .viewAnswer: "view answer"
+        case .padding(let count): "padding of \(count)"
         case .rowRequest(let dots): "request of \(dots.count) rows"
         case .ranges(let message): "\(message.ranges.count) ranges"
         }

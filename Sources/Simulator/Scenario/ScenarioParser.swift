@@ -188,7 +188,7 @@ extension Scenario.Condition {
         switch self {
         case .failed(let nodes), .alive(let nodes), .left(let nodes), .queued(let nodes, _): [nodes]
         case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement, .actors,
-            .rows, .versions:
+            .rows, .versions, .estimates:
             []
         }
     }
