@@ -132,10 +132,19 @@ let package = Package(
             ],
             path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
-        // A node in memory behind the admin API: for its tests and the fuzzer.
+        // A node in memory behind the admin API: for its tests and for fuzzing.
         .target(
             name: "AdminServerFixture", dependencies: ["AdminModel", "AdminServer", nioPosix],
             path: "Tests/AdminServerFixture", swiftSettings: strict),
+        // What bytes are fed to: by the fuzzer, and by the tests that replay what it found.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "BackupFormat", "DaemonConfig",
+                "AdminModel", "AdminServer", "AdminServerFixture", nioPosix, logging,
+            ],
+            path: "Tests/FuzzTargets", swiftSettings: strict),
+        tests("FuzzTests", ["FuzzTargets", nioPosix], exclude: ["Inputs"]),
         tests("ClusterTypesTests", ["ClusterTypes"]),
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
@@ -182,12 +191,8 @@ let package = Package(
 if Context.environment["GOSSIPD_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "gossipfuzz",
-            dependencies: [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "BackupFormat", "AdminModel",
-                "AdminServer", "AdminServerFixture", nioPosix, logging,
-            ],
-            path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: strict,
+            name: "gossipfuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz",
+            exclude: ["fuzz.py", "seeds.py"], swiftSettings: strict,
             // The default linker does not get through the fuzzer's library.
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
 }

@@ -213,7 +213,9 @@ package final class FakeNode: NodeHandle {
         try with { _ throws(AdminFailure) in try events.subscribe(since: cursor, follow: follow) }
     }
 
-    package func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
+    package func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<
+        WatchEvent
+    > {
         try with { _ throws(AdminFailure) in
             try changes.subscribe(
                 since: cursor, follow: true, accepts: { $0.key.map(prefix.matches) ?? true },

@@ -1,52 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the entry of the fuzzer: which target it feeds, named by the environment.
+// Owns the fuzzer's program: which target libFuzzer feeds, named by the environment, and the seeds written to a folder.
 
+import FuzzTargets
 import Glibc
 
-/// What the fuzzer can feed bytes to. A target traps when something that must hold does not; everything else is fine.
-enum FuzzTarget: String, CaseIterable {
-    /// A datagram or one frame of a stream: decoding, and decoding what was encoded again.
-    case packet
-    /// Bytes of a stream in pieces of any size.
-    case stream
-    /// Packets as inputs of a whole kernel, whose invariants must hold after each.
-    case kernel
-    /// A backup's bytes, in pieces.
-    case backup
-    /// Bytes on the admin socket of a real server.
-    case http
+private enum Choice {
+    /// A target's name.
+    static let target = "GOSSIPFUZZ"
+    /// A folder: write the target's seeds there, and end.
+    static let seeds = "GOSSIPFUZZ_SEEDS"
 
-    static let variable = "GOSSIPFUZZ"
-
-    static var chosen: FuzzTarget {
-        guard let text = getenv(variable).map({ String(cString: $0) }), let target = FuzzTarget(rawValue: text) else {
-            let names = allCases.map(\.rawValue).joined(separator: ", ")
-            print("gossipfuzz: set \(variable) to one of \(names)")
-            exit(64)
-        }
-        return target
-    }
-
-    func feed(_ bytes: UnsafeBufferPointer<UInt8>) -> CInt {
-        switch self {
-        case .packet: PacketFuzz.feed(bytes)
-        case .stream: StreamFuzz.feed(bytes)
-        case .kernel: KernelFuzz.feed(bytes)
-        case .backup: BackupFuzz.feed(bytes)
-        case .http: HTTPFuzz.feed(bytes)
-        }
-    }
+    static func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }
 
-/// What libFuzzer's own `main` calls with each input (llvm.org, "libFuzzer", "Fuzz Target").
+/// libFuzzer takes an ordinary `exit` for a finding.
+private func leave(_ status: CInt) -> Never {
+    fflush(nil)
+    _exit(status)
+}
+
+private let chosenTarget: FuzzTarget = {
+    guard let target = Choice.value(Choice.target).flatMap(FuzzTarget.init) else {
+        let names = FuzzTarget.allCases.map(\.rawValue).joined(separator: ", ")
+        print("gossipfuzz: set \(Choice.target) to one of \(names)")
+        leave(64)
+    }
+    if let folder = Choice.value(Choice.seeds) { writeSeeds(of: target, to: folder) }
+    return target
+}()
+
+private func writeSeeds(of target: FuzzTarget, to folder: String) -> Never {
+    do {
+        for (number, seed) in try target.seeds().enumerated() {
+            guard let file = fopen("\(folder)/own-\(number)", "w") else { leave(73) }
+            fwrite(seed, 1, seed.count, file)
+            fclose(file)
+        }
+    } catch {
+        print("gossipfuzz: no seeds: \(error)")
+        leave(70)
+    }
+    leave(0)
+}
+
+/// What libFuzzer's own `main` calls with each input (llvm.org, "libFuzzer", "Fuzz Target"). Whatever ends the process is a
+/// finding, and libFuzzer keeps the input.
 @_cdecl("LLVMFuzzerTestOneInput")
 func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    chosenTarget.feed(UnsafeBufferPointer(start: bytes, count: count))
-}
-
-private let chosenTarget = FuzzTarget.chosen
-
-/// Ends the process with a word on what did not hold; libFuzzer keeps the input.
-func require(_ condition: Bool, _ text: @autoclosure () -> String) {
-    if !condition { fatalError(text()) }
+    do throws(FuzzFailure) {
+        try chosenTarget.feed(Array(UnsafeBufferPointer(start: bytes, count: count)))
+    } catch {
+        print("gossipfuzz: \(chosenTarget.rawValue): \(error)")
+        abort()
+    }
+    return 0
 }

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Owns what the fuzzer begins with: the examples of Docs/protocol.md as packets, and requests of every kind."""
+"""Owns what the fuzzer begins with, as far as texts tell: the examples of Docs/protocol.md as packets, requests of every kind,
+the example configuration. Tests/FuzzTargets/FuzzSeeds.swift makes the rest."""
 
 import os
 import re
 import struct
-import sys
 
 HEADER = bytes.fromhex("67731000a1a2a3a4a5a6a7a80102030405060708090a0b0c0d0e0f10")
-HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 REQUESTS = [
     "GET /v1/status", "GET /v1/members?state=alive&tag=role=web", "GET /v1/members/web-1/explain", "GET /metrics",
@@ -25,11 +25,22 @@ BODIES = [
 ]
 
 
+def read(*path):
+    with open(os.path.join(ROOT, *path)) as file:
+        return file.read()
+
+
+def configurations():
+    """The example as it is, with all its keys set, and each of its tables alone."""
+    text = read("Config", "gossipd.toml")
+    # A line of a comment begins with "# ", a key that is not set with "#".
+    keys = re.sub(r"(?m)^#(?=\S)", "", text)
+    return [text, keys] + re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^# .*\n", "", keys))
+
+
 def examples():
     """The messages of the code blocks that begin with a kind of one byte; a block may hold several."""
-    with open(os.path.join(HERE, "..", "..", "Docs", "protocol.md")) as file:
-        text = file.read()
-    for block in re.findall(r"```\n(.*?)```", text, re.S):
+    for block in re.findall(r"```\n(.*?)```", read("Docs", "protocol.md"), re.S):
         data = b"".join(bytes.fromhex(re.sub(r"\s", "", line)) for line in block.splitlines()
                         if re.fullmatch(r"[0-9a-f\s]+", line))
         while len(data) >= 3 and not data.startswith(HEADER[:2]):
@@ -55,15 +66,12 @@ def seeds(target):
             f"{line} HTTP/1.1\r\nHost: gossipd\r\nContent-Length: {len(body)}\r\n\r\n{body}" for line, body in BODIES]
         chunked = "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n80\r\n0\r\n\r\n"
         return [text.encode() for text in plain + with_body + [chunked, plain[0] + plain[1]]]
+    if target == "config":
+        return [text.encode() for text in configurations()]
     return []
 
 
-def main():
-    target, folder = sys.argv[1:]
-    os.makedirs(folder, exist_ok=True)
+def write(target, folder):
     for number, seed in enumerate(seeds(target)):
         with open(os.path.join(folder, f"seed-{number:03}"), "wb") as file:
             file.write(seed)
-
-
-main()
