@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the replay of what fuzzing began with and of what it found, through the same entry points, without a fuzzer.
+// Owns the replay of what fuzzing begins with and of what it found, through the same entry points, without a fuzzer.
 
 import FuzzTargets
 import Glibc
 import NIOPosix
 import Testing
 
-/// `Inputs/TARGET/NAME` is one input; `make fuzz` adds what it finds, and reads them all before it begins.
 @Suite("Inputs that were found by fuzzing")
 struct ReplayTests {
-    struct Replay: Sendable, CustomTestStringConvertible {
-        var target: FuzzTarget
-        var name: String
-        var bytes: [UInt8]
-        var testDescription: String { "\(target.rawValue)/\(name)" }
-    }
-
-    @Test("Every input is taken or refused, and what must hold holds", arguments: ReplayTests.kept)
-    func kept(replay: Replay) async throws {
+    @Test("Every input is taken or refused, and what must hold holds", arguments: KeptInput.all)
+    func replay(input: KeptInput) async throws {
         // Not on a thread of Swift's: one of the targets waits for a server that needs them.
-        try await NIOThreadPool.singleton.runIfActive { try replay.target.feed(replay.bytes) }
+        try await NIOThreadPool.singleton.runIfActive { try input.target.feed(input.bytes) }
     }
 
     @Test("The seeds that our own encoders make hold as well", arguments: FuzzTarget.allCases)
@@ -30,17 +22,28 @@ struct ReplayTests {
 
     @Test("Every target has an input, and no folder is without a target")
     func complete() {
-        let folders = Set(Self.names(in: Self.folder))
-        #expect(folders == Set(FuzzTarget.allCases.map(\.rawValue)))
-        #expect(Set(Self.kept.map(\.target)).count == FuzzTarget.allCases.count)
+        let names = Set(FuzzTarget.allCases.map(\.rawValue))
+        #expect(Set(KeptInput.folders) == names)
+        #expect(Set(KeptInput.all.map(\.target.rawValue)) == names)
+        #expect(KeptInput.all.allSatisfy { !$0.bytes.isEmpty })
     }
+}
 
-    static let folder = "/" + #filePath.split(separator: "/").dropLast().joined(separator: "/") + "/Inputs"
+/// `Inputs/TARGET/NAME`; `make fuzz` adds what it finds, and reads them all before it begins.
+struct KeptInput: Sendable, CustomTestStringConvertible {
+    let target: FuzzTarget
+    let name: String
+    let bytes: [UInt8]
 
-    static let kept: [Replay] = FuzzTarget.allCases.flatMap { target in
-        names(in: "\(folder)/\(target.rawValue)").map { name in
-            Replay(target: target, name: name, bytes: content(of: "\(folder)/\(target.rawValue)/\(name)"))
-        }
+    var testDescription: String { "\(target.rawValue)/\(name)" }
+
+    private static let root = "/" + #filePath.split(separator: "/").dropLast().joined(separator: "/") + "/Inputs"
+
+    static let folders = names(in: root)
+
+    static let all: [KeptInput] = FuzzTarget.allCases.flatMap { target in
+        let folder = "\(root)/\(target.rawValue)"
+        return names(in: folder).map { KeptInput(target: target, name: $0, bytes: content(of: "\(folder)/\($0)")) }
     }
 
     private static func names(in folder: String) -> [String] {
