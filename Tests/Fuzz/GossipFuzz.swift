@@ -51,6 +51,7 @@ func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         try chosenTarget.feed(Array(UnsafeBufferPointer(start: bytes, count: count)))
     } catch {
         print("gossipfuzz: \(chosenTarget.rawValue): \(error)")
+        fflush(nil)
         abort()
     }
     return 0
