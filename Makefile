@@ -4,25 +4,27 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 SEEDS ?= 5
+FUZZ_SECONDS ?= 600
 SWIFT_FLAGS = --explicit-target-dependency-import-check error
 # SwiftPM's sandbox is for plugins, of which there are none; switching it off goes to the compiler, and the package, which has
 # to do so, would compile everything again.
 RELEASE_FLAGS = -c release --static-swift-stdlib --disable-sandbox $(SWIFT_FLAGS)
 SOURCES = Package.swift Sources Tests
 
-.PHONY: help demo test test-systemd test-network build release deb lint lint-deb format bench bench-membership simulate simulate-scale install deps deps-deb clean
+.PHONY: help demo test test-systemd test-network fuzz build release deb lint lint-deb format bench bench-membership simulate simulate-scale install deps deps-deb clean
 
 help:
 	@echo 'make demo       install what is missing, build, and watch a cluster of real daemons at work'
 	@echo 'make test       build, lint, run all tests'
 	@echo 'make test-systemd  install the package on five hosts with real systemd and try everything (root; else skipped)'
 	@echo 'make test-network  real daemons in network namespaces under faults of the network (root; else skipped)'
+	@echo 'make fuzz       feed every decoder of foreign bytes from a coverage-guided fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) in all'
 	@echo 'make deb        build the Debian package into .build/deb; make lint-deb checks it'
 	@echo 'make release    build the programs into .build/release'
 	@echo 'make lint       check the style of sources, scripts and the API description'
 	@echo 'make format     put the sources into that style'
 	@echo 'make bench      measure hot paths, daemons beside Serf, the durable store beside etcd'
-	@echo 'make bench-membership  every fault of membership beside Serf, each agent in its own namespace (root; 50 minutes)'
+	@echo 'make bench-membership  every fault of membership beside Serf, each agent in its own namespace (root; 30 minutes)'
 	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
 	@echo 'make simulate-scale  clusters of 100, 1000 and 10000 nodes in one table (a quarter of an hour, 5 GB)'
 	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
@@ -66,11 +68,16 @@ test-systemd:
 	  .ci/install-dependencies debhelper systemd-container debootstrap iproute2 && \
 	  python3 -B Tests/SystemTests/run.py --root $(SYSTEMD_ROOT) $(ONLY); fi
 
-# Faults of the network on real daemons. ONLY="--only NAME,NAME" runs some.
+# Faults of the network on real daemons. ONLY="--only NAME,NAME" runs some, ONLY=--unkeyed runs them without sealing.
 test-network: release
 	@if [ "$$(id -u)" -ne 0 ]; then echo 'skipped: network namespaces need root'; else \
 	  .ci/install-dependencies iproute2 nftables && \
 	  python3 -B Tests/NetworkTests/run.py .build/release $(ONLY); fi
+
+# What it finds is kept in Tests/FuzzTests/Inputs, which `make test` replays. FUZZ="--only http,packet" runs some targets.
+fuzz: deps
+	GOSSIPD_FUZZ=1 swift build -c release --sanitize fuzzer --product gossipfuzz --scratch-path .build/fuzz
+	python3 -B Tests/Fuzz/fuzz.py .build/fuzz/release/gossipfuzz --seconds $(FUZZ_SECONDS) --work .build/fuzz-work $(FUZZ)
 
 lint:
 	@.ci/lint $(SOURCES)
@@ -84,7 +91,8 @@ bench: deps release
 	Tests/Benchmarks/daemons.sh .build/release
 	python3 -B Tests/Benchmarks/daemons/store.py .build/release
 
-# Beside Serf in one run. PARTS="--parts kill,vanish" measures some; --help of the program tells more.
+# Beside Serf in one run, both encrypting. PARTS="--parts kill,vanish" measures some, PARTS="--agents gossipd-plain,serf-plain"
+# both without a key; --help of the program tells more.
 bench-membership: deps release
 	@.ci/install-dependencies iproute2 nftables serf
 	python3 -B Tests/NetworkTests/bench.py .build/release $(PARTS)

@@ -136,6 +136,19 @@ let package = Package(
             ],
             path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
+        // A node in memory behind the admin API: for its tests and for fuzzing.
+        .target(
+            name: "AdminServerFixture", dependencies: ["AdminModel", "AdminServer", nioPosix],
+            path: "Tests/AdminServerFixture", swiftSettings: strict),
+        // What bytes are fed to: by the fuzzer, and by the tests that replay what it found.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "BackupFormat", "DaemonConfig",
+                "AdminModel", "AdminServer", "AdminServerFixture", nioPosix, logging,
+            ],
+            path: "Tests/FuzzTargets", swiftSettings: strict),
+        tests("FuzzTests", ["FuzzTargets", nioPosix], exclude: ["Inputs"]),
         tests("ClusterTypesTests", ["ClusterTypes"]),
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
@@ -158,7 +171,7 @@ let package = Package(
         tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
         tests(
             "AdminServerTests",
-            ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
+            ["AdminModel", "AdminServer", "AdminServerFixture", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests(
             "DeliveryTests",
             [
@@ -178,3 +191,13 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Needs `--sanitize fuzzer` to link, so nothing but `make fuzz` builds it.
+if Context.environment["GOSSIPD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "gossipfuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz",
+            exclude: ["fuzz.py", "seeds.py"], swiftSettings: strict,
+            // The default linker does not get through the fuzzer's library.
+            linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
+}

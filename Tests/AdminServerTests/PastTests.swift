@@ -4,6 +4,7 @@
 import AdminClient
 import AdminModel
 import AdminServer
+import AdminServerFixture
 import Testing
 
 @Suite struct PastTests {

@@ -3,6 +3,7 @@
 
 import AdminModel
 import AdminServer
+import AdminServerFixture
 import Glibc
 import Logging
 import NIOCore

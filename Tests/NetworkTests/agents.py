@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Owns fleets of agents, one in each namespace of a `Bridge`: gossipd, and Serf with its LAN profile."""
 
+import base64
 import json
 import os
 import re
@@ -24,14 +25,18 @@ class Fleet:
 
     title = ""
 
-    def __init__(self, bridge, programs):
+    def __init__(self, bridge, programs, keyed=True):
+        """`keyed`: all have one key, new in each run, and seal what they send."""
         self.bridge = bridge
         self.programs = programs
+        self.key = base64.b64encode(os.urandom(32)).decode() if keyed else None
         self.folder = tempfile.mkdtemp(prefix="gossipd-net.")
         self.names = [f"n{host}" for host in range(1, bridge.count + 1)]
         self.reader = LogReader()
         self.watcher = Watcher(self.reader, self.parse)
         self.processes = {}
+        if not keyed:
+            self.title += ", plain"
 
     def host(self, name):
         return self.names.index(name) + 1
@@ -39,8 +44,13 @@ class Fleet:
     def address(self, name):
         return self.bridge.address(self.host(name))
 
-    def launch(self, name, seed=None):
-        command = self.bridge.command(self.host(name), self.command(name, seed))
+    def endpoint(self, name):
+        address = self.address(name)
+        return f"[{address}]:{PORT}" if ":" in address else f"{address}:{PORT}"
+
+    def launch(self, name, seed=None, **options):
+        """`options` are those of `command`."""
+        command = self.bridge.command(self.host(name), self.command(name, seed, **options))
         self.watcher.forget(name)
         self.processes[name] = Process(name, command, self.reader)
 
@@ -89,25 +99,33 @@ class Gossipd(Fleet):
     KINDS = {
         "member_joined": "joined", "member_alive": "alive", "member_suspected": "suspected",
         "member_failed": "failed", "member_left": "left"}
-    # Added to the configuration of every node.
-    settings = ""
-
-    def __init__(self, bridge, programs):
-        super().__init__(bridge, programs)
+    def __init__(self, bridge, programs, keyed=True):
+        super().__init__(bridge, programs, keyed)
         self.clients = {}
+        self.settings = "insecure = true\n"
+        if keyed:
+            path = os.path.join(self.folder, "keys")
+            # Nobody but the owner may read it, else the daemon refuses it.
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(self.key + "\n")
+            self.settings = f'key_file = "{path}"\n'
 
     def socket(self, name):
         return os.path.join(self.folder, f"{name}.sock")
 
-    def command(self, name, seed):
+    def data(self, name):
+        return os.path.join(self.folder, name)
+
+    def command(self, name, seed, called=None, data=None):
+        """`called`: a name other than the host's; `data`: another data directory."""
         configuration = os.path.join(self.folder, f"{name}.toml")
         with open(configuration, "w") as file:
-            file.write(self.settings if self.settings else "insecure = true\n")
+            file.write(self.settings)
         command = [
-            os.path.join(self.programs, "gossipd"), "--config", configuration, "--name", name,
-            "--bind", f"{self.address(name)}:{PORT}", "--log-format", "json",
-            "--data-dir", os.path.join(self.folder, name), "--socket", self.socket(name)]
-        return command + (["--join", f"{self.address(seed)}:{PORT}"] if seed else [])
+            os.path.join(self.programs, "gossipd"), "--config", configuration, "--name", called or name,
+            "--bind", self.endpoint(name), "--log-format", "json",
+            "--data-dir", data or self.data(name), "--socket", self.socket(name)]
+        return command + (["--join", self.endpoint(seed)] if seed else [])
 
     @classmethod
     def parse(cls, text):
@@ -179,7 +197,10 @@ class Serf(Fleet):
             f"-rpc-addr={self.address(name)}:{SERF_RPC}", "-profile=lan", "-log-level=info",
             # What it remembers of its peers, so that a restarted agent finds them again.
             f"-snapshot={os.path.join(self.folder, name)}"]
-        return command + ([f"-join={self.address(seed)}:{PORT}"] if seed else [])
+        if self.key:
+            command.append(f"-encrypt={self.key}")
+        # With -join an agent ends when its first attempt fails, as it may right after its link has come up.
+        return command + ([f"-retry-join={self.address(seed)}:{PORT}", "-retry-interval=2s"] if seed else [])
 
     @classmethod
     def parse(cls, text):

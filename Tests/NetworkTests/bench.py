@@ -17,6 +17,11 @@ import serf as loopback_serf  # noqa: E402
 from bridge import Bridge, missing_tools  # noqa: E402
 
 PARTS = ("idle", "spread", "kill", "vanish", "stall", "loss", "split")
+# By the name on the command line: what it is, and whether it encrypts. Serf encrypts packets and streams with AES-GCM, as
+# gossipd does.
+AGENTS = {
+    "gossipd": (agents.Gossipd, True), "serf": (agents.Serf, True),
+    "gossipd-plain": (agents.Gossipd, False), "serf-plain": (agents.Serf, False)}
 # Name of the figure, row of the table, unit, factor, digits.
 ROWS = [
     ("formed", "formed after the last start", "s", 1, 2),
@@ -61,9 +66,13 @@ class Run:
         self.figures["formed"] = self.fleet.form()
         self.say(f"{len(self.fleet.names)} nodes formed in {self.figures['formed']:.2f} s")
         time.sleep(3)
+        self.figures["took"] = {}
         for part in PARTS:
             if part in self.options.parts:
+                begin = time.monotonic()
                 getattr(self, part)()
+                self.figures["took"][part] = time.monotonic() - begin
+        self.say("took " + ", ".join(f"{part} {took:.0f} s" for part, took in self.figures["took"].items()))
 
     def whole(self, timeout=120):
         """Waits until everybody sees everybody, so that a trial starts from the same state."""
@@ -121,6 +130,8 @@ class Run:
         self.take("kill", times, start, set(self.victims()))
 
     def vanish(self):
+        """Each victim is started anew behind its link: how long a return takes without that is what `split` measures, and
+        Serf tries a lost peer only every half minute."""
         times, start = [], self.fleet.watcher.mark()
         false = 0
         for victim in self.victims():
@@ -130,10 +141,12 @@ class Run:
             self.bridge.set_link(self.fleet.host(victim), "down")
             try:
                 times.append(max(self.fleet.watcher.first(mark, others, "failed", victim, 60).values()) - begin)
+                self.fleet.kill(victim)
             finally:
                 self.bridge.set_link(self.fleet.host(victim), "up")
             # What the victim, cut off from all, says of the others is right from where it stands.
             false += len(self.fleet.failures(mark, of=others, by=others))
+            self.fleet.launch(victim, self.fleet.names[0])
             self.whole()
         self.take("vanish", times, start, set(self.victims()))
         self.figures["vanish_false"] = false
@@ -190,13 +203,13 @@ class Run:
 
 def table(results):
     titles = list(results)
-    print(f"\n{'':<58}" + "".join(f"{title:>14}" for title in titles) + ("         ratio" if len(titles) == 2 else ""))
+    print(f"\n{'':<58}" + "".join(f"{title:>16}" for title in titles) + ("           ratio" if len(titles) == 2 else ""))
     for name, text, unit, factor, digits in ROWS:
         values = [results[title].get(name) for title in titles]
         if all(value is None for value in values):
             continue
-        cells = "".join("-".rjust(14) if v is None else f"{v * factor:14.{digits}f}" for v in values)
-        ratio = f"{values[0] / values[1]:14.3f}" if len(values) == 2 and None not in values and values[1] else ""
+        cells = "".join("-".rjust(16) if v is None else f"{v * factor:16.{digits}f}" for v in values)
+        ratio = f"{values[0] / values[1]:16.3f}" if len(values) == 2 and None not in values and values[1] else ""
         print(f"{text + (f' ({unit})' if unit else ''):<58}{cells}{ratio}")
 
 
@@ -214,7 +227,9 @@ def options():
     parser.add_argument("--loss-percent", type=float, default=10)
     parser.add_argument("--split", type=float, default=90, help="seconds of the partition (default 90)")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}")
-    parser.add_argument("--agents", default="gossipd,serf", help="gossipd, serf or both (default)")
+    parser.add_argument(
+        "--agents", default="gossipd,serf",
+        help=f"of {','.join(AGENTS)}, in this order of runs; default gossipd,serf: both encrypt with one key of 32 bytes")
     parser.add_argument("--limit", type=int, default=5400, help="seconds after which all ends (default 5400)")
     parser.add_argument("--json", metavar="FILE", help="write all figures there, in seconds and bytes")
     chosen = parser.parse_args()
@@ -222,6 +237,10 @@ def options():
     unknown = set(chosen.parts) - set(PARTS)
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen.agents = chosen.agents.split(",")
+    unknown = set(chosen.agents) - set(AGENTS)
+    if unknown:
+        parser.error(f"there is no agent {', '.join(sorted(unknown))}; there are {', '.join(AGENTS)}")
     return chosen
 
 
@@ -237,25 +256,26 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, ended)
     signal.alarm(chosen.limit)
-    kinds = [kind for kind in (agents.Gossipd, agents.Serf) if kind.title.lower() in chosen.agents.split(",")]
-    if agents.Serf in kinds and not loopback_serf.version():
+    kinds = [AGENTS[name] for name in chosen.agents]
+    if not loopback_serf.version():
         progress("Serf is not installed (apt-get install serf): gossipd is measured alone")
-        kinds.remove(agents.Serf)
-    results = {}
-    for kind in kinds:
+        kinds = [(kind, keyed) for kind, keyed in kinds if kind is not agents.Serf]
+    results, started = {}, time.monotonic()
+    for kind, keyed in kinds:
         bridge = Bridge(chosen.nodes)
         fleet = None
         try:
             bridge.up()
-            fleet = kind(bridge, chosen.programs)
+            fleet = kind(bridge, chosen.programs, keyed)
             run = Run(fleet, bridge, chosen)
-            results[kind.title] = run.figures
+            results[fleet.title] = run.figures
             run.all()
         finally:
             if fleet:
                 fleet.stop()
             bridge.down()
     table(results)
+    print(f"\n{chosen.nodes} nodes, {chosen.trials} trials, {time.monotonic() - started:.0f} s in all")
     if chosen.json:
         with open(chosen.json, "w") as file:
             json.dump(results, file, indent=2)

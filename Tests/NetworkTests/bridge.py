@@ -46,8 +46,12 @@ def enter(namespace):
 class Bridge:
     """Hosts 1...count; host i has the address `address(i)` on `eth0` in its own namespace."""
 
+    network = NETWORK
+
     def __init__(self, count):
         self.count = count
+        # Hosts that have another address than their number tells.
+        self.moved = {}
         self.prefix = f"gd{os.getpid()}"
         self.hub = f"{self.prefix}-hub"
         self.made = []
@@ -56,7 +60,17 @@ class Bridge:
         return f"{self.prefix}-n{host}"
 
     def address(self, host):
-        return str(NETWORK.network_address + host)
+        return str(self.network.network_address + self.moved.get(host, host))
+
+    def address_line(self, host):
+        """What `ip -batch` takes to give a host its address."""
+        return f"addr add {self.address(host)}/{self.network.prefixlen} dev eth0"
+
+    def move(self, host):
+        """Gives a host an address that nobody has had."""
+        ip_batch(["addr flush dev eth0"], self.namespace(host))
+        self.moved[host] = 1000 + host
+        ip_batch([self.address_line(host)], self.namespace(host))
 
     def command(self, host, command):
         return ["ip", "netns", "exec", self.namespace(host)] + command
@@ -73,8 +87,7 @@ class Bridge:
         ip_batch(lines, self.hub)
         for host in range(1, self.count + 1):
             ip_batch(
-                ["link set lo up", f"addr add {self.address(host)}/{NETWORK.prefixlen} dev eth0", "link set eth0 up"],
-                self.namespace(host))
+                ["link set lo up", self.address_line(host), "link set eth0 up"], self.namespace(host))
 
     def down(self):
         for name in self.made:
@@ -130,6 +143,17 @@ class Bridge:
         folder = "/sys/class/net/eth0/statistics"
         text = run(self.command(host, ["cat", f"{folder}/tx_bytes", f"{folder}/tx_packets"]))
         return tuple(int(line) for line in text.split())
+
+
+class Bridge6(Bridge):
+    """The same hosts with IPv6 addresses only."""
+
+    # RFC 5180 section 8: the block for benchmarks of IPv6.
+    network = ipaddress.ip_network("2001:2::/48")
+
+    def address_line(self, host):
+        # Without the second in which the kernel looks for another host of that address.
+        return super().address_line(host) + " nodad"
 
 
 def ports(hosts):

@@ -13,6 +13,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "Benchmarks", "daemons")]
 
 import agents  # noqa: E402
 import cases  # noqa: E402
+import identity  # noqa: E402
 from bridge import missing_tools  # noqa: E402
 
 
@@ -21,8 +22,9 @@ def options():
         prog="test-network", description="Real daemons in network namespaces under faults of the network. Needs root.")
     parser.add_argument("programs", metavar="FOLDER-OF-PROGRAMS", help="where gossipd is")
     parser.add_argument("--only", default="", help="names of cases, with commas")
+    parser.add_argument("--unkeyed", action="store_true", help="without a key; cases that need sealing are left out")
     parser.add_argument("--seed", type=int, default=1, help="of the switch's faults (default 1)")
-    parser.add_argument("--limit", type=int, default=900, help="seconds after which all ends (default 900)")
+    parser.add_argument("--limit", type=int, default=1200, help="seconds after which all ends (default 1200)")
     return parser.parse_args()
 
 
@@ -30,12 +32,12 @@ def ended(number, _):
     sys.exit(f"test-network: ended by {signal.Signals(number).name}")
 
 
-def run_case(case, make_network, programs):
+def run_case(case, make_network, programs, keyed):
     """The reason why the case failed, or None. Each has a network and daemons of its own."""
     network, fleet = make_network(), None
     try:
         network.up()
-        fleet = agents.Gossipd(network, programs)
+        fleet = agents.Gossipd(network, programs, keyed)
         fleet.form()
         time.sleep(1)
         case(fleet, network)
@@ -62,17 +64,23 @@ def main():
         signal.signal(number, ended)
     signal.alarm(chosen.limit)
     wanted = [name for name in chosen.only.split(",") if name]
-    unknown = set(wanted) - {case.__name__ for case, _ in cases.CASES}
+    every = cases.CASES + identity.CASES
+    unknown = set(wanted) - {case.__name__ for case, _ in every}
     if unknown:
         sys.exit(f"test-network: there is no case {', '.join(sorted(unknown))}")
     passed, failed = 0, []
-    for case, kind in cases.CASES:
+    print(f"{len(wanted or every)} cases, {cases.NODES} nodes each, {'plain' if chosen.unkeyed else 'sealed with a key'}",
+          flush=True)
+    for case, kind in every:
         if wanted and case.__name__ not in wanted:
+            continue
+        if chosen.unkeyed and case in cases.NEED_KEY:
+            print(f"left out {case.__name__}: it needs a key")
             continue
         begin = time.monotonic()
         count = cases.NODES
         network = (lambda: kind(count, chosen.seed)) if kind is cases.Switch else (lambda: kind(count))
-        reason = run_case(case, network, chosen.programs)
+        reason = run_case(case, network, chosen.programs, not chosen.unkeyed)
         took = time.monotonic() - begin
         print(f"{'FAILED' if reason else 'ok    '} {case.__name__:<28} {took:6.1f} s  {reason or case.__doc__.splitlines()[0]}",
               flush=True)

@@ -6,52 +6,52 @@ import AdminServer
 import Synchronization
 
 extension FakeNode {
-    func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
+    package func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
         try with { state throws(AdminFailure) in
             guard let document = state.keys[key.description] else { throw notFound(key) }
             return document
         }
     }
 
-    func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
+    package func put(_ key: ConfigurationKey, value: [UInt8]) async throws(AdminFailure) -> WriteResult {
         try await write([.put(key, value)], KeyWriteOptions())
     }
 
-    func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
+    package func delete(_ key: ConfigurationKey) async throws(AdminFailure) -> WriteResult {
         try await write([.delete(key)], KeyWriteOptions())
     }
 
-    func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
+    package func addToSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
         try await write(elements.map { .add(key, element: $0) }, KeyWriteOptions())
     }
 
-    func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
+    package func removeFromSet(_ key: ConfigurationKey, elements: [[UInt8]]) async throws(AdminFailure) -> WriteResult {
         try await write(elements.map { .remove(key, element: $0) }, KeyWriteOptions())
     }
 
-    func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult {
+    package func addToCounter(_ key: ConfigurationKey, increment: Int64) async throws(AdminFailure) -> WriteResult {
         try await write([.increment(key, by: increment)], KeyWriteOptions())
     }
 
-    func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
+    package func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
         try with { state throws(AdminFailure) in
             KeyListDocument(entries: state.keys.values.filter { prefix.matches($0.key) }.sorted { $0.key < $1.key })
         }
     }
 
-    func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument {
+    package func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument {
         guard case .set(let elements) = try await get(key).content else { throw otherType(key) }
         return SetDocument(key: key, elements: elements)
     }
 
-    func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument {
+    package func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument {
         guard case .counter(let value) = try await get(key).content else { throw otherType(key) }
         return CounterDocument(key: key, value: value)
     }
 
     // MARK: Writing
 
-    func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult {
+    package func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult {
         if let gate = peek({ $0.writeGate }) { await gate() }
         return try with { state throws(AdminFailure) in
             let first = writes[0].key
@@ -152,7 +152,7 @@ extension FakeNode {
         }
     }
 
-    func holders(
+    package func holders(
         _ key: ConfigurationKey, version: String?, atLeast: Int, timeout: Duration
     ) async throws(AdminFailure) -> HoldersDocument {
         try with { state throws(AdminFailure) in
@@ -178,7 +178,7 @@ extension FakeNode {
         return revision
     }
 
-    func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument {
+    package func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument {
         try with { state throws(AdminFailure) in
             let revision = try revision(point, state)
             guard let document = state.states[Int(revision)][key.description] else { throw notFound(key) }
@@ -186,7 +186,7 @@ extension FakeNode {
         }
     }
 
-    func history(
+    package func history(
         _ key: ConfigurationKey, before: UInt64?, limit: Int
     ) async throws(AdminFailure) -> HistoryDocument {
         try with { state throws(AdminFailure) in
@@ -198,7 +198,7 @@ extension FakeNode {
         }
     }
 
-    func difference(
+    package func difference(
         _ prefix: KeyPrefix, from: PastPoint, to: PastPoint?, after: ConfigurationKey?, limit: Int
     ) async throws(AdminFailure) -> DiffDocument {
         try with { state throws(AdminFailure) in
@@ -237,16 +237,16 @@ extension FakeNode {
         }
     }
 
-    func export(_ prefix: KeyPrefix) async throws(AdminFailure) -> PullStream<[KeyDocument]> {
+    package func export(_ prefix: KeyPrefix) async throws(AdminFailure) -> PullStream<[KeyDocument]> {
         pull(try await list(prefix).entries.map { [$0] })
     }
 
-    func backup() async throws(AdminFailure) -> PullStream<[UInt8]> {
+    package func backup() async throws(AdminFailure) -> PullStream<[UInt8]> {
         let (pieces, failure) = peek { ($0.backup, $0.backupFailure) }
         return pull(pieces, failure: failure)
     }
 
-    func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
+    package func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
         let keys = peek { $0.keys.count }
         guard keys == 0 else { throw AdminFailure(.conflict, "the store holds \(keys) keys: restore into a new node") }
         var all: [UInt8] = []
@@ -258,15 +258,15 @@ extension FakeNode {
 
     // MARK: Care
 
-    func verify(timeout: Duration) async throws(AdminFailure) -> VerifyDocument {
+    package func verify(timeout: Duration) async throws(AdminFailure) -> VerifyDocument {
         try with { state throws(AdminFailure) in state.verification }
     }
 
-    func doctor() async throws(AdminFailure) -> DoctorDocument {
+    package func doctor() async throws(AdminFailure) -> DoctorDocument {
         try with { state throws(AdminFailure) in DoctorDocument(findings: state.findings) }
     }
 
-    func queuedWrites(after: UInt64?, limit: Int) async throws(AdminFailure) -> QueueDocument {
+    package func queuedWrites(after: UInt64?, limit: Int) async throws(AdminFailure) -> QueueDocument {
         try with { state throws(AdminFailure) in
             let all = state.queue.filter { $0.number > after ?? 0 }
             let page = Array(all.prefix(min(limit, 2)))
@@ -274,7 +274,7 @@ extension FakeNode {
         }
     }
 
-    func decideQueued(
+    package func decideQueued(
         apply: [UInt64], drop: [UInt64], user: String
     ) async throws(AdminFailure) -> QueueResult {
         try with { state throws(AdminFailure) in

@@ -5,13 +5,13 @@ import AdminModel
 import AdminServer
 
 extension FakeNode {
-    func renderStatus() async throws(AdminFailure) -> RenderStatusDocument {
+    package func renderStatus() async throws(AdminFailure) -> RenderStatusDocument {
         peek { RenderStatusDocument(directory: "/etc/gossipd/render.d", files: $0.files) }
     }
 
-    func renderFleet() async throws(AdminFailure) -> RenderFleetDocument { peek { $0.fleet } }
+    package func renderFleet() async throws(AdminFailure) -> RenderFleetDocument { peek { $0.fleet } }
 
-    func renderPlan(_ names: [String]) async throws(AdminFailure) -> RenderPlanDocument {
+    package func renderPlan(_ names: [String]) async throws(AdminFailure) -> RenderPlanDocument {
         let files = peek { $0.plan }
         for name in names where !files.contains(where: { $0.name == name }) {
             throw AdminFailure(.notFound, "no file is named \(name.quoted)")
@@ -19,7 +19,7 @@ extension FakeNode {
         return RenderPlanDocument(files: files.filter { names.isEmpty || names.contains($0.name) })
     }
 
-    func renderApply(_ names: [String]) async throws(AdminFailure) -> RenderApplyDocument {
+    package func renderApply(_ names: [String]) async throws(AdminFailure) -> RenderApplyDocument {
         peek { state in
             state.appliedNames.append(names)
             let files = state.files.filter { names.isEmpty || names.contains($0.name) }

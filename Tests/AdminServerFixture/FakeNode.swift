@@ -6,54 +6,54 @@ import AdminServer
 import NIOPosix
 import Synchronization
 
-final class FakeNode: NodeHandle {
-    struct State {
-        var members: [MemberDocument]
-        var keys: [String: KeyDocument] = [:]
-        var revision: UInt64 = 0
+package final class FakeNode: NodeHandle {
+    package struct State {
+        package var members: [MemberDocument]
+        package var keys: [String: KeyDocument] = [:]
+        package var revision: UInt64 = 0
         /// The keys after each revision, from 0 on.
-        var states: [[String: KeyDocument]] = [[:]]
-        var history: [HistoryEntry] = []
+        package var states: [[String: KeyDocument]] = [[:]]
+        package var history: [HistoryEntry] = []
         /// Revisions up to this one are no longer known.
-        var forgottenThrough: UInt64 = 0
-        var requests: [String: (writes: [KeyWrite], result: WriteResult)] = [:]
+        package var forgottenThrough: UInt64 = 0
+        package var requests: [String: (writes: [KeyWrite], result: WriteResult)] = [:]
         /// The options of the last write.
-        var lastOptions: KeyWriteOptions?
+        package var lastOptions: KeyWriteOptions?
         /// Steps of the last write.
-        var lastSteps = 0
+        package var lastSteps = 0
         /// Nodes that come to hold a write at most; each question finds one more.
-        var holdersMax = 5
-        var holding = 1
-        var verification = VerifyDocument(root: "00ff", rows: 3, peers: [])
-        var findings: [DoctorDocument.Finding] = []
-        var files: [RenderFileStatus] = []
-        var fleet = RenderFleetDocument(hosts: [])
-        var plan: [RenderPlanDocument.File] = []
-        var appliedNames: [[String]] = []
-        var queue: [QueueDocument.Entry] = []
-        var restored: [UInt8] = []
-        var backup: [[UInt8]] = []
+        package var holdersMax = 5
+        package var holding = 1
+        package var verification = VerifyDocument(root: "00ff", rows: 3, peers: [])
+        package var findings: [DoctorDocument.Finding] = []
+        package var files: [RenderFileStatus] = []
+        package var fleet = RenderFleetDocument(hosts: [])
+        package var plan: [RenderPlanDocument.File] = []
+        package var appliedNames: [[String]] = []
+        package var queue: [QueueDocument.Entry] = []
+        package var restored: [UInt8] = []
+        package var backup: [[UInt8]] = []
         /// Ends a backup before its end.
-        var backupFailure: AdminFailure?
+        package var backupFailure: AdminFailure?
         /// Long answers that were begun and not closed.
-        var openStreams = 0
-        var left = false
+        package var openStreams = 0
+        package var left = false
         /// Whether the last call ran on an event loop.
-        var ranOnLoop = false
-        var listings = 0
+        package var ranOnLoop = false
+        package var listings = 0
         /// Holds every write up.
-        var writeGate: (@Sendable () async -> Void)?
+        package var writeGate: (@Sendable () async -> Void)?
         /// What every call fails with, when set.
-        var failure: AdminFailure?
+        package var failure: AdminFailure?
     }
 
-    static let start = Timestamp(milliseconds: 1_795_000_000_000)
-    let me = MemberIdentity(id: "0af3000000000000000000000000000a", name: "web-1", address: "10.0.0.1:7946")
-    let events = EventLog<ClusterEvent>(epoch: "5f", countMax: 8)
-    let changes = EventLog<WatchEvent>(epoch: "5f", countMax: 64, costMax: 8 * 1024 * 1024)
+    package static let start = Timestamp(milliseconds: 1_795_000_000_000)
+    package let me = MemberIdentity(id: "0af3000000000000000000000000000a", name: "web-1", address: "10.0.0.1:7946")
+    package let events = EventLog<ClusterEvent>(epoch: "5f", countMax: 8)
+    package let changes = EventLog<WatchEvent>(epoch: "5f", countMax: 64, costMax: 8 * 1024 * 1024)
     private let state: Mutex<State>
 
-    init() {
+    package init() {
         func member(_ id: String, _ name: String, _ address: String, _ state: MemberState) -> MemberDocument {
             MemberDocument(
                 id: id, name: name, address: address, state: state, incarnation: 3,
@@ -71,25 +71,25 @@ final class FakeNode: NodeHandle {
     }
 
     /// Makes every later call fail, or none.
-    func fail(with failure: AdminFailure?) { state.withLock { $0.failure = failure } }
+    package func fail(with failure: AdminFailure?) { state.withLock { $0.failure = failure } }
 
     /// How often the member table was asked for.
-    var listings: Int { state.withLock { $0.listings } }
+    package var listings: Int { state.withLock { $0.listings } }
 
     /// Looks at the node's memory, or changes it.
     @discardableResult
-    func peek<Result: Sendable>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
+    package func peek<Result: Sendable>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
 
-    func holds(_ key: String) -> Bool { state.withLock { $0.keys[key] != nil } }
+    package func holds(_ key: String) -> Bool { state.withLock { $0.keys[key] != nil } }
 
-    func emit(_ name: String, _ message: String) {
+    package func emit(_ name: String, _ message: String) {
         events.append { cursor in
             ClusterEvent(
                 cursor: cursor, time: Self.start, event: name, member: self.me, reason: "test", message: message)
         }
     }
 
-    func with<Result: Sendable>(
+    package func with<Result: Sendable>(
         _ body: (inout State) throws(AdminFailure) -> Result
     ) throws(AdminFailure) -> Result {
         try state.withLock { state throws(AdminFailure) in
@@ -107,7 +107,7 @@ final class FakeNode: NodeHandle {
         return found
     }
 
-    func status() async throws(AdminFailure) -> StatusDocument {
+    package func status() async throws(AdminFailure) -> StatusDocument {
         try with { state throws(AdminFailure) in
             StatusDocument(
                 node: me, cluster: "test", uptimeSeconds: 61,
@@ -118,14 +118,14 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func members(_ filter: MemberFilter) async throws(AdminFailure) -> MembersDocument {
+    package func members(_ filter: MemberFilter) async throws(AdminFailure) -> MembersDocument {
         try with { state throws(AdminFailure) in
             state.listings += 1
             return MembersDocument(members: state.members.filter(filter.accepts))
         }
     }
 
-    func explain(_ member: String) async throws(AdminFailure) -> MemberExplanation {
+    package func explain(_ member: String) async throws(AdminFailure) -> MemberExplanation {
         try with { state throws(AdminFailure) in
             let member = try resolve(member, state)
             let evidence = Evidence(
@@ -138,7 +138,7 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
+    package func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
         try with { state throws(AdminFailure) in
             let attempts = addresses.map { address in
                 address.hasPrefix("10.")
@@ -152,14 +152,14 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func leave() async throws(AdminFailure) -> LeaveResult {
+    package func leave() async throws(AdminFailure) -> LeaveResult {
         try with { state throws(AdminFailure) in
             state.left = true
             return LeaveResult(acknowledgedBy: 2, peersTotal: 3)
         }
     }
 
-    func forget(_ member: String, isForced: Bool) async throws(AdminFailure) -> ForgetResult {
+    package func forget(_ member: String, isForced: Bool) async throws(AdminFailure) -> ForgetResult {
         try with { state throws(AdminFailure) in
             let member = try resolve(member, state)
             guard isForced || member.state == .failed || member.state == .left else {
@@ -170,21 +170,21 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func setTags(_ tags: [String: String]) async throws(AdminFailure) -> TagsDocument {
+    package func setTags(_ tags: [String: String]) async throws(AdminFailure) -> TagsDocument {
         try with { state throws(AdminFailure) in
             state.members[0].tags.merge(tags) { _, new in new }
             return TagsDocument(tags: state.members[0].tags)
         }
     }
 
-    func unsetTags(_ names: [String]) async throws(AdminFailure) -> TagsDocument {
+    package func unsetTags(_ names: [String]) async throws(AdminFailure) -> TagsDocument {
         try with { state throws(AdminFailure) in
             for name in names { state.members[0].tags[name] = nil }
             return TagsDocument(tags: state.members[0].tags)
         }
     }
 
-    func ping(_ member: String) async throws(AdminFailure) -> PingResult {
+    package func ping(_ member: String) async throws(AdminFailure) -> PingResult {
         try with { state throws(AdminFailure) in
             let member = try resolve(member, state)
             guard member.state == .alive else { throw AdminFailure(.timedOut, "\(member.name) did not answer") }
@@ -192,7 +192,7 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument {
+    package func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument {
         try with { state throws(AdminFailure) in
             let source = try from.map { text throws(AdminFailure) in try resolve(text, state).identity } ?? me
             var targets = state.members.filter { $0.id != source.id }
@@ -209,18 +209,20 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func sendEvent(_ name: String, _ payload: [UInt8]) async throws(AdminFailure) -> UserEventResult {
+    package func sendEvent(_ name: String, _ payload: [UInt8]) async throws(AdminFailure) -> UserEventResult {
         try with { _ throws(AdminFailure) in
             guard name != "too-many" else { throw AdminFailure(.busy, "too many events") }
             return UserEventResult(name: name, id: "7-1", bytes: payload.count)
         }
     }
 
-    func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
+    package func events(since cursor: String?, follow: Bool) async throws(AdminFailure) -> Subscription<ClusterEvent> {
         try with { _ throws(AdminFailure) in try events.subscribe(since: cursor, follow: follow) }
     }
 
-    func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent> {
+    package func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<
+        WatchEvent
+    > {
         try with { _ throws(AdminFailure) in
             try changes.subscribe(
                 since: cursor, follow: true, accepts: { $0.key.map(prefix.matches) ?? true },
@@ -228,7 +230,7 @@ final class FakeNode: NodeHandle {
         }
     }
 
-    func metrics() async throws(AdminFailure) -> [MetricSample] {
+    package func metrics() async throws(AdminFailure) -> [MetricSample] {
         try with { state throws(AdminFailure) in
             [
                 MetricSample(

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the fuzz target of a whole kernel: packets on datagrams and streams, timers, a disk that answers.
+
+import ClusterTypes
+import NodeKernel
+import WireProtocol
+
+/// Bytes are cut into steps: a length of two bytes, a byte that says what it is, and the step's own bytes.
+enum KernelFuzz {
+    static let cluster = ClusterID(name: "fuzz")
+    static let stepsMax = 64
+
+    static func feed(_ bytes: [UInt8]) throws(FuzzFailure) {
+        var driver = KernelFuzzDriver()
+        try driver.take(.start)
+        try driver.take(.streamAccepted(KernelFuzzDriver.accepted, from: KernelFuzzDriver.peer))
+        var rest = bytes[...]
+        for _ in 0..<stepsMax {
+            guard rest.count >= 3 else { break }
+            let length = Int(rest[rest.startIndex]) << 8 | Int(rest[rest.startIndex + 1])
+            let kind = rest[rest.startIndex + 2]
+            rest = rest.dropFirst(3)
+            let body = Array(rest.prefix(length))
+            rest = rest.dropFirst(length)
+            try driver.step(kind, body)
+        }
+    }
+}
+
+/// Answers the disk at once, connects every stream, and fires timers as time passes.
+private struct KernelFuzzDriver {
+    static let peer = Address(ipv4: 0x0a00_0002, port: 7946)
+    /// A peer's; the kernel's own have even numbers.
+    static let accepted = StreamID(rawValue: 1)
+    static let streamsMax = 16
+    /// Inputs that follow from one step. A disk that answers at once may be asked again by the answer; this only ends a
+    /// runaway.
+    static let inputsMax = 10_000
+
+    private var kernel: NodeKernel
+    private var rng = SeededGenerator(seed: 7)
+    private var clock = Clock(now: .origin, wall: WallTime(milliseconds: 1_795_000_000_000))
+    private var timers: [(at: Instant, token: TimerToken)] = []
+    /// Open ones; the accepted one first.
+    private var streams = [accepted]
+
+    init() {
+        kernel = NodeKernel(
+            configuration: KernelConfiguration(cluster: KernelFuzz.cluster, sizes: PacketCodec.sizes),
+            identity: KernelIdentity(
+                id: NodeID(high: 1, low: 1), name: "fuzz-1", address: Address(ipv4: 0x0a00_0001, port: 7946), tags: [],
+                incarnationFence: 0, storeEpoch: 1),
+            clock: clock)
+    }
+
+    /// The lowest two bits of `kind` say what it is: a datagram, a frame on the stream chosen by the other bits, time that
+    /// passes, the end of the accepted stream and a new one.
+    mutating func step(_ kind: UInt8, _ body: [UInt8]) throws(FuzzFailure) {
+        switch kind & 3 {
+        case 0, 1:
+            guard var packet = try? PacketCodec.decode(body).packet else { return }
+            // Else nearly every packet would be one of another cluster.
+            packet.cluster = KernelFuzz.cluster
+            if kind & 3 == 0 {
+                try take(.packet(packet, from: Self.peer))
+            } else {
+                try take(.streamPacket(streams[Int(kind >> 2) % streams.count], packet))
+            }
+        case 2:
+            try pass(.milliseconds(Int(kind) * 20))
+        default:
+            try take(.streamClosed(Self.accepted, .reset))
+            try take(.streamAccepted(Self.accepted, from: Self.peer))
+        }
+    }
+
+    private mutating func pass(_ time: Interval) throws(FuzzFailure) {
+        clock.now = clock.now + time
+        clock.wall.milliseconds += UInt64(time.milliseconds)
+        let due = timers.filter { $0.at <= clock.now }
+        timers.removeAll { $0.at <= clock.now }
+        for timer in due { try take(.timer(timer.token)) }
+    }
+
+    mutating func take(_ input: Input) throws(FuzzFailure) {
+        var inputs = [input]
+        var left = Self.inputsMax
+        while !inputs.isEmpty {
+            left -= 1
+            try require(left > 0, "the kernel never comes to rest")
+            var actions: [Action] = []
+            kernel.handle(inputs.removeFirst(), clock: clock, using: &rng, into: &actions)
+            for action in actions {
+                if let answer = try answer(action) { inputs.append(answer) }
+            }
+        }
+        kernel.checkInvariants()
+    }
+
+    private mutating func answer(_ action: Action) throws(FuzzFailure) -> Input? {
+        switch action {
+        case .persist(let token, _): return .persisted(token)
+        case .setTimer(let token, let at): timers.append((at, token))
+        case .send(let packet, _):
+            let bytes = try? PacketCodec.encode(packet, limit: 1_400)
+            try require(bytes != nil, "the kernel sends a datagram that cannot be encoded: \(packet)")
+        case .writeStream(_, let packet):
+            let bytes = try? PacketCodec.encode(packet, limit: Bounds.frameBytesMax)
+            try require(bytes != nil, "the kernel writes a frame that cannot be encoded: \(packet)")
+        case .openStream(let stream, _, _):
+            guard streams.count < Self.streamsMax else { return .streamClosed(stream, .localLimit) }
+            streams.append(stream)
+            return .streamOpened(stream)
+        case .closeStream(let stream):
+            if stream != Self.accepted { streams.removeAll { $0 == stream } }
+        case .resolve(let seed): return .resolved(seed: seed, [])
+        case .reply, .event, .stopped: break
+        }
+        return nil
+    }
+}
