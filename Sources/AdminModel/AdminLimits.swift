@@ -20,7 +20,7 @@ package enum AdminLimits {
     /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
     /// The names and values of all tags together.
-    package static let tagBytesMax = 896
+    package static let tagBytesMax = 864
     /// A cursor, which clients treat as opaque.
     package static let cursorBytesMax = 128
     /// The reason given with a write (`message`), UTF-8.
@@ -49,6 +49,8 @@ package enum AdminLimits {
     package static let renderNamesMax = 1_024
     /// Contents in the answer to a plan together; those of the files beyond it are left out.
     package static let renderShownBytesMax = 8 * 1024 * 1024
+    /// A key that seals packets, as text with white space and remarks around it.
+    package static let sealKeyBytesMax = 4_096
     /// The longest time for rendering, checking and reloading what one request asks for.
     package static let renderApplyMax = Duration.seconds(600)
 }

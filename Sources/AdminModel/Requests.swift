@@ -29,7 +29,7 @@ package struct TagsRequest: Codable, Hashable, Sendable {
     }
 
     /// Fails with `bad_request`: one to 64 tags, names of 1 to 64 ASCII letters, digits, `.`, `_` and `-`, names and
-    /// values to set of at most 896 bytes together, no control characters. The node holds the sum of all its tags to
+    /// values to set of at most 864 bytes together, no control characters. The node holds the sum of all its tags to
     /// the same bound.
     package func validate() throws(AdminFailure) {
         let names = Array((set ?? [:]).keys) + (unset ?? [])

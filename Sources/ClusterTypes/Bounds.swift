@@ -9,9 +9,9 @@ package enum Bounds {
     package static let tagsMax = 64
     /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
-    /// Names and values of all tags of one member together: an alive update fits into the smallest datagram, beside a
-    /// ping and a digest with a floor (1 232 of 1 232 bytes).
-    package static let tagBytesMax = 896
+    /// Names and values of all tags of one member together: an alive update fits into the smallest packet, beside a
+    /// ping and a digest with a floor (1 200 of 1 200 bytes).
+    package static let tagBytesMax = 864
     /// A configuration key, UTF-8.
     package static let keyBytesMax = 512
     /// Keys that begin so belong to the daemons: clients do not write them.
@@ -38,6 +38,8 @@ package enum Bounds {
     package static let ttlMillisecondsMax: UInt64 = 10 * 366 * 86_400_000
     /// The smallest allowed limit of a datagram: IPv6's minimum MTU less its headers.
     package static let datagramBytesMin = 1_232
+    /// The same less what a seal adds: what a kernel must be able to fill.
+    package static let packetBytesMin = 1_200
     /// The largest UDP payload over IPv4.
     package static let datagramBytesMax = 65_507
     /// One frame of a stream.

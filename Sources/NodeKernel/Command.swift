@@ -26,6 +26,8 @@ package enum Command: Sendable {
     case roundTrips(from: String?, to: String?)
     /// Tries the ways to peers that take part, both ways; for `doctor`. Answered within two pings' time.
     case examine
+    /// About the ring of the cluster's keys.
+    case ring(RingCommand)
 
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
@@ -75,6 +77,7 @@ package enum Reply: Sendable {
     case pinged(member: MemberView, roundTrip: Interval)
     case roundTrips(from: MemberView, [RoundTripView])
     case examined(ExaminationReport)
+    case ring(RingView)
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)

@@ -10,7 +10,7 @@ package struct KernelConfiguration: Sendable {
     package var cluster: ClusterID
     package var swim: SWIMConfiguration
     package var store: StoreConfiguration
-    /// The largest datagram, in bytes. Default 1400; `Bounds.datagramBytesMin...datagramBytesMax`.
+    /// The largest datagram before it is sealed, in bytes. Default 1400; `Bounds.packetBytesMin...datagramBytesMax`.
     package var datagramBytesMax: Int
     /// How many bytes a packet's header and each message take on the wire: the codec's own word.
     package var sizes: WireSizes
@@ -36,6 +36,12 @@ package struct KernelConfiguration: Sendable {
     package var repairBytesPerSecond: Int
     /// Member events kept for `member explain`. Default 2048.
     package var timelineEventsMax: Int
+    /// How rings of keys are joined. Default: none is.
+    package var ringRules: RingRules
+    /// The ring as the disk has it; nil when there is none.
+    package var ring: Ring?
+    /// How far packets are sealed. Default off.
+    package var ringMode: RingMode
 
     package init(cluster: ClusterID, sizes: WireSizes) {
         self.cluster = cluster
@@ -53,6 +59,8 @@ package struct KernelConfiguration: Sendable {
         collectionInterval = .seconds(60)
         repairBytesPerSecond = 64 << 20
         timelineEventsMax = 2_048
+        ringRules = .none
+        ringMode = .off
     }
 
     /// Streams that peers may hold: a quarter of `streamsMax`, at least one, is kept for this node's own, so that peers

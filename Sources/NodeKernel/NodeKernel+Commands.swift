@@ -34,6 +34,8 @@ extension NodeKernel {
             answerRoundTrips(from: from, to: to, id, &turn)
         case .examine:
             examine(id, &turn)
+        case .ring(let command):
+            onRingCommand(id, command, &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }

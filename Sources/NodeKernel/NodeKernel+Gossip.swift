@@ -106,6 +106,7 @@ extension NodeKernel {
             }
         }
         if wantsDigest { carried.append(.digest(digest)) }
+        if wantsDigest, let ringMark { carried.append(ringMark) }
         turn.actions.append(.send(fill(carried), to: address))
     }
 

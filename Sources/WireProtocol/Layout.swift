@@ -67,6 +67,8 @@ package enum WireLayout {
     package static let rangeEndBytesMax = 32 * 1024 * 1024
     /// Dots of one `ConfirmRequest`.
     package static let confirmDotsMax = 64
+    /// An encoded key ring: more than 64 entries with their keys take.
+    package static let keyRingBytesMax = 4_096
     /// Actors of one `CollectRequest`.
     package static let collectFoldsMax = 32
 }
@@ -101,4 +103,6 @@ enum MessageKind: UInt8, CaseIterable {
     case viewRequest = 26
     case viewAnswer = 27
     case padding = 28
+    case keyRing = 34
+    case ringMark = 35
 }

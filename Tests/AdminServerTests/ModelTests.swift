@@ -100,8 +100,8 @@ import Testing
             (["é": "c"], "\"é\" is not a tag name: use 1 to 64 letters, digits, . _ or -"),
             (["a": "x\ny"], "the value of tag \"a\" has control characters: remove them"),
             (
-                ["a": String(repeating: "x", count: 448), "b": String(repeating: "y", count: 447)],
-                "the names and values of all tags may take at most 896 bytes together, not 897: shorten them"
+                ["a": String(repeating: "x", count: 432), "b": String(repeating: "y", count: 431)],
+                "the names and values of all tags may take at most 864 bytes together, not 865: shorten them"
             ),
         ] as [([String: String], String)])
     func `tags that the configuration file would refuse are bad requests`(set: [String: String], reason: String) {
@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func `one tag may use all the bytes`() throws {
-        try TagsRequest(set: ["a": String(repeating: "x", count: 895)]).validate()
+        try TagsRequest(set: ["a": String(repeating: "x", count: 863)]).validate()
     }
 
     @Test func `a member's state from a newer daemon is unknown, not an error`() throws {

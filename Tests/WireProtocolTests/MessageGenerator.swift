@@ -25,7 +25,7 @@ struct MessageGenerator {
     }
 
     mutating func message() -> Message {
-        switch rng.index(below: 25) {
+        switch rng.index(below: 27) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
         case 1: .ack(Ack(sequence: uint32(), wall: number(0...(1 << 48 - 1))))
         case 2:
@@ -70,6 +70,8 @@ struct MessageGenerator {
                     streamOnlyProbes: UInt8(rng.index(below: 256)), awareness: UInt8(rng.index(below: 256)),
                     roundTripMicroseconds: uint32(), wall: number(0...(1 << 48 - 1))))
         case 23: .padding(rng.index(below: 1_400))
+        case 24: .ringMark(rng.next())
+        case 25: .keyRing(RingBytes((0..<rng.index(below: 4_097)).map { _ in UInt8(truncatingIfNeeded: rng.next()) }))
         case _: .ranges(ranges())
         }
     }
