@@ -37,6 +37,7 @@ package enum EventKind: String, CaseIterable, Sendable {
     case catchUp = "catch_up"
     case storeSetAside = "store_set_aside"
     case packetRejected = "packet_rejected"
+    case keysChanged = "keys_changed"
     case accessDenied = "access_denied"
     // Delivery.
     case renderApplied = "render_applied"
@@ -124,6 +125,7 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .catchUp: Self.catchUpDescription
         case .storeSetAside: Self.storeSetAsideDescription
         case .packetRejected: Self.packetRejectedDescription
+        case .keysChanged: Self.keysChangedDescription
         case .accessDenied: Self.accessDeniedDescription
         case .renderApplied: Self.renderAppliedDescription
         case .renderFailed: Self.renderFailedDescription

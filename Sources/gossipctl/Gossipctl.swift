@@ -39,7 +39,7 @@ struct Gossipctl: AsyncParsableCommand {
             ForgetCommand.self, TagsCommand.self, PingCommand.self, RTTCommand.self, EventsCommand.self,
             KVCommand.self, SetCommand.self, CounterCommand.self, BackupCommand.self, RestoreCommand.self,
             DoctorCommand.self,
-            RenderCommand.self,
+            RenderCommand.self, KeyCommand.self,
         ])
 
     @OptionGroup var options: GlobalOptions

@@ -31,6 +31,7 @@ final class FakeNode: NodeHandle {
         var plan: [RenderPlanDocument.File] = []
         var appliedNames: [[String]] = []
         var queue: [QueueDocument.Entry] = []
+        var ring: [SealKeysDocument.Key] = []
         var restored: [UInt8] = []
         var backup: [[UInt8]] = []
         /// Ends a backup before its end.

@@ -7,6 +7,7 @@ import ClusterTypes
 import DaemonConfig
 import NodeKernel
 import SWIMCore
+import Sealing
 import StoreCore
 import SystemdSupport
 import Testing
@@ -99,10 +100,11 @@ struct AgreementTests {
     @Test("The other defaults of the configuration are those of the parts")
     func defaults() throws {
         let configured = try configuration()
-        let kernel = KernelConfiguration(configured, peers: [], seal: SealSettings())
+        let kernel = KernelConfiguration(
+            configured, peers: [], keys: StartingKeys(files: [], ring: nil, seal: SealSettings()))
         let own = KernelConfiguration(cluster: ClusterID(name: "default"), sizes: PacketCodec.sizes)
         #expect(kernel.cluster == own.cluster)
-        #expect(kernel.datagramBytesMax == own.datagramBytesMax)
+        #expect(kernel.datagramBytesMax == own.datagramBytesMax - SealedLayout.overheadBytes)
         #expect(kernel.streamsMax == own.streamsMax)
         #expect(kernel.streamIdleTimeout == own.streamIdleTimeout)
         #expect(kernel.syncIntervalMin == own.syncIntervalMin)
