@@ -164,7 +164,10 @@ let package = Package(
             exclude: ["Scenarios"]),
         tests(
             "TransportTests",
-            ["ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore, nioPosix]),
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore,
+                nioPosix,
+            ]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
         tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
@@ -183,8 +186,9 @@ let package = Package(
         tests(
             "GossipdTests",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "SystemdSupport",
-                "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging, nioPosix, arguments,
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport",
+                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging,
+                nioPosix, arguments,
             ]),
         tests("ProcessTests", ["AdminModel", "AdminClient"]),
         tests("TidyTests", []),

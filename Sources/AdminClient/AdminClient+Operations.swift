@@ -49,6 +49,23 @@ extension AdminClient {
         return try await call("PATCH", "/v1/tags", request, mayBeRepeated: true)
     }
 
+    package func sealKeys() async throws(AdminFailure) -> SealKeysDocument { try await get("/v1/keys") }
+
+    /// `text` is one key as in a key file.
+    package func installKey(_ text: [UInt8]) async throws(AdminFailure) -> SealKeyResult {
+        var request = AdminRequest("POST", "/v1/keys", body: text, mayBeRepeated: true)
+        request.headers = [("content-type", "application/octet-stream")]
+        return try await call(request)
+    }
+
+    package func useKey(_ key: SealKeyReference) async throws(AdminFailure) -> SealKeyResult {
+        try await call(AdminRequest("POST", "/v1/keys/\(key)/use", mayBeRepeated: true))
+    }
+
+    package func retireKey(_ key: SealKeyReference) async throws(AdminFailure) -> SealKeyResult {
+        try await call(AdminRequest("POST", "/v1/keys/\(key)/retire", mayBeRepeated: true))
+    }
+
     /// The key as it is, or as it was.
     package func get(
         _ key: ConfigurationKey, at point: PastPoint? = nil

@@ -53,6 +53,8 @@ package enum AdminLimits {
     package static let renderNamesMax = 1_024
     /// Contents in the answer to a plan together; those of the files beyond it are left out.
     package static let renderShownBytesMax = 8 * 1024 * 1024
+    /// A key that seals packets, as text with white space and remarks around it.
+    package static let sealKeyBytesMax = 4_096
     /// The longest time for rendering, checking and reloading what one request asks for.
     package static let renderApplyMax = Duration.seconds(600)
 }

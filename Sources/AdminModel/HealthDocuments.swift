@@ -100,12 +100,15 @@ package struct DoctorDocument: Codable, Hashable, Sendable {
         /// The member's own health score.
         package var localHealth: Int?
         package var protocolVersion: Int
+        /// The id of the key that the member seals with by its own choice; nil while it has not shown one.
+        package var key: String?
 
         package init(
             member: MemberIdentity, datagram: String, datagramMilliseconds: Double? = nil, largeDatagram: String,
             stream: String, streamMilliseconds: Double? = nil, holdsUsFor: String? = nil,
-            clockOffsetMilliseconds: Int64? = nil, localHealth: Int? = nil, protocolVersion: Int
+            clockOffsetMilliseconds: Int64? = nil, localHealth: Int? = nil, protocolVersion: Int, key: String? = nil
         ) {
+            self.key = key
             self.member = member
             self.datagram = datagram
             self.datagramMilliseconds = datagramMilliseconds
@@ -129,6 +132,7 @@ package struct DoctorDocument: Codable, Hashable, Sendable {
             case clockOffsetMilliseconds = "clock_offset_ms"
             case localHealth = "local_health"
             case protocolVersion = "protocol_version"
+            case key
         }
     }
 

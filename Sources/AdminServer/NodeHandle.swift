@@ -103,6 +103,16 @@ package protocol NodeHandle: Sendable {
     /// request. Fails with `not_found` for a name that is not there.
     func renderApply(_ names: [String]) async throws(AdminFailure) -> RenderApplyDocument
 
+    /// The ring of the keys that seal packets. Fails with `condition_failed` while packets are not sealed, as the next three do.
+    func sealKeys() async throws(AdminFailure) -> SealKeysDocument
+    /// `text` is one key as in a key file; it must go nowhere else. Answered when the ring is durable here. A key that is there
+    /// already stays as it is; `conflict` for one that was retired.
+    func installKey(_ text: [UInt8]) async throws(AdminFailure) -> SealKeyResult
+    /// Seals with this key from now on; `not_found` when it is not installed, `conflict` when it was retired.
+    func useKey(_ key: SealKeyReference) async throws(AdminFailure) -> SealKeyResult
+    /// Opens packets under this key only until its grace is over; `conflict` for the active one.
+    func retireKey(_ key: SealKeyReference) async throws(AdminFailure) -> SealKeyResult
+
     /// What `/metrics` shows besides the server's own samples.
     func metrics() async throws(AdminFailure) -> [MetricSample]
 }

@@ -6,7 +6,7 @@ import AdminModel
 extension RouteTable {
     /// Every endpoint but `/metrics`' own counters, which the server adds.
     package static let all = RouteTable(
-        routes: cluster + streams + keys + collections + past + transfers + care + render)
+        routes: cluster + streams + keys + collections + past + transfers + care + render + sealKeys)
 
     /// The patience with answers that wait for other nodes, or for their reader.
     static let longAnswer = Duration.seconds(60)

@@ -10,7 +10,7 @@ package enum Bounds {
     /// A tag's name; its value may use the rest of `tagBytesMax`.
     package static let tagNameBytesMax = 64
     /// Names and values of all tags of one member together: an alive update with its proof fits into the smallest
-    /// datagram, sealed, beside a ping and a digest with a floor (1 185 of 1 232 bytes, and 32 of the seal).
+    /// packet, beside a ping and a digest with a floor (1 185 of 1 200 bytes; the seal takes 32 more).
     package static let tagBytesMax = 752
     /// A user event's name.
     package static let userEventNameBytesMax = 64
@@ -43,6 +43,8 @@ package enum Bounds {
     package static let ttlMillisecondsMax: UInt64 = 10 * 366 * 86_400_000
     /// The smallest allowed limit of a datagram: IPv6's minimum MTU less its headers.
     package static let datagramBytesMin = 1_232
+    /// The same less what a seal adds: what a kernel must be able to fill.
+    package static let packetBytesMin = 1_200
     /// The largest UDP payload over IPv4.
     package static let datagramBytesMax = 65_507
     /// One frame of a stream.

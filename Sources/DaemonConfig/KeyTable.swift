@@ -60,9 +60,10 @@ enum KeyTable {
             reload: .atOnce, flag: "--join"),
         KeySpecification(
             "key_file", \.keyFile, .optionalPath(max: ConfigurationBounds.pathSizeMax), default: .value(""),
-            "The keys that seal packets, one a line: 32 random bytes in base64; the first seals, all open. Nobody but the"
-                + " owner, root or the daemon, may read it. \"\" means the unit's credential \"keys\", if there is one. SIGHUP"
-                + " reads it again.",
+            "The keys that the node's ring of keys begins with, one a line: 32 random bytes in base64; the first seals until"
+                + " gossipctl key use says otherwise. Keys that the ring lacks are added at the start and on SIGHUP. Nobody but"
+                + " the owner, root or the daemon, may read it. \"\" means the unit's credential \"keys\", if there is one."
+                + " Without keys packets are not sealed.",
             reload: .atOnce),
         KeySpecification(
             "insecure", \.insecure, .boolean, default: .value(false),

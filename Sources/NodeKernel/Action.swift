@@ -26,6 +26,8 @@ package enum Action: Sendable {
     /// requests. Tokens grow. The kernel relies on it: an adopted context is written after the rows that it speaks of, and
     /// a batch of rows is sent once the last write before it is answered.
     case persist(PersistToken, [DurableRecord])
+    /// Seal and open with the keys of this ring from now on: it is durable.
+    case ringChanged(RingBytes)
     /// Resolve a seed `HOST:PORT` and answer `resolved`.
     case resolve(seed: String)
     case reply(CommandID, Reply)
@@ -44,6 +46,8 @@ package enum DurableRecord: Hashable, Sendable {
     case peers([RememberedPeer])
     /// A fact about the configuration store.
     case store(StoreRecord)
+    /// The ring of keys; replaces the former one.
+    case ring(RingBytes)
 }
 
 /// A peer to try after a restart.

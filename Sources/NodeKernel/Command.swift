@@ -29,6 +29,8 @@ package enum Command: Sendable {
     case examine
     /// Sends a user event to all members; answered when it is on its way.
     case sendEvent(name: String, payload: [UInt8])
+    /// About the ring of the cluster's keys.
+    case ring(RingCommand)
 
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
@@ -79,6 +81,7 @@ package enum Reply: Sendable {
     case roundTrips(from: MemberView, [RoundTripView])
     case examined(ExaminationReport)
     case eventSent(UserEventID)
+    case ring(RingView)
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)

@@ -13,9 +13,9 @@ package enum Input: Sendable {
     /// A timer set by an action fired.
     case timer(TimerToken)
     /// A stream that the kernel opened is connected.
-    case streamOpened(StreamID)
+    case streamOpened(StreamID, isSealed: Bool = false)
     /// A peer opened a stream.
-    case streamAccepted(StreamID, from: Address)
+    case streamAccepted(StreamID, from: Address, isSealed: Bool = false)
     /// A frame arrived on a stream.
     case streamPacket(StreamID, Packet)
     /// A stream ended, for whatever reason; sent once for each stream, not after the kernel's own `closeStream`.
@@ -103,4 +103,6 @@ package enum TimerToken: Hashable, Sendable {
     case examination
     /// User events are missing: ask for them, or give them up.
     case userEvents(generation: UInt64)
+    /// Keys may have had their time. One at a time, set anew when it fires.
+    case ring
 }

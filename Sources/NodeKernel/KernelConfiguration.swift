@@ -12,7 +12,7 @@ package struct KernelConfiguration: Sendable {
     /// How statements of nodes about themselves are signed and checked; nil: nobody signs, everybody is believed.
     package var authorship: Authorship?
     package var store: StoreConfiguration
-    /// The largest datagram, in bytes. Default 1400; `Bounds.datagramBytesMin...datagramBytesMax`.
+    /// The largest datagram before it is sealed, in bytes. Default 1400; `Bounds.packetBytesMin...datagramBytesMax`.
     package var datagramBytesMax: Int
     /// How many bytes a packet's header and each message take on the wire: the codec's own word.
     package var sizes: WireSizes
@@ -38,6 +38,12 @@ package struct KernelConfiguration: Sendable {
     package var repairBytesPerSecond: Int
     /// Member events kept for `member explain`. Default 2048.
     package var timelineEventsMax: Int
+    /// How rings of keys are joined. Default: none is.
+    package var ringRules: RingRules
+    /// The ring as the disk has it; nil when there is none.
+    package var ring: Ring?
+    /// How far packets are sealed. Default off.
+    package var ringMode: RingMode
 
     package init(cluster: ClusterID, sizes: WireSizes) {
         self.cluster = cluster
@@ -55,6 +61,8 @@ package struct KernelConfiguration: Sendable {
         collectionInterval = .seconds(60)
         repairBytesPerSecond = 64 << 20
         timelineEventsMax = 2_048
+        ringRules = .none
+        ringMode = .off
     }
 
     /// Streams that peers may hold: a quarter of `streamsMax`, at least one, is kept for this node's own, so that peers

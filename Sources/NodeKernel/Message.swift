@@ -59,6 +59,8 @@ package enum Message: Hashable, Sendable {
     /// "What do you think of me?", with the asker's number for the question; for `doctor`.
     case viewRequest(UInt32)
     case viewAnswer(ViewAnswer)
+    /// The fingerprint of the sender's key ring; rides pings and acks where not every member has one.
+    case ringMark(UInt64)
     /// So many bytes of no meaning, at most 65 535, to try how large a datagram may be.
     case padding(Int)
     case userEvent(UserEventNotice)
@@ -78,6 +80,8 @@ package enum Message: Hashable, Sendable {
     case rowRequest([Dot])
     /// One step of range-based reconciliation.
     case ranges(RangeMessage)
+    /// The sender's key ring; on sealed streams alone.
+    case keyRing(RingBytes)
 }
 
 /// Opens an exchange of stores.

@@ -36,6 +36,8 @@ extension NodeKernel {
             examine(id, &turn)
         case .sendEvent(let name, let payload):
             sendEvent(name: name, payload: payload, id, &turn)
+        case .ring(let command):
+            onRingCommand(id, command, &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }

@@ -13,6 +13,7 @@ enum PendingWrite: Sendable {
     case context
     case peers
     case collection(CollectionWrite)
+    case ring(Ring, reply: CommandID?)
 
     var isRows: Bool { if case .rows = self { true } else { false } }
 }
@@ -48,6 +49,8 @@ extension NodeKernel {
             sendDurableBatches(&turn)
         case .collection(let write):
             onCollectionWrite(write, &turn)
+        case .ring(let ring, let command):
+            onRingPersisted(ring, command: command, &turn)
         case .context, .peers:
             break
         }

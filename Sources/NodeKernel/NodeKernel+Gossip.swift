@@ -109,6 +109,7 @@ extension NodeKernel {
             }
         }
         if wantsDigest { carried.append(.digest(digest)) }
+        if wantsDigest, let ringMark { carried.append(ringMark) }
         turn.actions.append(.send(fill(carried, hasMarks: wantsDigest, now: turn.now), to: address))
     }
 

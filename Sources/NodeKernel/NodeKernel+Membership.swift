@@ -50,13 +50,16 @@ extension NodeKernel {
                 onViewRequest(id, from: packet.sender, at: address, &turn)
             case .viewAnswer(let answer):
                 onViewAnswer(answer, from: packet.sender, &turn)
+            case .ringMark(let mark):
+                onRingMark(mark, from: packet.sender, at: address, &turn)
             case .padding:
                 break
             case .userEvent(let notice):
                 onUserEvent(notice, from: packet.sender, &turn)
             case .userEventMarks(let marks):
                 onUserEventMarks(marks, from: packet.sender, &turn)
-            case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges:
+            case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges,
+                .keyRing:
                 ignore(.unexpected, from: address, &turn)
             }
         }
@@ -180,6 +183,7 @@ extension NodeKernel {
         carryOutMembership(&turn)
         if !wasStarted {
             startCollection(&turn)
+            keepRing(&turn)
             startJoining(&turn)
             turn.actions.append(.setTimer(.rememberPeers, at: turn.now + Self.rememberInterval))
         }

@@ -63,7 +63,7 @@ extension NodeKernel {
     mutating func onDigest(_ theirs: Digest, from peer: NodeID, at address: Address, _ turn: inout Turn) {
         guard !membership.isLeaving else { return }
         let mine = digest
-        if theirs.members == mine.members {
+        if memberFingerprintMatches(theirs.members, from: peer) {
             repair.members = nil
             repair.futileMemberSyncs = 0
         } else {

@@ -196,7 +196,7 @@ extension NodeKernel {
                 break
             case .ping, .ack, .indirectPing, .nack, .announcement, .confirmRequest, .confirmed, .collectRequest,
                 .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .coordinate,
-                .viewRequest, .viewAnswer, .padding, .userEvent, .userEventMarks:
+                .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks:
                 return breakOffReset(id, &turn)
             }
         }

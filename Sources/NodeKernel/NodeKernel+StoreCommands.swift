@@ -32,7 +32,7 @@ extension NodeKernel {
         case .dequeue(let numbers):
             onDequeue(id, numbers, &turn)
         case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping,
-            .roundTrips, .examine, .sendEvent:
+            .roundTrips, .examine, .sendEvent, .ring:
             preconditionFailure("\(command) is not about the store")
         }
     }

@@ -24,6 +24,8 @@ struct StreamState: Sendable {
         case examination(NodeID)
         /// Ours: our floor is too large for a datagram.
         case tellFloor
+        /// Ours: exchange key rings.
+        case ringSync
         /// A peer's, before its first message or after its request was served.
         case accepted
     }
@@ -39,6 +41,10 @@ struct StreamState: Sendable {
     var hasServedTable = false
     /// The floor that the peer named last.
     var floorMark: UInt64 = 0
+    /// Keys may be told on it.
+    var isSealed = false
+    /// The key ring was sent on it; once is enough.
+    var hasToldRing = false
 
     /// An exchange of stores that the peer has asked for.
     var isServingExchange: Bool { if case .storeSync(let sync) = role { !sync.isInitiator } else { false } }
@@ -82,6 +88,7 @@ extension NodeKernel {
             write([.ping(Ping(sequence: sequence, target: target)), .digest(digest)], to: id, &turn)
             report(sequence, .connected, &turn)
         case .memberSync:
+            tellRing(on: id, &turn)
             writeTable(role: .request, to: id, &turn)
         case .storeSync:
             beginStoreSync(on: id, &turn)
@@ -96,6 +103,8 @@ extension NodeKernel {
         case .tellFloor:
             write([.floor(store.floor)], to: id, &turn)
             close(id, &turn)
+        case .ringSync:
+            if !tellRing(on: id, &turn) { close(id, &turn) }
         case .accepted:
             break
         }
@@ -193,8 +202,10 @@ extension NodeKernel {
             if membership.table[sender] != nil { write([viewAnswer(question, to: sender, turn.clock)], to: id, &turn) }
         case .viewAnswer(let answer):
             onViewAnswer(answer, from: sender, &turn)
+        case .keyRing(let bytes):
+            onKeyRing(bytes, on: id, from: sender, &turn)
         case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer,
-            .coordinate, .padding, .userEvent, .userEventMarks:
+            .coordinate, .ringMark, .padding, .userEvent, .userEventMarks:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }
@@ -218,7 +229,7 @@ extension NodeKernel {
         case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
             close(id, &turn)
             seedIsSelf(seed, &turn)
-        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .probe, .examination:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .probe, .examination:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -248,7 +259,7 @@ extension NodeKernel {
             report(sequence, outcome, &turn)
         case .storeSync(let sync) where reason == .finished && sync.mayEnd:
             finish(sync, with: stream.peer, &turn)
-        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .examination:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .examination:
             let failure: JoinFailure =
                 switch reason {
                 case .refused: .refused
@@ -288,7 +299,7 @@ extension NodeKernel {
             onResetStreamEnded(nil, peer: stream.peer, &turn)
         case .examination(let peer):
             onExaminationStreamEnded(peer, joinFailure, &turn)
-        case .tellFloor, .accepted:
+        case .tellFloor, .ringSync, .accepted:
             break
         }
     }

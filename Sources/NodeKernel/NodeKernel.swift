@@ -30,6 +30,7 @@ package struct NodeKernel: Sendable {
     var findings = StoreFindings()
     var places = PlaceState()
     var examination: ExaminationState?
+    var ring = RingState()
 
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
@@ -87,6 +88,8 @@ package struct NodeKernel: Sendable {
         timeline = MemberTimeline(entriesMax: configuration.timelineEventsMax)
         userEvents = UserEventExchange(selfID: identity.id, startedAt: clock.now)
         userEventSchedule = UserEventSchedule(now: clock.now)
+        ring.mode = configuration.ringMode
+        ring.current = configuration.ring
         if let recovered { takeOver(recovered) }
     }
 
@@ -100,7 +103,7 @@ package struct NodeKernel: Sendable {
     package var selfID: NodeID { membership.selfID }
 
     package var digest: Digest {
-        Digest(members: membership.table.fingerprint, store: store.root, floor: store.floor.mark)
+        Digest(members: membership.table.fingerprint ^ ringFingerprint, store: store.root, floor: store.floor.mark)
     }
 
     /// Handles one input. Appends to `actions`, which the caller may reuse between calls.
@@ -131,10 +134,12 @@ package struct NodeKernel: Sendable {
             onDatagram(packet, from: address, &turn)
         case .timer(let token):
             onTimer(token, &turn)
-        case .streamOpened(let id):
+        case .streamOpened(let id, let isSealed):
+            streams[id]?.isSealed = isSealed
             onStreamOpened(id, &turn)
-        case .streamAccepted(let id, let address):
+        case .streamAccepted(let id, let address, let isSealed):
             onStreamAccepted(id, from: address, &turn)
+            streams[id]?.isSealed = isSealed
         case .streamPacket(let id, let packet):
             onStreamPacket(id, packet, &turn)
         case .streamClosed(let id, let end):
@@ -158,16 +163,16 @@ package struct NodeKernel: Sendable {
     private mutating func dispatchAfterStop(_ input: Input, _ turn: inout Turn) {
         switch input {
         case .persisted(let token):
-            if case .rows(_, _, let reply?)? = pendingWrites.removeValue(forKey: token) {
-                self.reply(reply.id, .written(reply.report), &turn)
-            }
+            let write = pendingWrites.removeValue(forKey: token)
+            if case .rows(_, _, let reply?)? = write { self.reply(reply.id, .written(reply.report), &turn) }
+            if case .ring(let ring, let command)? = write { onRingPersisted(ring, command: command, &turn) }
             answerWaitingRequests(token, &turn)
         case .storage(let condition):
             storage = condition
             if condition == .full { failWaitingWrites(&turn) }
         case .command(let id, let command):
             onCommand(id, command, &turn)
-        case .streamAccepted(let id, _):
+        case .streamAccepted(let id, _, _):
             turn.actions.append(.closeStream(id))
         case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved:
             break
@@ -204,6 +209,8 @@ package struct NodeKernel: Sendable {
             onExaminationTimer(&turn)
         case .userEvents(let generation):
             onUserEventTimer(generation, &turn)
+        case .ring:
+            onRingTimer(&turn)
         }
     }
 

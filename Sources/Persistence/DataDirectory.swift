@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the data directory of a daemon: its lock, its identity, its remembered peers.
+// Owns the data directory of a daemon: its lock, its identity, its remembered peers, its key ring.
 
 import ClusterTypes
 import Glibc
@@ -10,6 +10,7 @@ import Synchronization
 ///     lock            held while the daemon runs (flock); holds its process id in decimal and a line feed
 ///     identity        see NodeIdentity
 ///     peers           see StoredPeer; it is a hint, so a damaged one is set aside as `peers.corrupt`
+///     keys            see KeyRingFile; secret, and there only when packets are sealed
 ///     *.tmp           a replacement under way; what a crash left of it is removed at the next opening
 ///
 /// Writers may call from any thread; calls are carried out one after the other and are durable on return. They
@@ -20,6 +21,8 @@ package final class DataDirectory: Sendable {
     package let isNew: Bool
     /// What the former process remembered, in order of preference.
     package let peers: [StoredPeer]
+    /// The encoded key ring as the former process left it; nil when there was none.
+    package let keyRing: [UInt8]?
     /// Sentences to log once: what was damaged and what was done about it.
     package let warnings: [String]
 
@@ -29,7 +32,7 @@ package final class DataDirectory: Sendable {
 
     private init(
         handle: DirectoryHandle, lockDescriptor: CInt, identity: NodeIdentity, isNew: Bool, peers: [StoredPeer],
-        warnings: [String]
+        keyRing: [UInt8]?, warnings: [String]
     ) {
         path = handle.path
         self.handle = handle
@@ -37,6 +40,7 @@ package final class DataDirectory: Sendable {
         current = Mutex(identity)
         self.isNew = isNew
         self.peers = peers
+        self.keyRing = keyRing
         self.warnings = warnings
     }
 
@@ -58,12 +62,14 @@ package final class DataDirectory: Sendable {
         var lock: CInt = -1
         do throws(PersistenceFailure) {
             lock = try acquireLock(handle)
-            try handle.removeTemporaries(of: [NodeIdentity.fileName, StoredPeer.fileName])
+            try handle.removeTemporaries(of: [NodeIdentity.fileName, StoredPeer.fileName, KeyRingFile.name])
+            // Before an epoch is used up for a start that does not come about.
+            let keyRing = try KeyRingFile.read(handle)
             let (identity, isNew) = try beginEpoch(handle)
             let (peers, warnings) = try readPeers(handle)
             return DataDirectory(
                 handle: handle, lockDescriptor: lock, identity: identity, isNew: isNew, peers: peers,
-                warnings: warnings)
+                keyRing: keyRing, warnings: warnings)
         } catch {
             if lock >= 0 { _ = close(lock) }
             handle.close()
@@ -92,11 +98,20 @@ package final class DataDirectory: Sendable {
         }
     }
 
+    /// Replaces the encoded key ring.
+    package func writeKeyRing(_ ring: [UInt8]) throws(PersistenceFailure) {
+        let bytes = KeyRingFile.encode(ring)
+        try current.withLock { _ throws(PersistenceFailure) in
+            try handle.replace(KeyRingFile.name, with: bytes)
+        }
+    }
+
     /// Group commit: makes several updates durable with at most one write of each file. The highest fence and the
-    /// last list of peers win, as if the updates had been written one by one.
+    /// last list of peers and ring win, as if the updates had been written one by one.
     package func commit(_ updates: [DataDirectoryUpdate]) throws(PersistenceFailure) {
         if let fence = updates.compactMap(\.incarnationFence).max() { try writeIncarnationFence(fence) }
         if let peers = updates.last(where: { $0.peers != nil })?.peers { try writePeers(peers) }
+        if let ring = updates.last(where: { $0.keyRing != nil })?.keyRing { try writeKeyRing(ring) }
     }
 
     private static let lockName = "lock"
@@ -177,8 +192,13 @@ package final class DataDirectory: Sendable {
 package struct DataDirectoryUpdate: Hashable, Sendable {
     package var incarnationFence: UInt64?
     package var peers: [StoredPeer]?
+    /// Encoded; secret.
+    package var keyRing: [UInt8]?
 
-    package init(incarnationFence: UInt64? = nil, peers: [StoredPeer]? = nil) {
+    package var isEmpty: Bool { incarnationFence == nil && peers == nil && keyRing == nil }
+
+    package init(incarnationFence: UInt64? = nil, peers: [StoredPeer]? = nil, keyRing: [UInt8]? = nil) {
+        self.keyRing = keyRing
         self.incarnationFence = incarnationFence
         self.peers = peers
     }

@@ -11,6 +11,10 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
     case locked(path: String, processID: Int32?)
     /// The identity file exists and does not read as one. It is left as it is: a new identity is never minted over it.
     case corruptIdentity(file: String, reason: String)
+    /// The file of the key ring exists and does not read as one. It is left as it is.
+    case corruptKeys(file: String, reason: String)
+    /// Others than its owner may use the file of the key ring.
+    case exposedKeys(file: String, mode: UInt32)
     /// The file was written by a later version of this program.
     case newerFormat(file: String, version: String)
     /// The identity has been opened 2^32 - 1 times; another start would use an epoch twice.
@@ -37,7 +41,8 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
     package var isTemporary: Bool {
         switch self {
         case .diskFull, .busy: true
-        case .notADirectory, .locked, .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .corrupt,
+        case .notADirectory, .locked, .corruptIdentity, .corruptKeys, .exposedKeys, .newerFormat, .bootEpochsUsedUp,
+            .system, .corrupt,
             .newerSchema, .database, .queueFull, .stopped:
             false
         }
@@ -58,6 +63,12 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
         case .corruptIdentity(let file, let reason):
             "the identity in \(file) is damaged (\(reason)): restore the file from a backup, or move it away to start"
                 + " as a new node"
+        case .corruptKeys(let file, let reason):
+            "the key ring in \(file) is damaged (\(reason)): move it away; the node then begins with the keys of its"
+                + " configuration and gets the others from its peers"
+        case .exposedKeys(let file, let mode):
+            "others than its owner may use the key ring \(file) (mode \(String(mode, radix: 8))): chmod 600 it, and replace"
+                + " the keys if somebody may have read them (gossipctl key generate)"
         case .newerFormat(let file, let version):
             "\(file) has format \(version), which this version cannot read: install the newer version again"
         case .bootEpochsUsedUp(let file):

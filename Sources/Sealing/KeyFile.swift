@@ -10,7 +10,7 @@ package enum KeyFileProblem: Error, Hashable, Sendable, CustomStringConvertible 
 
     package var description: String {
         switch self {
-        case .empty: "holds no key: write one line of 32 random bytes in base64 (head -c 32 /dev/urandom | base64)"
+        case .empty: "holds no key: write one line of 32 random bytes in base64 (gossipctl key generate)"
         case .notAKey(let line): "line \(line): not a key; a key is 32 bytes in base64, 44 characters"
         case .repeated(let line, let id): "line \(line): key \(id) stands there twice"
         case .tooMany: "holds more than \(KeyRing.keysMax) keys: remove those that no member uses any more"

@@ -61,6 +61,15 @@ extension EventKind {
             close the port to it.
             """)
 
+    static let keysChangedDescription = Description(
+        messageID: "af2de6ecd8acb3e73ebdae75553d40c4", level: .notice,
+        subject: "The keys that seal packets have changed",
+        meaning: """
+            A key was installed, used or retired, here or by another member, or the grace of a
+            retired one is over. The message names the keys by their ids.
+            """,
+        action: "If you do not know of it, find out who did it: gossipctl key list.")
+
     static let accessDeniedDescription = Description(
         messageID: "4d678fbe39ec44658be4b0b9a36ad77a", level: .notice,
         subject: "A request to the admin socket was denied",

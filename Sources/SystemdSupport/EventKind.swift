@@ -40,6 +40,7 @@ package enum EventKind: String, CaseIterable, Sendable {
     case catchUp = "catch_up"
     case storeSetAside = "store_set_aside"
     case packetRejected = "packet_rejected"
+    case keysChanged = "keys_changed"
     case accessDenied = "access_denied"
     // Users' own events, and the commands that run on events.
     case userEvent = "user_event"
@@ -137,6 +138,7 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .catchUp: Self.catchUpDescription
         case .storeSetAside: Self.storeSetAsideDescription
         case .packetRejected: Self.packetRejectedDescription
+        case .keysChanged: Self.keysChangedDescription
         case .accessDenied: Self.accessDeniedDescription
         case .userEvent: Self.userEventDescription
         case .handlerFailed: Self.handlerFailedDescription

@@ -4,6 +4,7 @@
 import ClusterTypes
 import NIOCore
 import NodeKernel
+import Sealing
 
 /// The part of a driver that lives on the event loop; nothing here is touched from elsewhere.
 ///
@@ -157,6 +158,8 @@ final class DriverCore {
             setTimer(token, at)
         case .persist(let token, let records):
             persist(token, records)
+        case .ringChanged(let ring):
+            use(ring, clock)
         case .resolve(let seed):
             resolver?.resolve(seed)
         case .reply(let id, let reply):
@@ -168,6 +171,14 @@ final class DriverCore {
         case .refused(doubleAt: let address):
             host.refused(doubleAt: address)
         }
+    }
+
+    /// Seals and opens with the ring's keys from now on.
+    private func use(_ bytes: RingBytes, _ clock: Clock) {
+        // The kernel has joined it by the same rules: it is a ring.
+        guard let ring = try? KeyRing(encoded: bytes.secretBytes) else { return }
+        seal.update(SealSettings(keys: ring.accepted, acceptsPlain: seal.settings.acceptsPlain))
+        host.ringChanged(ring, clock: clock)
     }
 
     private func setTimer(_ token: TimerToken, _ at: Instant) {

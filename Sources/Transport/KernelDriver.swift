@@ -67,6 +67,21 @@ package final class KernelDriver: Sendable {
         loop.execute { core.value?.seal.update(settings) }
     }
 
+    /// Takes plain packets beside sealed ones, or no longer.
+    package func acceptPlain(_ acceptsPlain: Bool) {
+        let core = core
+        loop.execute {
+            guard let seal = core.value?.seal else { return }
+            seal.update(SealSettings(keys: seal.settings.keys, acceptsPlain: acceptsPlain))
+        }
+    }
+
+    /// The key that each address has used last by its own choice, since this process began.
+    package func keysOfPeers() async -> [Address: KeyID] {
+        let core = core
+        return (try? await loop.submit { core.value?.seal.keysOfPeers ?? [:] }.get()) ?? [:]
+    }
+
     /// Closes every socket and answers waiting commands with `notReady`. It does not leave the cluster: perform
     /// `Command.leave` before. A second call does nothing.
     package func stop() async {

@@ -17,6 +17,8 @@ package protocol KernelHost: Sendable {
     func report(_ event: KernelEvent, clock: Clock)
     /// Packets or a stream from there were refused for their seal; rarely, the counters have them all.
     func refused(_ refusal: SealRefusal, from source: Address, clock: Clock)
+    /// The node seals and opens with the keys of this ring from now on. Its keys belong into no text.
+    func ringChanged(_ ring: KeyRing, clock: Clock)
     /// The node has left the cluster: nothing more will be sent.
     func left(_ outcome: LeaveOutcome)
     /// An older process with this node's id lives at `address`: nothing more will be sent, this process is to end.

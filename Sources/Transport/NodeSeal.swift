@@ -130,17 +130,26 @@ final class NodeSeal {
 
     // MARK: Streams
 
-    /// The key to open a stream to `address` with; nil: open it plain.
+    /// The key to open a stream to `address` with; nil: open it plain. After attempts that failed each other key has its turn: two
+    /// sides that have moved on to different keys while they were apart may still share one.
     func streamKey(to address: Address) -> ClusterKey? {
-        guard settings.acceptsPlain, !settings.keys.isEmpty else { return key(for: address) ?? settings.keys.first }
-        return peers.opensStreamsSealed(address) ? key(for: address) ?? settings.keys.first : nil
+        guard let preferred = key(for: address) ?? settings.keys.first else { return nil }
+        if settings.acceptsPlain, !peers.opensStreamsSealed(address) { return nil }
+        let keys = [preferred] + settings.keys.filter { $0.id != preferred.id }
+        return keys[peers.failedKeys(at: address) % keys.count]
     }
 
     /// A stream to `address` ended before the peer had said anything that we understand: the next one tries the other way.
     func streamFailed(to address: Address, wasSealed: Bool) { peers.streamFailed(address, wasSealed: wasSealed) }
 
-    /// A stream to `address` was sealed, and opened there.
-    func streamOpened(to address: Address) { peers.streamOpened(address) }
+    /// A stream to `address` was sealed with this key, and opened there.
+    func streamOpened(to address: Address, under key: ClusterKey?) {
+        // Datagrams find their way with the key that the stream has found.
+        let isOther = peers.failedKeys(at: address) > 0 && key?.id != settings.keys.first?.id
+        peers.streamOpened(address, under: isOther ? key?.id : nil)
+    }
+
+    var keysOfPeers: [Address: KeyID] { peers.keys }
 
     func ephemeral() -> [UInt8] {
         (0..<4).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }

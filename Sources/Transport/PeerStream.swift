@@ -138,17 +138,22 @@ final class PeerStream: ChannelInboundHandler {
             switch direction {
             case .outbound:
                 table.counters.update { $0.streamsOpened += 1 }
-                table.deliver(.streamOpened(id))
+                table.deliver(.streamOpened(id, isSealed: isSealed(context)))
             case .inbound:
                 isKnown = true
                 table.counters.update { $0.streamsAccepted += 1 }
-                table.deliver(.streamAccepted(id, from: remote))
+                table.deliver(.streamAccepted(id, from: remote, isSealed: isSealed(context)))
             }
         case .finishing:
             shutOutput()
         case .open, .ended:
             context.close(promise: nil)
         }
+    }
+
+    private func isSealed(_ context: ChannelHandlerContext) -> Bool {
+        let handler = try? context.pipeline.syncOperations.handler(type: SealedStreamHandler.self)
+        return handler?.isSealed ?? false
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -37,6 +37,8 @@ struct SealPeers {
         var copiedAt: NIODeadline?
         /// How the next stream is opened while nothing is known.
         var isNextStreamPlain = false
+        /// Sealed streams in a row that the peer did not open.
+        var failedKeys = 0
     }
 
     private var peers: [Address: Peer] = [:]
@@ -49,6 +51,10 @@ struct SealPeers {
     }
 
     func key(of address: Address) -> KeyID? { peers[address]?.key }
+
+    var keys: [Address: KeyID] { peers.compactMapValues(\.key) }
+
+    func failedKeys(at address: Address) -> Int { peers[address]?.failedKeys ?? 0 }
 
     /// nil: the key was used as a courtesy to us.
     mutating func sawSealed(_ address: Address, under key: KeyID?) {
@@ -93,9 +99,14 @@ struct SealPeers {
         }
     }
 
-    mutating func streamOpened(_ address: Address) {
-        if case .sealed? = peers[address]?.shown { return }
-        change(address) { $0.shown = .sealed }
+    /// With a key: it is the one that the peer takes, whatever we would have chosen.
+    mutating func streamOpened(_ address: Address, under key: KeyID?) {
+        if let peer = peers[address], case .sealed = peer.shown, peer.failedKeys == 0 { return }
+        change(address) {
+            $0.shown = .sealed
+            $0.failedKeys = 0
+            if let key { $0.key = key }
+        }
     }
 
     mutating func streamFailed(_ address: Address, wasSealed: Bool) {
@@ -103,6 +114,7 @@ struct SealPeers {
             // Whoever sealed before and does not open a stream has lost its keys: begin anew.
             if wasSealed, case .sealed = $0.shown { $0.shown = .nothing }
             $0.isNextStreamPlain = wasSealed
+            if wasSealed { $0.failedKeys = ($0.failedKeys + 1) % 1_024 }
         }
     }
 

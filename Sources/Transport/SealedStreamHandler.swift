@@ -100,7 +100,7 @@ final class SealedStreamHandler: ChannelDuplexHandler {
             if !progress.answer.isEmpty { write(progress.answer, context) }
             if isOpen, !isTold {
                 isTold = true
-                if let target { seal.streamOpened(to: target) }
+                if let target { seal.streamOpened(to: target, under: key) }
                 opened(context)
             }
             if !progress.plain.isEmpty { context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: progress.plain))) }
@@ -138,6 +138,12 @@ final class SealedStreamHandler: ChannelDuplexHandler {
         timeout = nil
         if let target, !isTold { seal.streamFailed(to: target, wasSealed: key != nil) }
         context.fireChannelInactive()
+    }
+
+    /// Whether the peer has proven a key of ours.
+    var isSealed: Bool {
+        if case .sealed(let stream) = state { return stream.isOpen }
+        return false
     }
 
     /// Whether the handler above knows of the connection.

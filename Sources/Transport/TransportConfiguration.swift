@@ -6,7 +6,7 @@ import ClusterTypes
 /// The network layer's tunables.
 package struct TransportConfiguration: Sendable {
     /// The largest datagram that is sent or surely arrives whole, in bytes. Default 1 400;
-    /// `Bounds.datagramBytesMin...datagramBytesMax`. The same as the kernel's.
+    /// `Bounds.datagramBytesMin...datagramBytesMax`. At least as large as the kernel's and what a seal adds to it.
     package var datagramBytesMax = 1_400
     /// Streams that peers may have open to this node at once; further ones are closed and counted. Default 64. Apart
     /// from `outboundStreamsMax`, so that peers cannot use up what this node needs to reach others.

@@ -70,6 +70,8 @@ package enum WireLayout {
     package static let rangeEndBytesMax = 32 * 1024 * 1024
     /// Dots of one `ConfirmRequest`.
     package static let confirmDotsMax = 64
+    /// An encoded key ring: more than 64 entries with their keys take.
+    package static let keyRingBytesMax = 4_096
     /// Actors of one `CollectRequest`.
     package static let collectFoldsMax = 32
 }
@@ -106,4 +108,6 @@ enum MessageKind: UInt8, CaseIterable {
     case padding = 28
     case userEvent = 32
     case userEventMarks = 33
+    case keyRing = 34
+    case ringMark = 35
 }

@@ -142,6 +142,8 @@ extension ByteSink {
         case .viewRequest(let id): put(id)
         case .viewAnswer(let answer): put(answer)
         case .padding(let count): put(padding: count)
+        case .keyRing(let ring): put(ring)
+        case .ringMark(let mark): put(mark)
         case .storeRequest(let request): put(request)
         case .storeComplete(let context): put(context)
         case .storeBatchEnd, .storeContinue: break
@@ -181,6 +183,8 @@ extension ByteReader {
         case .viewRequest: .viewRequest(try uint32())
         case .viewAnswer: try viewAnswer().map { .viewAnswer($0) }
         case .padding: .padding(try padding())
+        case .keyRing: .keyRing(try keyRing())
+        case .ringMark: .ringMark(try uint64())
         case .storeRequest: .storeRequest(try storeRequest())
         case .storeComplete: .storeComplete(try context())
         case .storeBatchEnd: .storeBatchEnd
@@ -216,6 +220,8 @@ extension MessageKind {
         case .viewRequest: .viewRequest
         case .viewAnswer: .viewAnswer
         case .padding: .padding
+        case .keyRing: .keyRing
+        case .ringMark: .ringMark
         case .rowRequest: .rowRequest
         case .ranges: .ranges
         case .userEvent: .userEvent

@@ -34,7 +34,7 @@ struct CheckConfig: ParsableCommand {
         }
         if !configuration.keyFile.isEmpty {
             do throws(KeyFailure) {
-                _ = try KeySource.settings(configuration)
+                _ = try KeySource.keys(configuration)
             } catch {
                 StandardError.write("\(error)")
                 throw ExitCode(DaemonStatus.badConfiguration.rawValue)

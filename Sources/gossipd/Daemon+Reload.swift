@@ -7,6 +7,7 @@ import Handlers
 import Logging
 import NodeKernel
 import SWIMCore
+import Sealing
 import SystemdSupport
 import Transport
 
@@ -24,16 +25,16 @@ extension Daemon {
             notifier.ready(status: await statusLine())
             return current
         }
-        let seal: SealSettings
+        let files: [ClusterKey]
         do throws(KeyFailure) {
-            seal = try KeySource.settings(loaded)
+            files = try KeySource.keys(loaded)
         } catch {
             logger.event(
                 .reloadFailed, "the keys were not loaded again: \(error)", metadata: ["reason": "\(error)"])
             notifier.ready(status: await statusLine())
             return current
         }
-        driver.seal(with: seal)
+        _ = await adopt(files, acceptsPlain: loaded.insecure)
         let difference = DaemonConfiguration.reloadDifference(from: current, to: loaded)
         let adopted = current.adopting(reloadable: loaded)
         log.level.level = Logger.Level(adopted.log.level)

@@ -12,8 +12,8 @@ import NIOCore
 import NIOPosix
 import NodeKernel
 import Persistence
-import Sealing
 import SWIMCore
+import Sealing
 import StoreCore
 import SystemdSupport
 import Transport
@@ -52,6 +52,7 @@ struct Daemon: Sendable {
     let host: DaemonHost
     let hub: EventHub
     let driver: KernelDriver
+    let keys: NodeKeys
     let delivery: DeliveryEngine
     let handlers: HandlerEngine
     let admin: AdminServer
@@ -112,9 +113,12 @@ struct Daemon: Sendable {
         // Before any other descriptor is opened.
         let adopted = Systemd.listenSockets().first
         let notifier = SystemdNotifier()
-        let seal = try seal(configuration)
+        let files = try keys(configuration)
         let directory = try await openDirectory(configuration.dataDirectory, notifier: notifier, logger: logger)
         for warning in directory.warnings { logger.warning("\(warning)") }
+        let starting = try StartingKeys.load(
+            files, configuration, directory, now: SystemClock.now().wall.milliseconds)
+        let seal = starting.seal
         let sockets = try bind(configuration.bind)
         let advertised = configuration.advertised(boundTo: sockets.address)
         let identity = directory.identity
@@ -135,7 +139,8 @@ struct Daemon: Sendable {
         let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
         let kernel = NodeKernel(
-            configuration: KernelConfiguration(configuration, peers: directory.peers, seal: seal, signer: signer),
+            configuration: KernelConfiguration(
+                configuration, peers: directory.peers, keys: starting, signer: signer),
             identity: KernelIdentity(
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
                 incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
@@ -153,6 +158,7 @@ struct Daemon: Sendable {
         let delivery = delivery(
             configuration, nodeID: identity.id, hub: hub,
             knowsOthers: !configuration.join.isEmpty || !directory.peers.isEmpty, perform: driver.perform)
+        let keys = NodeKeys(files: files, used: driver.keysOfPeers)
         let handlers = handlers(
             configuration, id: identity.id, address: advertised, hub: hub, logger: log.logger(label: "gossipd.handlers")
         )
@@ -161,7 +167,7 @@ struct Daemon: Sendable {
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings(seal),
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
-            storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery)
+            storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery, keys: keys)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
@@ -169,7 +175,7 @@ struct Daemon: Sendable {
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, delivery: delivery, handlers: handlers, admin: admin,
+            driver: driver, keys: keys, delivery: delivery, handlers: handlers, admin: admin,
             warnings: configuration.standingWarnings(seal),
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
@@ -197,9 +203,9 @@ struct Daemon: Sendable {
         }
     }
 
-    private static func seal(_ configuration: DaemonConfiguration) throws(StartFailure) -> SealSettings {
+    private static func keys(_ configuration: DaemonConfiguration) throws(StartFailure) -> [ClusterKey] {
         do throws(KeyFailure) {
-            return try KeySource.settings(configuration)
+            return try KeySource.keys(configuration)
         } catch {
             throw StartFailure(status: .badConfiguration, message: error.description)
         }
@@ -220,8 +226,9 @@ extension StartFailure {
             switch failure {
             case .locked, .busy: .temporary
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
-            case .notADirectory: .badConfiguration
-            case .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt, .newerSchema,
+            case .notADirectory, .exposedKeys: .badConfiguration
+            case .corruptIdentity, .corruptKeys, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt,
+                .newerSchema,
                 .database,
                 .queueFull, .stopped:
                 .storageError

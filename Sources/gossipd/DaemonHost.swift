@@ -52,7 +52,7 @@ final class DaemonHost: KernelHost {
             capacity: Self.batchesMax, timing: DurabilityQueue.Timing(idleMilliseconds: Self.idleMilliseconds),
             commit: { batches throws(PersistenceFailure) in
                 // The directory's files first: written twice they say the same.
-                let updates = batches.map(\.update).filter { $0.incarnationFence != nil || $0.peers != nil }
+                let updates = batches.map(\.update).filter { !$0.isEmpty }
                 try directory.commit(updates)
                 let records = batches.map(\.records).filter { !$0.isEmpty }
                 if !records.isEmpty { try database.commit(records) }
@@ -79,6 +79,7 @@ final class DaemonHost: KernelHost {
                     StoredPeer(id: $0.id, name: $0.name, address: $0.address, key: $0.key)
                 }
             case .store(let record): batch.records.append(record)
+            case .ring(let ring): batch.update.keyRing = ring.secretBytes
             }
         }
         do throws(PersistenceFailure) {
@@ -102,6 +103,13 @@ final class DaemonHost: KernelHost {
             Narration(
                 kind: .packetRejected, message: "packets from \(source) are refused: \(refusal.sentence)",
                 reason: refusal.rawValue), at: clock)
+        signals.somethingHappened()
+    }
+
+    func ringChanged(_ ring: KeyRing, clock: Clock) {
+        hub.tell(
+            Narration(kind: .keysChanged, message: "the keys that seal packets have changed: \(ring.sentence)"),
+            at: clock)
         signals.somethingHappened()
     }
 

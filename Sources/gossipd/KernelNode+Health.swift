@@ -39,6 +39,7 @@ extension KernelNode {
         findings += Self.peerFindings(
             report, clockSkewMax: .milliseconds(Int(clamping: storeConfiguration.clockSkewMaxMilliseconds)),
             protocolVersion: status.info.protocolVersion)
+        findings += await keyFindings(report)
         findings += diskFindings(store) + clockFindings(store) + replicaFindings(store) + contentFindings(store)
         findings += await renderFindings()
         if findings.isEmpty {
@@ -51,7 +52,8 @@ extension KernelNode {
                         ? [:] : ["peers_asked": "\(report.peers.count) of \(report.peers.count + report.left)"])
             ]
         }
-        return DoctorDocument(findings: findings, peers: Self.peers(report), peersLeft: report.left)
+        return DoctorDocument(
+            findings: findings, peers: Self.peers(report, keys: await keys.used()), peersLeft: report.left)
     }
 
     private static func setAsideFinding(_ file: String) -> DoctorDocument.Finding {

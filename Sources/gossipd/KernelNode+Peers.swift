@@ -6,6 +6,7 @@ import AdminServer
 import ClusterTypes
 import NodeKernel
 import SWIMCore
+import Sealing
 
 extension KernelNode {
     /// Asks the peers over each way; empty while this node does not take part.
@@ -16,7 +17,7 @@ extension KernelNode {
         return report
     }
 
-    static func peers(_ report: ExaminationReport) -> [DoctorDocument.Peer] {
+    static func peers(_ report: ExaminationReport, keys: [Address: KeyID] = [:]) -> [DoctorDocument.Peer] {
         report.peers.map { peer in
             DoctorDocument.Peer(
                 member: document(peer.member).identity, datagram: peer.datagram.word,
@@ -24,7 +25,8 @@ extension KernelNode {
                 stream: peer.stream.word, streamMilliseconds: peer.stream.milliseconds,
                 holdsUsFor: peer.view.map { $0.state.map(EventNarrator.word) ?? "unknown" },
                 clockOffsetMilliseconds: peer.clockOffset, localHealth: peer.view.map { Int($0.awareness) },
-                protocolVersion: Int(peer.member.member.info.protocolVersion))
+                protocolVersion: Int(peer.member.member.info.protocolVersion),
+                key: keys[peer.member.member.info.address]?.description)
         }
     }
 

@@ -29,6 +29,7 @@ struct KernelNode: NodeHandle {
     let storeConfiguration: StoreConfiguration
     let samples: @Sendable () async -> [MetricSample]
     let delivery: DeliveryEngine
+    let keys: NodeKeys
 
     func status() async throws(AdminFailure) -> StatusDocument {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }

@@ -4,7 +4,6 @@
 import DaemonConfig
 import Glibc
 import Sealing
-import Transport
 
 /// Why the keys could not be had: file and reason, never what stands in the file.
 struct KeyFailure: Error, CustomStringConvertible {
@@ -15,12 +14,8 @@ struct KeyFailure: Error, CustomStringConvertible {
 }
 
 enum KeySource {
-    /// The settings of the seal; no keys when none are configured.
-    static func settings(_ configuration: DaemonConfiguration) throws(KeyFailure) -> SealSettings {
-        SealSettings(keys: try keys(configuration), acceptsPlain: configuration.insecure)
-    }
-
-    private static func keys(_ configuration: DaemonConfiguration) throws(KeyFailure) -> [ClusterKey] {
+    /// The keys of the file or the credentials, in their order; none when none are configured.
+    static func keys(_ configuration: DaemonConfiguration) throws(KeyFailure) -> [ClusterKey] {
         if !configuration.keyFile.isEmpty {
             try checkMode(configuration.keyFile)
             return try parse(try text(configuration.keyFile), configuration.keyFile)

@@ -39,17 +39,17 @@ extension DaemonConfiguration {
 
 extension KernelConfiguration {
     init(
-        _ configuration: DaemonConfiguration, peers: [StoredPeer], seal: SealSettings, signer: AuthorSigner
+        _ configuration: DaemonConfiguration, peers: [StoredPeer], keys: StartingKeys, signer: AuthorSigner
     ) {
         self.init(cluster: ClusterID(name: configuration.cluster), sizes: PacketCodec.sizes)
         swim = SWIMConfiguration(configuration.membership)
         authorship = Authorship(signer, cluster: cluster)
         store = StoreConfiguration(configuration.store)
-        datagramBytesMax = configuration.membership.datagramSizeMax
-        if !seal.keys.isEmpty {
-            // The largest update of a member needs the smallest size, whatever its seal adds.
-            datagramBytesMax = max(Bounds.datagramBytesMin, datagramBytesMax - SealedLayout.overheadBytes)
-        }
+        // Always with room for the seal, which may be switched on while the node runs.
+        datagramBytesMax = configuration.membership.datagramSizeMax - SealedLayout.overheadBytes
+        ringRules = .sealing()
+        ring = keys.ring.map { Ring($0) }
+        ringMode = keys.seal.ringMode
         seeds = configuration.join.map(\.description)
         rememberedPeers = peers.map {
             RememberedPeer(id: $0.id, name: $0.name, address: $0.address, key: $0.key)

@@ -31,6 +31,7 @@ package final class FakeNode: NodeHandle {
         package var plan: [RenderPlanDocument.File] = []
         package var appliedNames: [[String]] = []
         package var queue: [QueueDocument.Entry] = []
+        package var ring: [SealKeysDocument.Key] = []
         package var restored: [UInt8] = []
         package var backup: [[UInt8]] = []
         /// Ends a backup before its end.

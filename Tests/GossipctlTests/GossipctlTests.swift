@@ -81,7 +81,7 @@ import Testing
             (
                 ["frobnicate"],
                 "unknown command \"frobnicate\": gossipctl has status, members, member, join, leave, forget, tags, "
-                    + "ping, rtt, event, events, kv, set, counter, backup, restore, doctor, render"
+                    + "ping, rtt, event, events, kv, set, counter, backup, restore, doctor, render, key"
             ),
         ])
     func `an unknown command is named, and those that exist`(arguments: [String], sentence: String) {
@@ -119,7 +119,7 @@ import Testing
             for inner in configuration.subcommands { check(inner) }
         }
         check(Gossipctl.self)
-        #expect(Gossipctl.configuration.subcommands.count == 18)
+        #expect(Gossipctl.configuration.subcommands.count == 19)
     }
 }
 

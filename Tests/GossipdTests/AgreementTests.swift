@@ -101,11 +101,11 @@ struct AgreementTests {
     func defaults() throws {
         let configured = try configuration()
         let kernel = KernelConfiguration(
-            configured, peers: [], seal: SealSettings(),
+            configured, peers: [], keys: StartingKeys(files: [], ring: nil, seal: SealSettings()),
             signer: try #require(AuthorSigner(seed: [UInt8](repeating: 1, count: 32))))
         let own = KernelConfiguration(cluster: ClusterID(name: "default"), sizes: PacketCodec.sizes)
         #expect(kernel.cluster == own.cluster)
-        #expect(kernel.datagramBytesMax == own.datagramBytesMax)
+        #expect(kernel.datagramBytesMax == own.datagramBytesMax - SealedLayout.overheadBytes)
         #expect(kernel.streamsMax == own.streamsMax)
         #expect(kernel.streamIdleTimeout == own.streamIdleTimeout)
         #expect(kernel.syncIntervalMin == own.syncIntervalMin)

@@ -24,6 +24,7 @@ struct FakeDisk {
             case .incarnationFence(let value): fence = max(fence, value)
             case .peers(let list): peers = list
             case .store(let record): write(record)
+            case .ring: break
             }
         }
     }

@@ -46,8 +46,9 @@ enum FakeSizes {
         case .announcement(let dots): 4 + 28 * dots.count
         case .memberTable(let part): 6 + 100 * part.entries.count
         case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges,
-            .coordinate, .viewRequest, .viewAnswer:
+            .coordinate, .viewRequest, .viewAnswer, .ringMark:
             64
+        case .keyRing(let ring): 3 + ring.secretBytes.count
         case .padding(let count): 5 + count
         case .userEvent(let notice): 60 + notice.event.name.utf8.count + notice.event.payload.count
         case .userEventMarks(let marks): 5 + 40 * marks.marks.count
@@ -156,6 +157,7 @@ struct KernelBench {
             timers.append(Timer(at: at, order: timersSet, token: token))
         case .persist(let token, let records): persists.append((token, records))
         case .resolve(let seed): resolving.append(seed)
+        case .ringChanged: break
         case .reply(let id, let reply): replies.append((id, reply))
         case .event(let event): events.append(event)
         case .stopped(let outcome): stopped.append(outcome)

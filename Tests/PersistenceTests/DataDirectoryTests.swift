@@ -268,6 +268,36 @@ struct DataDirectoryTests {
         }
     }
 
+    @Test("an identity without a signing seed gets one, and keeps it; a damaged one is refused")
+    func seedOfOlderVersions() throws {
+        try withScratch { scratch in
+            let id = try DataDirectory.open(scratch.data).identity.id
+            let old = SealedText.seal(
+                kind: "identity", version: 1, lines: ["node \(id)", "boot_epoch 1", "incarnation_fence 5"])
+            try scratch.write("identity", old)
+            let first = try DataDirectory.open(scratch.data).identity
+            let second = try DataDirectory.open(scratch.data).identity
+            #expect(first.id == id && first.incarnationFence == 5)
+            #expect(first.signingSeed == second.signingSeed)
+            let bad = SealedText.seal(
+                kind: "identity", version: 1,
+                lines: ["node \(id)", "boot_epoch 1", "incarnation_fence 5", "signing_seed 12"])
+            try scratch.write("identity", bad)
+            #expect(throws: PersistenceFailure.self) { _ = try DataDirectory.open(scratch.data) }
+        }
+    }
+
+    @Test("the pinned key of a peer is kept with it")
+    func pinnedKeys() throws {
+        try withScratch { scratch in
+            let key = try #require(AuthorKey(bytes: [UInt8](repeating: 7, count: AuthorKey.byteCount)))
+            var peers = Self.peers
+            peers[0].key = key
+            try DataDirectory.open(scratch.data).writePeers(peers)
+            #expect(try DataDirectory.open(scratch.data).peers == peers)
+        }
+    }
+
     @Test("files have the bytes that their heads document")
     func layout() throws {
         try withScratch { scratch in
@@ -275,11 +305,13 @@ struct DataDirectoryTests {
             try directory.writeIncarnationFence(4_096)
             try directory.writePeers([Self.peers[1]])
             let identity = try scratch.text("identity").split(separator: "\n", omittingEmptySubsequences: false)
-            #expect(identity.count == 6)
+            #expect(identity.count == 7)
             #expect(identity[0] == "gossipd identity 1")
             #expect(identity[1] == "node \(directory.identity.id)")
             #expect(identity[2] == "boot_epoch 1")
             #expect(identity[3] == "incarnation_fence 4096")
+            let seed = directory.identity.signingSeed.bytes.map { Hex.string($0) }.joined()
+            #expect(identity[4] == "signing_seed \(seed)")
             #expect(
                 try scratch.text("peers")
                     == """

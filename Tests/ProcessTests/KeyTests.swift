@@ -10,6 +10,7 @@ extension ProcessTests {
     @Suite("Keys")
     struct KeyTests {
         private static let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+        private static let foreign = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
         private static let other = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA="
 
         private func refusal(_ arena: Arena, _ text: String) async throws -> Arena.Outcome {
@@ -87,7 +88,7 @@ extension ProcessTests {
                     }
                 }
                 let stranger = arena.folder + "/strange"
-                try FileText.write("\(Self.other)\n", to: stranger, mode: 0o600)
+                try FileText.write("\(Self.foreign)\n", to: stranger, mode: 0o600)
                 try FileText.write("\(Self.key)\n", to: file, mode: 0o600)
                 cluster[0].child.signal(SIGHUP)
                 var options = try DaemonOptions("stranger")

@@ -202,7 +202,7 @@ struct NodeSealTests {
             open.seal.streamFailed(to: peer.address, wasSealed: isSealed)
         }
         #expect(tries == [true, false, true, false])
-        open.seal.streamOpened(to: peer.address)
+        open.seal.streamOpened(to: peer.address, under: old)
         #expect(open.seal.streamKey(to: peer.address)?.id == old.id)
         #expect(End(4, []).seal.streamKey(to: peer.address) == nil)
     }

@@ -69,11 +69,11 @@ final class Side: Sendable {
     }
 
     var opened: [StreamID] {
-        inputs.withLock { $0.compactMap { if case .streamOpened(let id) = $0 { id } else { nil } } }
+        inputs.withLock { $0.compactMap { if case .streamOpened(let id, _) = $0 { id } else { nil } } }
     }
 
     var accepted: [StreamID] {
-        inputs.withLock { $0.compactMap { if case .streamAccepted(let id, _) = $0 { id } else { nil } } }
+        inputs.withLock { $0.compactMap { if case .streamAccepted(let id, _, _) = $0 { id } else { nil } } }
     }
 }
 

@@ -116,6 +116,7 @@ final class TestHost: KernelHost {
     private struct State {
         var events: [KernelEvent] = []
         var outcomes: [LeaveOutcome] = []
+        var rings: [KeyRing] = []
         var refusals: [SealRefusal] = []
         var persisted: [DurableRecord] = []
         var held: [@Sendable () -> Void] = []
@@ -148,6 +149,8 @@ final class TestHost: KernelHost {
 
     func refused(doubleAt address: Address) {}
 
+    func ringChanged(_ ring: KeyRing, clock: Clock) { state.withLock { $0.rings.append(ring) } }
+
     func left(_ outcome: LeaveOutcome) { state.withLock { $0.outcomes.append(outcome) } }
 
     func hold() { state.withLock { $0.isHolding = true } }
@@ -163,6 +166,7 @@ final class TestHost: KernelHost {
 
     var heldCount: Int { state.withLock { $0.held.count } }
     var refusals: [SealRefusal] { state.withLock { $0.refusals } }
+    var rings: [KeyRing] { state.withLock { $0.rings } }
     var outcomes: [LeaveOutcome] { state.withLock { $0.outcomes } }
     var events: [KernelEvent] { state.withLock { $0.events } }
 }

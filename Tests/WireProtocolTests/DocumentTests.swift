@@ -64,6 +64,7 @@ struct DocumentTests {
             "morethan\(Bounds.messagesPerPacketMax)messages",
             "lowest\(WireLayout.contextCloudMax)singleevents",
             "u32:\(WireLayout.headerBytes)to\(Bounds.frameBytesMax).",
+            "lengthofthering:varint,atmost\(WireLayout.keyRingBytesMax)|",
             "allnamesandvaluestogethertakeatmost\(Bounds.tagBytesMax)bytes",
         ]
         for sentence in sentences { #expect(document.contains(sentence), "\(sentence)") }

@@ -108,13 +108,13 @@ struct RoundTripTests {
     }
 
     @Test(
-        "The largest alive update fits the smallest datagram, beside a ping and a digest", arguments: [0, UInt64.max])
+        "The largest alive update fits the smallest packet, beside a ping and a digest", arguments: [0, UInt64.max])
     func largestAlive(floor: UInt64) throws {
         let digest = Message.digest(Digest(members: 1, store: Hash128(high: 2, low: 3), floor: floor))
         let packet = Packet(
             cluster: Raw.cluster, sender: Raw.sender,
             messages: [Golden.membership[0].message, digest, .update(Self.largestAliveUpdate)])
-        let bytes = try PacketCodec.encode(packet, limit: Bounds.datagramBytesMin)
+        let bytes = try PacketCodec.encode(packet, limit: Bounds.packetBytesMin)
         #expect(try PacketCodec.decode(bytes).packet == packet)
     }
 

@@ -132,7 +132,8 @@ final class StoreWriter {
             failure = cause
             // An opening may not come upon what a commit has come upon.
             DamageMark.put(reason, beside: connection.file)
-        case .notADirectory, .locked, .corruptIdentity, .newerFormat, .bootEpochsUsedUp, .system, .newerSchema,
+        case .notADirectory, .locked, .corruptIdentity, .corruptKeys, .exposedKeys, .newerFormat, .bootEpochsUsedUp,
+            .system, .newerSchema,
             .database, .queueFull, .stopped:
             failure = cause
         }

@@ -20,6 +20,7 @@ package struct DiskContent: Sendable {
     package private(set) var queued: [UInt64: QueuedWrite] = [:]
     package private(set) var queuedLast: UInt64 = 0
     package private(set) var expiredThrough: UInt64 = 0
+    package private(set) var ring: RingBytes?
     /// The highest stamp ever written.
     package private(set) var clock = HybridTimestamp.zero
 
@@ -30,6 +31,7 @@ package struct DiskContent: Sendable {
         case .incarnationFence(let fence): incarnationFence = max(incarnationFence, fence)
         case .peers(let peers): self.peers = peers
         case .store(let record): apply(record)
+        case .ring(let ring): self.ring = ring
         }
     }
 

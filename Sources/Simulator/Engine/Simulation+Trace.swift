@@ -26,8 +26,9 @@ extension Simulation {
         case .start: line(node, "start")
         case .packet(let packet, from: let from): line(node, "<- \(from) \(Self.names(packet))")
         case .timer(let token): line(node, "timer \(token)")
-        case .streamOpened(let id): line(node, "stream \(id.rawValue) opened")
-        case .streamAccepted(let id, from: let from): line(node, "stream \(id.rawValue) accepted from \(from)")
+        case .streamOpened(let id, isSealed: _): line(node, "stream \(id.rawValue) opened")
+        case .streamAccepted(let id, from: let from, isSealed: _):
+            line(node, "stream \(id.rawValue) accepted from \(from)")
         case .streamPacket(let id, let packet): line(node, "<= stream \(id.rawValue) \(Self.names(packet))")
         case .streamClosed(let id, let reason): line(node, "stream \(id.rawValue) \(reason)")
         case .sendFailed(to: let address): line(node, "cannot send to \(address)")
@@ -114,6 +115,8 @@ extension Simulation {
         case .viewRequest: "view request"
         case .viewAnswer: "view answer"
         case .padding(let count): "padding of \(count)"
+        case .keyRing: "key ring"
+        case .ringMark: "ring mark"
         case .rowRequest(let dots): "request of \(dots.count) rows"
         case .ranges(let message): "\(message.ranges.count) ranges"
         case .userEvent(let notice): "event \(notice.event.id.sequence) of \(notice.event.id.origin.short)"
