@@ -10,13 +10,13 @@ import ClusterTypes
 ///     checksum HEX           32 lower-case digits: StableHasher over every byte before this line; the last line
 ///
 /// Text, so that an operator can read it; the checksum tells damage and hasty editing from what we wrote.
-enum SealedText {
-    enum Problem: Error, Hashable {
+package enum SealedText {
+    package enum Problem: Error, Hashable {
         case damaged(String)
         case newerVersion(String)
     }
 
-    static func seal(kind: String, version: Int, lines: [String]) -> [UInt8] {
+    package static func seal(kind: String, version: Int, lines: [String]) -> [UInt8] {
         var text = "gossipd \(kind) \(version)\n"
         for line in lines { text += line + "\n" }
         var bytes = Array(text.utf8)
@@ -25,7 +25,7 @@ enum SealedText {
     }
 
     /// The lines between head and checksum.
-    static func open(_ bytes: [UInt8], kind: String, version: Int) throws(Problem) -> [String] {
+    package static func open(_ bytes: [UInt8], kind: String, version: Int) throws(Problem) -> [String] {
         if bytes.isEmpty { throw .damaged("it is empty") }
         guard bytes.last == UInt8(ascii: "\n") else { throw .damaged("its end is missing") }
         let body = bytes.dropLast()
