@@ -117,7 +117,8 @@ package struct MemberTable: Sendable {
         let after = MemberRow(member)
         let isOther =
             before.state != after.state || before.incarnation != after.incarnation || before.info != after.info
-        guard isOther || before.since != after.since else { return }
+        // Two infos of one content may have different proofs.
+        guard isOther || before.since != after.since || before.info !== after.info else { return }
         if isOther { discount(row, staysActive: after.state.isActive) }
         rows[row] = after
         if isOther { account(for: row) }
