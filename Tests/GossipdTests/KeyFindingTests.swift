@@ -75,7 +75,8 @@ struct KeyFindingTests {
         let keys = StartingKeys(files: [old], ring: KeyRing(keys: [old]), seal: .init(keys: [old]))
         let text = "[membership]\ndatagram_size_max = \(bytes)\n"
         let configured = try DaemonConfiguration.parse(Array(text.utf8), file: "test", hostName: "host")
-        let kernel = KernelConfiguration(configured, peers: [], keys: keys)
+        let signer = try #require(AuthorSigner(seed: [UInt8](repeating: 1, count: AuthorSigner.seedByteCount)))
+        let kernel = KernelConfiguration(configured, peers: [], keys: keys, signer: signer)
         #expect(kernel.datagramBytesMax + SealedLayout.overheadBytes == bytes)
         #expect(kernel.datagramBytesMax >= Bounds.packetBytesMin)
         #expect(Bounds.packetBytesMin + SealedLayout.overheadBytes == Bounds.datagramBytesMin)

@@ -268,7 +268,7 @@ final class SealedCluster {
                 return
             }
             node.seal.update(SealSettings(keys: ring.accepted))
-        case .event, .stopped: break
+        case .event, .stopped, .refused: break
         }
     }
 

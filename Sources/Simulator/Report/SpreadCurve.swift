@@ -62,7 +62,8 @@ package struct CopyCount: Sendable {
             case .announcement(let dots): announcements += dots.count
             case .ping, .ack, .indirectPing, .nack, .digest, .floorMark, .confirmRequest, .confirmed, .collectRequest,
                 .collectAnswer, .floor, .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete,
-                .rowRequest, .ranges, .coordinate, .viewRequest, .viewAnswer, .padding, .userEvent, .userEventMarks:
+                .rowRequest, .ranges, .coordinate, .viewRequest, .viewAnswer, .padding, .userEvent, .userEventMarks,
+                .ringMark, .keyRing:
                 break
             }
         }
