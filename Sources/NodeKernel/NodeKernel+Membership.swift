@@ -42,7 +42,8 @@ extension NodeKernel {
                 onCollectAnswer(answer, from: packet.sender, &turn)
             case .floor(let floor):
                 onFloor(floor, from: packet.sender, at: address, &turn)
-            case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges:
+            case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges,
+                .sentinel:
                 ignore(.unexpected, from: address, &turn)
             }
         }
@@ -177,6 +178,7 @@ extension NodeKernel {
         endConfirmations(&turn)
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
+        closeSentinels(&turn)
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }
         streams.removeAll()
         turn.actions.append(.stopped(outcome))

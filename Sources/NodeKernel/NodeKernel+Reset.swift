@@ -195,7 +195,7 @@ extension NodeKernel {
             case .floorMark, .digest, .update:
                 break
             case .ping, .ack, .indirectPing, .nack, .announcement, .confirmRequest, .confirmed, .collectRequest,
-                .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest:
+                .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .sentinel:
                 return breakOffReset(id, &turn)
             }
         }

@@ -22,6 +22,10 @@ struct StreamState: Sendable {
         case reset
         /// Ours: our floor is too large for a datagram.
         case tellFloor
+        /// Ours: its end is the news. Held once the peer has agreed to keep it.
+        case sentinel(target: NodeID, isHeld: Bool)
+        /// A peer's sentinel.
+        case watched
         /// A peer's, before its first message or after its request was served.
         case accepted
     }
@@ -77,7 +81,13 @@ extension NodeKernel {
         switch stream.role {
         case .probe(let sequence, let target):
             // The digest comes along: where only streams get through, they alone tell that something differs.
-            write([.ping(Ping(sequence: sequence, target: target)), .digest(digest)], to: id, &turn)
+            // So does the suspicion, as with a datagram.
+            var messages: [Message] = []
+            if let member = membership.table[target], member.state == .suspect {
+                messages.append(.update(member.update(accuser: selfID)))
+            }
+            messages += [.ping(Ping(sequence: sequence, target: target)), .digest(digest)]
+            write(messages, to: id, &turn)
             report(sequence, .connected, &turn)
         case .memberSync:
             writeTable(role: .request, to: id, &turn)
@@ -92,7 +102,9 @@ extension NodeKernel {
         case .tellFloor:
             write([.floor(store.floor)], to: id, &turn)
             close(id, &turn)
-        case .accepted:
+        case .sentinel:
+            write([.sentinel(.hold)], to: id, &turn)
+        case .watched, .accepted:
             break
         }
     }
@@ -145,7 +157,8 @@ extension NodeKernel {
         case .ping(let ping):
             if membership.isForMe(ping) {
                 // The ack ends the stream, so it comes last.
-                write([.digest(digest), .ack(Ack(sequence: ping.sequence))], to: id, &turn)
+                let refutation = membership.takeRefutation(for: sender).map { [Message.update($0)] } ?? []
+                write(refutation + [.digest(digest), .ack(Ack(sequence: ping.sequence))], to: id, &turn)
             }
         case .ack(let ack):
             guard case .probe(let sequence, let target) = stream.role, ack.sequence == sequence, sender == target
@@ -174,6 +187,8 @@ extension NodeKernel {
             onStoreContinue(on: id, &turn)
         case .storeComplete(let context):
             onStoreComplete(context, on: id, &turn)
+        case .sentinel(let sentinel):
+            onSentinel(sentinel, on: id, from: sender, &turn)
         case .update(let update):
             membership.onMessage(
                 .update(update), from: sender, at: stream.address, clock: turn.clock, using: &turn.rng,
@@ -206,7 +221,7 @@ extension NodeKernel {
         case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
             close(id, &turn)
             seedIsSelf(seed, &turn)
-        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .probe:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .probe, .sentinel, .watched:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -245,6 +260,10 @@ extension NodeKernel {
                 case .finished, .reset, .invalid, .localLimit: .brokenOff
                 }
             end(stream, joinFailure: failure, &turn)
+        case .sentinel(let target, let isHeld):
+            sentinelEnded(id, target: target, isHeld: isHeld, reason, &turn)
+        case .watched:
+            if let peer = stream.peer { watchedStreamEnded(of: peer, reason, &turn) }
         case .accepted:
             break
         }
@@ -274,7 +293,9 @@ extension NodeKernel {
         case .reset:
             statistics.streamsEndedEarly += 1
             onResetStreamEnded(nil, peer: stream.peer, &turn)
-        case .tellFloor, .accepted:
+        case .sentinel(let target, _):
+            sentinels.settle(target, retryAt: nextSentinelTry(target, &turn))
+        case .tellFloor, .watched, .accepted:
             break
         }
     }
@@ -304,6 +325,10 @@ extension NodeKernel {
 
     mutating func onStreamIdle(_ id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
+        switch stream.role {
+        case .sentinel(_, isHeld: true), .watched: return
+        case .sentinel, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .accepted: break
+        }
         guard turn.now - stream.lastProgress >= configuration.streamIdleTimeout else {
             setIdleTimer(id, &turn)
             return

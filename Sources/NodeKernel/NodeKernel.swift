@@ -34,6 +34,8 @@ package struct NodeKernel: Sendable {
     var gossip = GossipSchedule()
     var streams: [StreamID: StreamState] = [:]
     var nextStream: UInt64 = 0
+    var sentinels = SentinelState()
+    var suspendWatch = SuspendWatch()
     var repair = RepairState()
     var seeds: [Seed] = []
     var joins: [PendingJoin] = []
@@ -132,6 +134,14 @@ package struct NodeKernel: Sendable {
         case .sendFailed(let address):
             statistics.sendFailures += 1
             membership.onSendFailed(to: address)
+        case .refused(let address):
+            statistics.datagramsRefused += 1
+            membership.onRefused(address, clock: turn.clock, into: &swimActions)
+            carryOutMembership(&turn)
+        case .localTrouble(let trouble):
+            onLocalTrouble(trouble, &turn)
+        case .stopping:
+            closeSentinels(&turn)
         case .persisted(let token):
             onPersisted(token, &turn)
         case .storage(let condition):
@@ -158,7 +168,8 @@ package struct NodeKernel: Sendable {
             onCommand(id, command, &turn)
         case .streamAccepted(let id, _):
             turn.actions.append(.closeStream(id))
-        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved:
+        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved,
+            .refused, .localTrouble, .stopping:
             break
         }
     }
@@ -166,10 +177,12 @@ package struct NodeKernel: Sendable {
     private mutating func onTimer(_ token: TimerToken, _ turn: inout Turn) {
         switch token {
         case .swim(let timer):
+            watchForSuspend(&turn)
             let stalls = membership.statistics.stalls
             membership.onTimer(timer, clock: turn.clock, using: &turn.rng, into: &swimActions)
             carryOutMembership(&turn)
             if membership.statistics.stalls > stalls { reportStall(&turn) }
+            if case .period = timer { keepSentinels(&turn) }
         case .gossip(let generation):
             onGossipTimer(generation, &turn)
         case .join(let generation):

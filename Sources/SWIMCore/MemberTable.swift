@@ -12,6 +12,10 @@ package struct MemberTable: Sendable {
     /// Sum over active members and forgotten ones of a hash of (id, incarnation, kind): equal tables, equal number.
     /// Failed and left members do not count: everybody finds those out alone and drops them in its own time.
     package private(set) var fingerprint: UInt64 = 0
+    /// Active members by id, this node included: the ring that probes and sentinels go around.
+    package private(set) var ring: [NodeID] = []
+    /// Grows whenever `ring`, or what an active member says of itself, changes.
+    package private(set) var ringVersion: UInt64 = 0
     private var rows: [NodeID: Int] = [:]
     private var activePositions: [NodeID: Int] = [:]
     private var stateCounts = [Int](repeating: 0, count: MemberState.allCases.count)
@@ -50,6 +54,7 @@ package struct MemberTable: Sendable {
         if before.state != after.state || before.incarnation != after.incarnation || before.info != after.info {
             discount(before, staysActive: after.state.isActive)
             account(for: after)
+            if after.info != before.info { ringVersion += 1 }
         }
     }
 
@@ -89,6 +94,7 @@ package struct MemberTable: Sendable {
         stateCounts[Int(member.state.rawValue)] += 1
         fingerprint &+= Self.hash(member)
         guard member.state.isActive else { return }
+        enterRing(member.id)
         activeNames[member.info.name, default: []].append(member.id)
         if member.id != selfID, activePositions[member.id] == nil {
             activePositions[member.id] = activePeers.count
@@ -102,12 +108,46 @@ package struct MemberTable: Sendable {
         guard member.state.isActive else { return }
         activeNames[member.info.name]?.removeAll { $0 == member.id }
         if activeNames[member.info.name]?.isEmpty == true { activeNames[member.info.name] = nil }
+        if !staysActive { leaveRing(member.id) }
         guard !staysActive, let position = activePositions.removeValue(forKey: member.id) else { return }
         let last = activePeers.removeLast()
         if position < activePeers.count {
             activePeers[position] = last
             activePositions[last] = position
         }
+    }
+
+    /// The place of `id` in `ring`, or where it would be.
+    private func place(of id: NodeID) -> Int {
+        var low = 0
+        var high = ring.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ring[middle] < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private mutating func enterRing(_ id: NodeID) {
+        let place = place(of: id)
+        if place < ring.count, ring[place] == id { return }
+        ring.insert(id, at: place)
+        ringVersion += 1
+    }
+
+    private mutating func leaveRing(_ id: NodeID) {
+        let place = place(of: id)
+        guard place < ring.count, ring[place] == id else { return }
+        ring.remove(at: place)
+        ringVersion += 1
+    }
+
+    /// The active member `distance` places after this node on the ring; nil when this node is not on it or alone.
+    package func peer(at distance: Int) -> NodeID? {
+        let place = place(of: selfID)
+        guard ring.count > 1, place < ring.count, ring[place] == selfID else { return nil }
+        let id = ring[(place + distance) % ring.count]
+        return id == selfID ? nil : id
     }
 
     private static func hash(_ member: Member) -> UInt64 {
@@ -139,6 +179,8 @@ package struct MemberTable: Sendable {
         for (position, id) in activePeers.enumerated() {
             precondition(activePositions[id] == position, "active peer \(id) is not where the index says")
         }
+        precondition(
+            ring == members.filter { $0.state.isActive }.map(\.id).sorted(), "the ring is out of step with the table")
         precondition(members.count <= Bounds.membersMax, "\(members.count) members exceed the bound")
     }
 }

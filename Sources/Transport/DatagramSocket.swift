@@ -13,6 +13,11 @@ import WireProtocol
 /// Sends go to the socket at once, past SwiftNIO: its datagram channel closes itself on EPERM, ENOBUFS, ENETUNREACH,
 /// EACCES or EINVAL, and the last three a peer can provoke with the address it claims for a third one. A full socket
 /// buffer drops the datagram, as the network may; so nothing is ever queued here.
+///
+/// Errors that ICMP reports wait in the socket's error queue (`SocketErrors`). The system wakes SwiftNIO for them, which
+/// reads SO_ERROR: it goes on after ECONNREFUSED and closes its channel after any other, also when a send of ours has taken
+/// the error first. So the channel owns a duplicate of the descriptor only. When it closes, the socket, its port and
+/// what waits in it stay, and a new channel takes over at once; after `channelsPerSecondMax` of them, a little later.
 final class DatagramSocket {
     private let address: Address
     private let family: SocketFamily
@@ -26,10 +31,16 @@ final class DatagramSocket {
     private enum State {
         case closed
         case opening
-        case open(any Channel, descriptor: CInt)
+        case open(any Channel)
         case stopped
     }
     private var state = State.closed
+    /// The socket itself; -1 before the start and after the stop.
+    private var descriptor: CInt = -1
+    private var dropsSeen: UInt32 = 0
+    /// Channels made, and refusals told, in the second that began then.
+    private var channelBudget = SecondBudget(most: 20)
+    private var refusalBudget = SecondBudget(most: 100)
 
     /// Bytes that one received datagram may have; longer ones are cut by the system.
     private let slotBytes: Int
@@ -52,11 +63,27 @@ final class DatagramSocket {
         slots = max(1, min(16, (256 << 10) / slotBytes))
     }
 
-    deinit { scratch.deallocate() }
+    deinit {
+        scratch.deallocate()
+        if descriptor >= 0 { _ = close(descriptor) }
+    }
 
     /// Takes the bound socket over; the future fails when it cannot be registered.
     func start(_ descriptor: CInt) -> EventLoopFuture<Void> {
+        self.descriptor = descriptor
+        _ = SocketErrors.enable(descriptor, family: family)
+        dropsSeen = SocketErrors.drops(at: descriptor)
+        return makeChannel()
+    }
+
+    private func makeChannel() -> EventLoopFuture<Void> {
         state = .opening
+        let duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard duplicate >= 0 else {
+            state = .closed
+            return loop.makeFailedFuture(
+                TransportFailure.system(operation: "fcntl", address, errno: errno))
+        }
         let handler = NIOLoopBound(DatagramHandler(self), eventLoop: loop)
         return DatagramBootstrap(group: loop)
             .channelOption(.datagramVectorReadMessageCount, value: slots)
@@ -66,21 +93,25 @@ final class DatagramSocket {
                     try channel.pipeline.syncOperations.addHandler(handler.value)
                 }
             }
-            .withBoundSocket(descriptor)
+            .withBoundSocket(duplicate)
             .assumeIsolated()
             .map { channel in
                 if case .stopped = self.state {
                     channel.close(promise: nil)
                 } else {
-                    self.state = .open(channel, descriptor: descriptor)
+                    self.state = .open(channel)
                 }
             }
             .nonisolated()
     }
 
     func stop() -> EventLoopFuture<Void> {
-        defer { state = .stopped }
-        guard case .open(let channel, _) = state else { return loop.makeSucceededVoidFuture() }
+        defer {
+            state = .stopped
+            if descriptor >= 0 { _ = close(descriptor) }
+            descriptor = -1
+        }
+        guard case .open(let channel) = state else { return loop.makeSucceededVoidFuture() }
         state = .stopped
         return channel.close().flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
     }
@@ -94,27 +125,56 @@ final class DatagramSocket {
             deliver(.sendFailed(to: target))
             return
         }
-        guard case .open(_, let descriptor) = state, family.reaches(target), target.port != 0 else {
-            return failed(target)
-        }
-        let base = scratch.baseAddress
-        let sent = target.withSockaddr(family) { name, length in
-            var sent: Int
-            repeat {
-                sent = sendto(descriptor, base, size, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL), name, length)
-            } while sent < 0 && errno == EINTR
-            return sent
-        }
-        if sent < 0 { return failed(target) }
+        guard descriptor >= 0 else { return failed(target, .notOpen) }
+        guard family.reaches(target), target.port != 0 else { return failed(target, .badAddress) }
+        var sent = transmit(size, to: target)
+        // An error that an earlier datagram met is told at the next call: this one was not sent, and is not to blame.
+        if sent < 0, takeErrors() { sent = transmit(size, to: target) }
+        if sent < 0 { return failed(target, SendFailure(errno: errno)) }
         counters.update {
             $0.datagramsSent += 1
             $0.datagramBytesSent += UInt64(size)
         }
     }
 
-    private func failed(_ target: Address) {
-        counters.update { $0.datagramSendErrors += 1 }
+    private func transmit(_ size: Int, to target: Address) -> Int {
+        let base = scratch.baseAddress
+        return target.withSockaddr(family) { name, length in
+            var sent: Int
+            repeat {
+                sent = sendto(descriptor, base, size, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL), name, length)
+            } while sent < 0 && errno == EINTR
+            return sent
+        }
+    }
+
+    private func failed(_ target: Address, _ reason: SendFailure) {
+        counters.update { $0.count(reason) }
         deliver(.sendFailed(to: target))
+    }
+
+    /// Empties the error queue; true when something was in it. A refusal is handed on as a hint; that a host or network is
+    /// unreachable is counted, as the probe in flight will find it out.
+    private func takeErrors() -> Bool {
+        // Sending must be able to say afterwards why it failed.
+        let code = errno
+        defer { errno = code }
+        guard descriptor >= 0 else { return false }
+        return SocketErrors.take(from: descriptor) { error, target in
+            counters.update { $0.count(error) }
+            guard error == .refused, let target, refusalBudget.take() else { return }
+            deliver(.refused(target))
+        }
+    }
+
+    /// Datagrams that our own socket has dropped since the last look.
+    func takeDrops() -> UInt64 {
+        guard descriptor >= 0 else { return 0 }
+        let drops = SocketErrors.drops(at: descriptor)
+        let fresh = UInt64(drops &- dropsSeen)
+        dropsSeen = drops
+        if fresh > 0 { counters.update { $0.datagramsDropped += fresh } }
+        return fresh
     }
 
     fileprivate func received(_ envelope: AddressedEnvelope<ByteBuffer>) {
@@ -143,13 +203,21 @@ final class DatagramSocket {
         deliver(.packet(decoded.packet, from: source))
     }
 
-    fileprivate func receiveFailed() { counters.update { $0.datagramReceiveErrors += 1 } }
+    fileprivate func receiveFailed() {
+        if !takeErrors() { counters.update { $0.datagramReceiveErrors += 1 } }
+    }
 
     /// The channel closed by itself: an error on the socket that SwiftNIO does not survive. The node does.
     fileprivate func closed() {
         if case .stopped = state { return }
         state = .closed
-        reopenSoon()
+        _ = takeErrors()
+        // Not within the call in which the old channel closes.
+        if channelBudget.take() {
+            loop.assumeIsolated().execute { [weak self] in self?.reopen() }
+        } else {
+            reopenSoon()
+        }
     }
 
     private func reopenSoon() {
@@ -157,21 +225,37 @@ final class DatagramSocket {
     }
 
     private func reopen() {
-        guard case .closed = state else { return }
-        let descriptor: CInt
-        do throws(TransportFailure) {
-            descriptor = try NodeSockets.openDatagram(
-                address, receiveBufferBytes: configuration.receiveBufferBytes)
-        } catch {
-            return reopenSoon()
-        }
+        guard case .closed = state, descriptor >= 0 else { return }
         counters.update { $0.socketsReopened += 1 }
-        start(descriptor).assumeIsolated().whenFailure { [weak self] _ in self?.closed() }
+        makeChannel().assumeIsolated().whenFailure { [weak self] _ in
+            self?.state = .closed
+            self?.reopenSoon()
+        }
     }
 
     /// For tests: the channel, to break it.
     var channel: (any Channel)? {
-        if case .open(let channel, _) = state { channel } else { nil }
+        if case .open(let channel) = state { channel } else { nil }
+    }
+}
+
+/// So many of something in a second, and then none until the next one.
+struct SecondBudget {
+    let most: Int
+    private var began = NIODeadline.now()
+    private var taken = 0
+
+    init(most: Int) { self.most = most }
+
+    mutating func take() -> Bool {
+        let now = NIODeadline.now()
+        if now - began >= .seconds(1) {
+            began = now
+            taken = 0
+        }
+        guard taken < most else { return false }
+        taken += 1
+        return true
     }
 }
 

@@ -4,6 +4,7 @@
 import ClusterTypes
 import NIOCore
 import NodeKernel
+import SWIMCore
 
 /// The part of a driver that lives on the event loop; nothing here is touched from elsewhere.
 ///
@@ -28,6 +29,8 @@ final class DriverCore {
     private var replies: [CommandID: (Reply) -> Void] = [:]
     private var nextCommand: UInt64 = 1
     private(set) var isStopped = false
+    /// A timer that is later than this says that the process was stopped or starved: half of a probe's direct wait.
+    private let latenessTold: Interval
 
     init(
         kernel: NodeKernel, address: Address, configuration: TransportConfiguration, host: any KernelHost,
@@ -43,6 +46,7 @@ final class DriverCore {
         var system = SystemRandomNumberGenerator()
         generator = SeededGenerator(seed: system.next())
         let cluster = kernel.configuration.cluster
+        latenessTold = kernel.configuration.swim.probeTimeout / 2
         datagrams = DatagramSocket(
             address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters
         ) { [weak self] in self?.feed($0) }
@@ -69,6 +73,7 @@ final class DriverCore {
     /// Closes the sockets and answers what waits; afterwards the kernel gets no input.
     func stop() -> EventLoopFuture<Void> {
         if isStopped { return loop.makeSucceededVoidFuture() }
+        feed(.stopping)
         isStopped = true
         inputs.removeAll()
         let waiting = replies.sorted { $0.key < $1.key }
@@ -145,6 +150,8 @@ final class DriverCore {
             streams?.write(id, packet)
         case .closeStream(let id):
             streams?.close(id)
+        case .keepStream(let id):
+            streams?.keep(id)
         case .setTimer(let token, let at):
             setTimer(token, at)
         case .persist(let token, let records):
@@ -171,6 +178,11 @@ final class DriverCore {
         let lag = max(SystemClock.monotonic() - at, .zero)
         progress.turned(lag: lag)
         counters.update { $0.loopLagMax = max($0.loopLagMax, lag) }
+        // Told before the timer: whoever is late does not blame its peers.
+        if lag > latenessTold { feed(.localTrouble(.late(lag))) }
+        if case .swim(.period) = token, let drops = datagrams?.takeDrops(), drops > 0 {
+            feed(.localTrouble(.datagramsDropped(drops)))
+        }
         feed(.timer(token))
     }
 

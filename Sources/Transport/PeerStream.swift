@@ -41,6 +41,8 @@ final class PeerStream: ChannelInboundHandler {
     private var bufferedBytes = 0
     private var hasUnflushed = false
     private var isOutputShut = false
+    /// Both ends hold it open: it does not time out while it is idle.
+    private var isKept = false
     private var isInputShut = false
     private var failure: (any Error)?
     private var check: Scheduled<Void>?
@@ -87,6 +89,12 @@ final class PeerStream: ChannelInboundHandler {
         guard hasUnflushed else { return }
         hasUnflushed = false
         channel?.flush()
+    }
+
+    /// The stream may stay idle for as long as both ends like.
+    func keep() {
+        isKept = true
+        scheduleCheck()
     }
 
     /// The kernel is done with the stream.
@@ -260,6 +268,7 @@ final class PeerStream: ChannelInboundHandler {
         check = nil
         guard let channel, phase != .ended else { return }
         checkAt = deadline
+        if checkAt == .distantFuture { return }
         check = channel.eventLoop.assumeIsolated().scheduleTask(deadline: checkAt) { [weak self] in
             self?.deadlinePassed()
         }
@@ -268,7 +277,8 @@ final class PeerStream: ChannelInboundHandler {
     private var deadline: NIODeadline {
         let configuration = table.configuration
         if phase == .finishing, isOutputShut { return lastProgress + TimeAmount(configuration.lingerTimeout) }
-        let idle = lastProgress + TimeAmount(configuration.streamIdleTimeout)
+        let idle =
+            isKept && phase == .open ? .distantFuture : lastProgress + TimeAmount(configuration.streamIdleTimeout)
         guard phase == .open, let frameBegan else { return idle }
         return min(idle, frameBegan + TimeAmount(configuration.frameTimeout))
     }

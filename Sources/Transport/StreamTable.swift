@@ -83,6 +83,8 @@ final class StreamTable {
 
     func close(_ id: StreamID) { streams[id]?.close() }
 
+    func keep(_ id: StreamID) { streams[id]?.keep() }
+
     func flush() {
         if unflushed.isEmpty { return }
         for stream in unflushed { stream.flush() }

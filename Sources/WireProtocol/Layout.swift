@@ -105,4 +105,5 @@ enum MessageKind: UInt8, CaseIterable {
     case ranges = 22
     /// Several rows; to the kernel they are as many row messages.
     case rows = 23
+    case sentinel = 24
 }

@@ -143,6 +143,7 @@ extension ByteSink {
         case .storeBatchEnd, .storeContinue: break
         case .rowRequest(let dots): put(dots)
         case .ranges(let message): put(message)
+        case .sentinel(let sentinel): put(sentinel.rawValue)
         }
         closeFrame(mark)
     }
@@ -177,6 +178,7 @@ extension ByteReader {
         case .storeContinue: .storeContinue
         case .rowRequest: .rowRequest(try dots())
         case .ranges: try ranges().map { .ranges($0) }
+        case .sentinel: Sentinel(rawValue: try uint8()).map { .sentinel($0) }
         // Several messages: `rows(into:)` reads them.
         case .rows: nil
         }
@@ -202,6 +204,7 @@ extension MessageKind {
         case .floor: .floor
         case .rowRequest: .rowRequest
         case .ranges: .ranges
+        case .sentinel: .sentinel
         case .memberTable: .memberTable
         case .storeRequest: .storeRequest
         case .storeComplete: .storeComplete

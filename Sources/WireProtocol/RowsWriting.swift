@@ -83,7 +83,7 @@ extension Message {
         case .row: true
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
-            .storeBatchEnd, .storeContinue, .rowRequest, .ranges:
+            .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .sentinel:
             false
         }
     }
@@ -130,7 +130,7 @@ extension ByteSink {
         case .row(let row): put(row, after: &former)
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
-            .storeBatchEnd, .storeContinue, .rowRequest, .ranges:
+            .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .sentinel:
             refuse()
         }
     }

@@ -5,6 +5,7 @@ import AdminModel
 import AdminServer
 import ClusterTypes
 import NodeKernel
+import SWIMCore
 import StoreCore
 
 extension KernelNode {
@@ -34,6 +35,7 @@ extension KernelNode {
             DoctorDocument.Finding(.warning, code: "standing_warning", summary: $0, advice: "see Docs/operations.md")
         }
         findings += memberFindings(status)
+        if case .members(let views) = try await ask(.members) { findings += pathFindings(views) }
         findings += diskFindings(store) + clockFindings(store) + replicaFindings(store) + contentFindings(store)
         findings += await renderFindings()
         if findings.isEmpty {
@@ -83,6 +85,20 @@ extension KernelNode {
             )
         }
         return findings
+    }
+
+    /// Members that only a stream reaches: gossip does not, and changes come late.
+    private func pathFindings(_ views: [MemberView]) -> [DoctorDocument.Finding] {
+        let blocked = views.filter { $0.member.state.isActive && $0.member.isUDPBlocked }
+        guard let first = blocked.first else { return [] }
+        let names = blocked.prefix(8).map(\.member.info.name).joined(separator: ", ")
+        return [
+            DoctorDocument.Finding(
+                .warning, code: "udp_blocked",
+                summary: "\(counted(blocked.count, "member")) answer over streams alone: \(names)",
+                advice: "open UDP between this host and \(first.member.info.address), both ways, as well as TCP",
+                evidence: ["members": names])
+        ]
     }
 
     private func diskFindings(_ store: StoreDiagnosis) -> [DoctorDocument.Finding] {

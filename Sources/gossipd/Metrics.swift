@@ -67,6 +67,13 @@ struct Metrics: Sendable {
         samples.counter("gossipd_refutations_total", "Claims about this node refuted.", swim.refutations)
         samples.counter("gossipd_claims_refused_total", "Claims that break a bound.", swim.claimsRefused)
         samples.counter("gossipd_stalls_total", "Times this process found itself stalled.", swim.stalls)
+        for (reason, count) in [("hint", swim.hintedProbes), ("second_look", swim.secondLooks)] {
+            samples.counter(
+                "gossipd_probes_early_total", "Probes before their turn.", count, ("reason", reason))
+        }
+        for (kind, count) in zip(["late", "datagrams_dropped", "suspended"], swim.localTroubles) {
+            samples.counter("gossipd_local_trouble_total", "This host's own trouble noticed.", count, ("kind", kind))
+        }
         samples.counter("gossipd_pings_wrong_target_total", "Pings meant for another node.", swim.wrongTarget)
     }
 
@@ -97,6 +104,10 @@ struct Metrics: Sendable {
         samples.counter("gossipd_sync_rows_sent_total", "Rows sent in synchronisations.", kernel.storeSyncRowsSent)
         samples.counter(
             "gossipd_sync_rows_received_total", "Rows received in synchronisations.", kernel.storeSyncRowsReceived)
+        for (outcome, count) in [("held", kernel.sentinelsHeld), ("broken", kernel.sentinelsBroken)] {
+            samples.counter(
+                "gossipd_sentinels_total", "Streams that watch their other end.", count, ("outcome", outcome))
+        }
         for reason in IgnoredPacket.allCases {
             samples.counter(
                 "gossipd_packets_ignored_total", "Well-formed packets of no use.", kernel.ignored(reason),
@@ -118,7 +129,18 @@ struct Metrics: Sendable {
         }
         samples.counter("gossipd_packets_malformed_total", "Packets that do not decode.", counters.decodeFailuresTotal)
         samples.counter("gossipd_messages_skipped_total", "Messages of an unknown kind.", counters.messagesSkipped)
-        samples.counter("gossipd_send_errors_total", "Datagrams this host failed to send.", counters.datagramSendErrors)
+        for reason in SendFailure.allCases {
+            samples.counter(
+                "gossipd_send_errors_total", "Datagrams this host failed to send.", counters.sendFailures[reason] ?? 0,
+                ("reason", reason.rawValue))
+        }
+        for reason in PathError.allCases {
+            samples.counter(
+                "gossipd_path_errors_total", "What ICMP said of our datagrams.", counters.pathErrors[reason] ?? 0,
+                ("reason", reason.rawValue))
+        }
+        samples.counter(
+            "gossipd_datagrams_dropped_total", "Datagrams dropped at our own socket.", counters.datagramsDropped)
         samples.counter("gossipd_streams_opened_total", "Streams opened to peers.", counters.streamsOpened)
         samples.counter("gossipd_streams_accepted_total", "Streams accepted.", counters.streamsAccepted)
         samples.counter(

@@ -40,6 +40,7 @@ extension KernelConfiguration {
         rememberedPeers = peers.map { RememberedPeer(id: $0.id, name: $0.name, address: $0.address) }
         streamsMax = configuration.limits.streamsMax
         streamIdleTimeout = configuration.limits.streamIdleTimeout
+        sentinels = configuration.membership.sentinels
         syncIntervalMin = configuration.store.syncIntervalMin
         collectionGrace = configuration.store.collectionGrace
         collectionInterval = configuration.store.collectionInterval
@@ -71,6 +72,9 @@ extension SWIMConfiguration {
         suspicionMultiplier = membership.suspicionMultiplier
         suspicionMaxMultiplier = membership.suspicionMaxMultiplier
         refusedSuspicionMin = membership.refusedSuspicionMin
+        unreachableSuspicionMin = membership.unreachableSuspicionMin
+        stalledTargetPatience = membership.probeInterval * 2
+        secondLooks = membership.secondLooks
         awarenessMax = membership.awarenessMax
         gossipInterval = membership.gossipInterval
         gossipFanout = membership.gossipFanout

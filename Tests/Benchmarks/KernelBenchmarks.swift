@@ -110,7 +110,7 @@ struct KernelPair {
             case .openStream(let id, _, _):
                 streams += 1
                 queue.push((node, .streamClosed(id, .refused)), at: clock.now)
-            case .writeStream, .closeStream, .resolve, .reply, .event, .stopped:
+            case .writeStream, .closeStream, .keepStream, .resolve, .reply, .event, .stopped:
                 break
             }
         }

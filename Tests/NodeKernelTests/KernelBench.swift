@@ -46,6 +46,7 @@ enum FakeSizes {
         case .announcement(let dots): 4 + 28 * dots.count
         case .memberTable(let part): 6 + 100 * part.entries.count
         case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges: 64
+        case .sentinel: 4
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
         case .storeComplete(let context): 4 + 40 * context.entries.count
         case .storeBatchEnd, .storeContinue: 3
@@ -78,6 +79,7 @@ struct KernelBench {
     var opened: [(id: StreamID, to: Address)] = []
     var written: [(id: StreamID, packet: Packet)] = []
     var closed: [StreamID] = []
+    var kept: [StreamID] = []
     var events: [KernelEvent] = []
     var replies: [(id: CommandID, reply: Reply)] = []
     var resolving: [String] = []
@@ -99,6 +101,8 @@ struct KernelBench {
         configure: (inout KernelConfiguration) -> Void = { _ in }
     ) {
         var configuration = KernelConfiguration(cluster: Self.cluster, sizes: FakeSizes.wire)
+        // Tests of streams count them; those of sentinels ask for theirs.
+        configuration.sentinels = 0
         configure(&configuration)
         self.number = number
         self.now = now
@@ -146,6 +150,7 @@ struct KernelBench {
         case .openStream(let id, let to, _): opened.append((id, to))
         case .writeStream(let id, let packet): written.append((id, packet))
         case .closeStream(let id): closed.append(id)
+        case .keepStream(let id): kept.append(id)
         case .setTimer(let token, let at):
             timersSet += 1
             timers.append(Timer(at: at, order: timersSet, token: token))
@@ -258,6 +263,7 @@ struct KernelBench {
 
     mutating func clear() {
         log.removeAll()
+        kept.removeAll()
         sent.removeAll()
         opened.removeAll()
         written.removeAll()

@@ -24,7 +24,7 @@ struct MessageGenerator {
     }
 
     mutating func message() -> Message {
-        switch rng.index(below: 21) {
+        switch rng.index(below: 22) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
         case 1: .ack(Ack(sequence: uint32(), wall: number(0...(1 << 48 - 1))))
         case 2:
@@ -60,7 +60,8 @@ struct MessageGenerator {
                     epoch: UInt32(truncatingIfNeeded: rng.next())))
         case 18: .floor(floor())
         case 19: .rowRequest((0..<rng.index(below: 40)).map { _ in dot() })
-        case _: .ranges(ranges())
+        case 20: .ranges(ranges())
+        case _: .sentinel(rng.chance(0.5) ? .hold : .farewell)
         }
     }
 

@@ -39,6 +39,9 @@ package struct SimulatedNode {
     var disk: SimulatedDisk
 
     var stalledUntil: Instant?
+    var stalledSince: Instant?
+    /// Datagrams that found the socket full since the process last ran.
+    var dropsWhileStalled: UInt64 = 0
     var waiting: [Waiting] = []
     var waitingBytes = 0
     var mutedUntil = Instant.origin
@@ -134,6 +137,8 @@ package struct SimulatedNode {
     mutating func endProcess() -> Int {
         kernel = nil
         stalledUntil = nil
+        stalledSince = nil
+        dropsWhileStalled = 0
         waiting = []
         waitingBytes = 0
         streams = [:]

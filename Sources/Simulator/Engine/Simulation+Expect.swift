@@ -46,6 +46,7 @@ extension Simulation {
         case .noFalseFailures:
             return falseFailures.count == 0
                 ? nil : "\(falseFailures.count) false failures of \(falseFailures.subjectCount) nodes"
+        case .noFailures(but: let selector): return try failureFinding(but: selector, line: line)
         case .failed(let selector): return try finding(selector, line: line, .failed)
         case .alive(let selector): return try finding(selector, line: line, .alive)
         case .left(let selector): return try finding(selector, line: line, .left)
@@ -193,6 +194,14 @@ extension Simulation {
         return nil
     }
 
+    private func failureFinding(but selector: NodeSelector?, line: Int) throws(ScenarioFailure) -> String? {
+        var generator = rng
+        var excused: [Int] = []
+        if let selector { excused = try draw(selector, using: &generator, line: line) }
+        let others = failedSubjects.subtracting(excused).sorted().map { "n\($0 + 1)" }
+        return others.isEmpty ? nil : "called failed: \(others.joined(separator: ", "))"
+    }
+
     private func queueFinding(_ selector: NodeSelector, _ count: Int, line: Int) throws(ScenarioFailure) -> String? {
         var generator = rng
         for node in try draw(selector, using: &generator, line: line) {
@@ -223,6 +232,16 @@ extension Simulation {
 }
 
 extension Scenario.Condition {
+    /// False for what is broken once and for all.
+    var isWorthWaitingFor: Bool {
+        switch self {
+        case .noFalseFailures, .noFailures: false
+        case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
+            .actors, .rows, .versions, .queued:
+            true
+        }
+    }
+
     /// The condition for people, without its nodes and values.
     var name: String {
         switch self {
@@ -232,6 +251,7 @@ extension Scenario.Condition {
         case .alive: "alive"
         case .left: "left"
         case .noFalseFailures: "no false failures"
+        case .noFailures: "no failures"
         case .members(let count): "\(count) members"
         case .value(let key, _): "value of \(key)"
         case .counter(let key, let count): "counter \(key) = \(count)"

@@ -57,6 +57,7 @@ extension Simulation {
         case .failed:
             views.set(.failed, of: subject, by: node)
             figures.failureEvents += 1
+            failedSubjects.insert(subject)
             noteDeparture(of: subject, by: node)
             judgeFailure(of: subject, by: node)
         case .left:
@@ -65,7 +66,7 @@ extension Simulation {
         case .forgotten, .reaped: views.set(.unknown, of: subject, by: node)
         case .updated: figures.updateSeen(of: subject, at: now)
         case .refuted: figures.refutations += 1
-        case .udpBlocked: break
+        case .udpBlocked, .udpRestored: break
         case .nameConflict(let other):
             if nodes[subject].formerIDs.contains(other) { break }
             violations.add("n\(node + 1) says that n\(subject + 1) and \(other.short) have the same name")

@@ -77,10 +77,11 @@ extension Simulation {
             for node in try resolve(selector, line: line) { end(node, cause: "kill", isHostUp: true) }
         case .hostDown(let selector):
             for node in try resolve(selector, line: line) { end(node, cause: "down", isHostUp: false) }
-        case .bounce(let selector, down: let down):
+        case .bounce(let selector, down: let down, let isOrderly):
             for node in try resolve(selector, line: line) where nodes[node].isRunning {
-                tell("n\(node + 1) is killed")
-                end(node, cause: "kill", isHostUp: true)
+                tell("n\(node + 1) \(isOrderly ? "stops for a restart" : "is killed")")
+                if isOrderly { deliver(.stopping, to: node, process: nodes[node].process) }
+                end(node, cause: isOrderly ? "restart" : "kill", isHostUp: true)
                 queue.push(.start(node: node), at: now + down)
             }
         case .leave(let selector):

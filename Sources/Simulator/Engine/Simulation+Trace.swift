@@ -31,6 +31,9 @@ extension Simulation {
         case .streamPacket(let id, let packet): line(node, "<= stream \(id.rawValue) \(Self.names(packet))")
         case .streamClosed(let id, let reason): line(node, "stream \(id.rawValue) \(reason)")
         case .sendFailed(to: let address): line(node, "cannot send to \(address)")
+        case .refused(let address): line(node, "\(address) refuses datagrams")
+        case .localTrouble(let trouble): line(node, "local trouble: \(trouble)")
+        case .stopping: line(node, "stops without leaving")
         case .persisted(let token): line(node, "durable \(token.rawValue)")
         case .storage(let condition): line(node, "disk \(condition)")
         case .resolved(seed: let seed, let addresses):
@@ -109,6 +112,7 @@ extension Simulation {
         case .floor: "floor"
         case .rowRequest(let dots): "request of \(dots.count) rows"
         case .ranges(let message): "\(message.ranges.count) ranges"
+        case .sentinel(let sentinel): "sentinel \(sentinel)"
         }
     }
 
@@ -133,6 +137,7 @@ extension Simulation {
         case .forgotten(by: let by): "forgotten by \(by.short)"
         case .reaped: "reaped"
         case .udpBlocked(let probes): "answered over streams alone, \(probes) times"
+        case .udpRestored: "answers datagrams again"
         case .nameConflict: "name conflict"
         case .refuted(accuser: let accuser, incarnation: let incarnation):
             "refuted \(accuser.short) with \(incarnation)"

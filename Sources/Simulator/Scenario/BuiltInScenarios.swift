@@ -25,7 +25,7 @@ package struct BuiltInScenario: Sendable {
             steady, kill, hostDown, loss, split, flapping, oneway, voiceless, stalls, churn, leave, writes, disturbed,
             skew,
             quarantine,
-        ] + storage + [scale]
+        ] + detection + storage + [scale]
 
     private static let steady = BuiltInScenario(
         name: "steady", summary: "nothing goes wrong: formation and idle traffic",

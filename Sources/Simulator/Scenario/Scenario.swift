@@ -51,8 +51,8 @@ package struct Scenario: Sendable {
         case kill(NodeSelector)
         /// The host is gone: nothing answers.
         case hostDown(NodeSelector)
-        /// The process is killed and comes back after a while.
-        case bounce(NodeSelector, down: Interval)
+        /// The process is killed and comes back after a while; in order, it says farewell before, as for a restart.
+        case bounce(NodeSelector, down: Interval, isOrderly: Bool)
         case leave(NodeSelector)
         case forget(NodeSelector, by: NodeSelector)
         case tag(NodeSelector, Tag)
@@ -137,6 +137,8 @@ package struct Scenario: Sendable {
         case left(NodeSelector)
         /// No node was called failed while it ran and could be reached.
         case noFalseFailures
+        /// Nobody was called failed at all, by anybody, but for these.
+        case noFailures(but: NodeSelector?)
         /// Every running node counts so many active members.
         case members(Int)
         /// On every running node:
