@@ -5,20 +5,24 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SEEDS ?= 5
 SWIFT_FLAGS = --explicit-target-dependency-import-check error
-RELEASE_FLAGS = -c release --static-swift-stdlib $(SWIFT_FLAGS)
+# SwiftPM's sandbox is for plugins, of which there are none; switching it off goes to the compiler, and the package, which has
+# to do so, would compile everything again.
+RELEASE_FLAGS = -c release --static-swift-stdlib --disable-sandbox $(SWIFT_FLAGS)
 SOURCES = Package.swift Sources Tests
 
-.PHONY: help demo test test-systemd build release deb lint lint-deb format bench simulate install deps deps-deb clean
+.PHONY: help demo test test-systemd test-network build release deb lint lint-deb format bench bench-membership simulate install deps deps-deb clean
 
 help:
 	@echo 'make demo       install what is missing, build, and watch a cluster of real daemons at work'
 	@echo 'make test       build, lint, run all tests'
 	@echo 'make test-systemd  install the package on five hosts with real systemd and try everything (root; else skipped)'
+	@echo 'make test-network  real daemons in network namespaces under faults of the network (root; else skipped)'
 	@echo 'make deb        build the Debian package into .build/deb; make lint-deb checks it'
 	@echo 'make release    build the programs into .build/release'
 	@echo 'make lint       check the style of sources, scripts and the API description'
 	@echo 'make format     put the sources into that style'
 	@echo 'make bench      measure hot paths, daemons beside Serf, the durable store beside etcd'
+	@echo 'make bench-membership  every fault of membership beside Serf, each agent in its own namespace (root; 50 minutes)'
 	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
 	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
 
@@ -48,9 +52,11 @@ deps-deb: deps
 deb: deps-deb
 	@Packaging/build-deb
 
-# No error, no warning; there are no overrides.
+# No error, no warning; there are no overrides. Hardening is told below a warning.
 lint-deb: deb
-	lintian --fail-on error,warning --tag-display-limit 0 .build/deb/gossipd_*.deb
+	lintian --fail-on error,warning --tag-display-limit 0 .build/deb/gossipd_*_*.deb
+	lintian --fail-on error,warning,info --display-info --tags hardening-no-bindnow,hardening-no-relro,hardening-no-pie \
+	  .build/deb/gossipd_*_*.deb
 
 # Real systemd in containers. SYSTEMD_ROOT is a Debian root folder that is made once and kept.
 SYSTEMD_ROOT ?= .build/systemd-root
@@ -58,6 +64,12 @@ test-systemd:
 	@if [ "$$(id -u)" -ne 0 ]; then echo 'skipped: containers need root'; else \
 	  .ci/install-dependencies debhelper systemd-container debootstrap iproute2 && \
 	  python3 -B Tests/SystemTests/run.py --root $(SYSTEMD_ROOT) $(ONLY); fi
+
+# Faults of the network on real daemons. ONLY="--only NAME,NAME" runs some.
+test-network: release
+	@if [ "$$(id -u)" -ne 0 ]; then echo 'skipped: network namespaces need root'; else \
+	  .ci/install-dependencies iproute2 nftables && \
+	  python3 -B Tests/NetworkTests/run.py .build/release $(ONLY); fi
 
 lint:
 	@.ci/lint $(SOURCES)
@@ -71,6 +83,11 @@ bench: deps release
 	Tests/Benchmarks/daemons.sh .build/release
 	python3 -B Tests/Benchmarks/daemons/store.py .build/release
 
+# Beside Serf in one run. PARTS="--parts kill,vanish" measures some; --help of the program tells more.
+bench-membership: deps release
+	@.ci/install-dependencies iproute2 nftables serf
+	python3 -B Tests/NetworkTests/bench.py .build/release $(PARTS)
+
 simulate: deps
 	swift build -c release $(SWIFT_FLAGS) --product gossipsim
 	.build/release/gossipsim sweep --seeds $(SEEDS)
@@ -81,17 +98,18 @@ install: release
 	install -d $(DESTDIR)$(PREFIX)/share/doc/gossipd $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0644 Packaging/man/gossipctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 0644 Packaging/man/gossipctl.1 Packaging/man/gossipsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 0644 Packaging/man/gossipd.toml.5 Packaging/man/gossipd-render.d.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 Packaging/man/gossipd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0755 .build/release/gossipd .build/release/gossipctl .build/release/gossipsim $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 .build/release/gossipd-render .build/release/gossipd-apply $(DESTDIR)$(PREFIX)/bin/
 	Packaging/man/generate .build/release/gossipctl $(DESTDIR)$(PREFIX)/share/man/man1
+	Packaging/man/generate .build/release/gossipsim $(DESTDIR)$(PREFIX)/share/man/man1
 	for unit in gossipd.service gossipd@.service gossipd-apply.service; do \
 	  sed -e 's|/usr/lib/gossipd/|$(PREFIX)/bin/|' -e 's|/usr/bin/gossipd|$(PREFIX)/bin/gossipd|' Packaging/$$unit \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -m 0644 Packaging/gossipd.socket Packaging/gossipd@.socket Packaging/gossipd-retry@.service \
-	  Packaging/gossipd-apply.socket \
+	  Packaging/gossipd-apply.socket Packaging/gossipd@apply.service \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 0644 Packaging/gossipd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/gossipd.conf
 	install -m 0644 Packaging/gossipd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/gossipd.conf

@@ -16,10 +16,14 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 /// Makes the programs smaller, on disk and in memory: Docs/performance.md has the figures. Packed relocations need
-/// glibc 2.36; nothing looks the programs' symbols up by name.
+/// glibc 2.36; nothing looks the programs' symbols up by name. With every symbol bound at the start, the tables that lead
+/// to them are read-only from then on (full RELRO); the programs are position independent by default.
 let compact: [LinkerSetting] = [
     .unsafeFlags(
-        ["-use-ld=lld"] + ["-z", "pack-relative-relocs", "--no-export-dynamic"].flatMap { ["-Xlinker", $0] },
+        ["-use-ld=lld"]
+            + ["-z", "pack-relative-relocs", "-z", "relro", "-z", "now", "--no-export-dynamic"].flatMap {
+                ["-Xlinker", $0]
+            },
         .when(configuration: .release))
 ]
 
@@ -40,6 +44,7 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -54,6 +59,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -65,15 +71,19 @@ let package = Package(
         module("ClusterTypes"),
         module("SWIMCore", ["ClusterTypes"]),
         module("StoreCore", ["ClusterTypes"]),
-        module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore"]),
-        module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
+        module("NetworkCoordinates", ["ClusterTypes"]),
+        module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
+        module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+
+        // Keys, sealed datagrams and streams: over bytes alone, and pure as the cores are.
+        module("Sealing", ["ClusterTypes", crypto]),
 
         // Two drivers of the kernel: virtual time, and the real network.
         module("Simulator", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
         module(
             "Transport",
             [
-                "ClusterTypes", "SWIMCore", "NodeKernel", "WireProtocol", "CSocketErrors", nioCore, nioPosix,
+                "ClusterTypes", "SWIMCore", "NodeKernel", "WireProtocol", "Sealing", "CSocketErrors", nioCore, nioPosix,
             ]),
         .systemLibrary(name: "CSocketErrors", path: "Sources/CSocketErrors"),
         .systemLibrary(
@@ -91,8 +101,9 @@ let package = Package(
         module("AdminModel"),
         module(
             "AdminServer",
-            ["AdminModel", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
+            ["AdminModel", "DaemonConfig", nioCore, nioPosix, hummingbirdCore, httpTypes, logging]),
         module("AdminClient", ["AdminModel", nioCore, nioPosix, nioHTTP1]),
+        module("ProgramUsage", ["AdminModel", arguments]),
 
         // Keys to files: what is rendered, written, checked, reloaded, and when.
         .systemLibrary(name: "CProcess", path: "Sources/CProcess"),
@@ -105,14 +116,14 @@ let package = Package(
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
                 "BackupFormat",
 
-                "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery",
+                "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "ProgramUsage",
                 nioCore, nioPosix, logging, arguments, unixSignals,
             ]),
         // Two small programs beside the daemon (Docs/decisions/0008): templates, and what needs root.
         program("gossipd-render", ["DaemonConfig", "Delivery", mustache]),
         program("gossipd-apply", ["Delivery", "AdminModel", "SystemdSupport", logging, arguments]),
-        program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", arguments]),
-        program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", arguments]),
+        program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", "ProgramUsage", arguments]),
+        program("gossipsim", ["ClusterTypes", "Simulator", "AdminModel", "ProgramUsage", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
         .executableTarget(
             name: "gossipbench",
@@ -125,12 +136,19 @@ let package = Package(
         tests("ClusterTypesTests", ["ClusterTypes"]),
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
-        tests("NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel"]),
-        tests("WireProtocolTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
+        tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
+        tests(
+            "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+        tests(
+            "WireProtocolTests",
+            ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel", "WireProtocol"]),
+        tests("SealingTests", ["ClusterTypes", "Sealing", crypto], exclude: ["Vectors"]),
         tests(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
             exclude: ["Scenarios"]),
-        tests("TransportTests", ["ClusterTypes", "NodeKernel", "WireProtocol", "Transport", nioCore, nioPosix]),
+        tests(
+            "TransportTests",
+            ["ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore, nioPosix]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
         tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
@@ -140,13 +158,16 @@ let package = Package(
             ["AdminModel", "AdminServer", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
         tests(
             "DeliveryTests",
-            ["ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "gossipd-render", "gossipd-apply"]),
-        tests("GossipctlTests", ["AdminModel", "gossipctl", arguments]),
+            [
+                "ClusterTypes", "AdminModel", "DaemonConfig", "Delivery", "SystemdSupport", "gossipd-render",
+                "gossipd-apply",
+            ]),
+        tests("GossipctlTests", ["AdminModel", "ProgramUsage", "gossipctl", arguments]),
         tests(
             "GossipdTests",
             [
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "SystemdSupport",
-                "DaemonConfig", "AdminModel", "AdminServer", "gossipd", logging, nioPosix,
+                "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging, nioPosix, arguments,
             ]),
         tests("ProcessTests", ["AdminModel", "AdminClient"]),
         tests("TidyTests", []),

@@ -22,11 +22,18 @@ extension AdminClient {
     }
 
     package func ping(_ member: String) async throws(AdminFailure) -> PingResult {
-        try await call(AdminRequest("POST", path(to: member) + "/ping"))
+        try await call(AdminRequest("POST", path(to: member) + "/ping", mayBeRepeated: true))
+    }
+
+    package func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument {
+        var query = URLQuery()
+        query.add("from", from)
+        query.add("to", to)
+        return try await get("/v1/rtt", query)
     }
 
     package func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
-        try await call("POST", "/v1/join", JoinRequest(addresses: addresses))
+        try await call("POST", "/v1/join", JoinRequest(addresses: addresses), mayBeRepeated: true)
     }
 
     package func leave() async throws(AdminFailure) -> LeaveResult { try await call(AdminRequest("POST", "/v1/leave")) }
@@ -35,7 +42,7 @@ extension AdminClient {
         set: [String: String] = [:], unset: [String] = []
     ) async throws(AdminFailure) -> TagsDocument {
         let request = TagsRequest(set: set.isEmpty ? nil : set, unset: unset.isEmpty ? nil : unset)
-        return try await call("PATCH", "/v1/tags", request)
+        return try await call("PATCH", "/v1/tags", request, mayBeRepeated: true)
     }
 
     /// The key as it is, or as it was.
@@ -151,12 +158,13 @@ extension AdminClient {
     }
 
     func call<Document: Decodable>(
-        _ method: String, _ path: String, _ body: some Encodable, _ query: URLQuery = URLQuery()
+        _ method: String, _ path: String, _ body: some Encodable, _ query: URLQuery = URLQuery(),
+        mayBeRepeated: Bool = false
     ) async throws(AdminFailure) -> Document {
         guard let bytes = try? AdminJSON.encode(body) else {
             throw AdminFailure(.badRequest, "the request cannot be written as JSON")
         }
-        var request = AdminRequest(method, path, query: query, body: bytes)
+        var request = AdminRequest(method, path, query: query, body: bytes, mayBeRepeated: mayBeRepeated)
         request.headers = [("content-type", "application/json")]
         return try await call(request)
     }

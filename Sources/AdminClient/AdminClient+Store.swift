@@ -103,12 +103,12 @@ extension AdminClient {
     /// No names mean all files, here and below.
     package func renderPlan(_ names: [String] = []) async throws(AdminFailure) -> RenderPlanDocument {
         let patient = patient(by: AdminLimits.renderApplyMax)
-        return try await patient.call("POST", "/v1/render/plan", RenderRequest(names: names))
+        return try await patient.call("POST", "/v1/render/plan", RenderRequest(names: names), mayBeRepeated: true)
     }
 
     package func renderApply(_ names: [String] = []) async throws(AdminFailure) -> RenderApplyDocument {
         let patient = patient(by: AdminLimits.renderApplyMax)
-        return try await patient.call("POST", "/v1/render/apply", RenderRequest(names: names))
+        return try await patient.call("POST", "/v1/render/apply", RenderRequest(names: names), mayBeRepeated: true)
     }
 
     /// This client, for an exchange that the daemon may answer so much later.

@@ -2,6 +2,7 @@
 // Owns one exchange with the daemon: connect, send, receive whole or line by line, each within a deadline.
 
 import AdminModel
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -16,12 +17,18 @@ package struct AdminRequest: Sendable {
     package var body: [UInt8]?
     /// Instead of `body`: sent piece by piece, each when the daemon has taken the one before it.
     package var upload: PullStream<[UInt8]>?
+    /// Set for a change that may as well be made twice.
+    package var mayBeRepeated: Bool
 
-    package init(_ method: String, _ path: String, query: URLQuery = URLQuery(), body: [UInt8]? = nil) {
+    package init(
+        _ method: String, _ path: String, query: URLQuery = URLQuery(), body: [UInt8]? = nil,
+        mayBeRepeated: Bool = false
+    ) {
         self.method = method
         self.path = path
         self.query = query
         self.body = body
+        self.mayBeRepeated = mayBeRepeated
     }
 }
 
@@ -50,6 +57,7 @@ package struct AdminClient: Sendable {
     package var silenceMax: Duration = .seconds(50)
     /// Bytes of an answer, and of one line of a stream.
     package var answerBytesMax = 256 * 1024 * 1024
+    package var patience = RestartPatience.none
     private let group: any EventLoopGroup
 
     package init(
@@ -71,7 +79,8 @@ package struct AdminClient: Sendable {
     /// `timed_out` or `bad_answer` when there is no answer.
     package func send(_ request: AdminRequest) async throws(AdminFailure) -> AdminResponse {
         let limit = answerBytesMax
-        return try await exchange(request) { parts, response, _ throws(AdminFailure) in
+        // Nothing of an answer that broke off has reached anybody.
+        return try await exchange(request, untilWhole: true) { parts, response, _ throws(AdminFailure) in
             while let part = try await parts.next() {
                 guard response.body.count + part.readableBytes <= limit else {
                     throw AdminFailure(.badAnswer, "the answer has more than \(limit) bytes: ask for less")
@@ -130,12 +139,38 @@ package struct AdminClient: Sendable {
         }
     }
 
+    /// Sends a request, once more if need be and possible; `untilWhole`: also when the answer itself broke off.
     private func exchange<Result: Sendable>(
-        _ request: AdminRequest,
+        _ request: AdminRequest, untilWhole: Bool = false,
         _ receive: (inout BodyParts, inout AdminResponse, Deadline) async throws(AdminFailure) -> Result
     ) async throws(AdminFailure) -> Result {
-        let channel = try await connect()
-        let deadline = Deadline(channel.channel, in: timeout)
+        let start = ContinuousClock.now
+        var repeats = 0
+        while true {
+            do {
+                return try await attempt(request, since: start, receive)
+            } catch {
+                let failure = (error as? Unanswered)?.failure ?? (error as? AdminFailure) ?? Self.broken
+                let isOpen = error is Unanswered || (untilWhole && failure == Self.broken)
+                guard isOpen, request.isRepeatable, repeats < patience.repeatsMax,
+                    start.duration(to: .now) + patience.pause(before: repeats) < timeout,
+                    (try? await Task.sleep(for: patience.pause(before: repeats))) != nil
+                else { throw failure }
+                repeats += 1
+            }
+        }
+    }
+
+    fileprivate static let broken = AdminFailure(
+        .unavailable, "the connection to the daemon broke: is it still running?")
+
+    /// Fails with `Unanswered` or an `AdminFailure`.
+    private func attempt<Result: Sendable>(
+        _ request: AdminRequest, since start: ContinuousClock.Instant,
+        _ receive: (inout BodyParts, inout AdminResponse, Deadline) async throws(AdminFailure) -> Result
+    ) async throws -> Result {
+        let channel = try await connect(since: start)
+        let deadline = Deadline(channel.channel, in: max(timeout - start.duration(to: .now), .milliseconds(1)))
         defer { deadline.cancel() }
         do {
             return try await channel.executeThenClose { inbound, outbound in
@@ -145,14 +180,11 @@ package struct AdminClient: Sendable {
                     written = try await send(upload, outbound, deadline)
                 }
                 var iterator = inbound.makeAsyncIterator()
-                var head: HTTPResponseHead?
-                while head == nil || head?.status == .continue, let part = try await iterator.next() {
-                    if case .head(let received) = part { head = received }
-                }
-                guard let head else {
-                    throw AdminFailure(
-                        .badAnswer, "the daemon closed the connection \(written == nil ? "early" : "without an answer")"
-                    )
+                guard let head = try await Self.head(&iterator) else {
+                    throw Unanswered(
+                        failure: AdminFailure(
+                            .badAnswer,
+                            "the daemon closed the connection \(written == nil ? "early" : "without an answer")"))
                 }
                 var response = AdminResponse(
                     status: Int(head.status.code), contentType: head.headers.first(name: "content-type"),
@@ -165,8 +197,25 @@ package struct AdminClient: Sendable {
                 throw AdminFailure(
                     .timedOut, "the daemon did not answer within \(timeout.shortText): try again, or raise --timeout")
             }
-            if let failure = error as? AdminFailure { throw failure }
-            throw AdminFailure(.unavailable, "the connection to the daemon broke: is it still running?")
+            guard error is AdminFailure || error is Unanswered else { throw Self.broken }
+            throw error
+        }
+    }
+
+    /// The head of the answer proper; nil when the connection was closed before, `Unanswered` when it broke.
+    private static func head(
+        _ iterator: inout NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
+    ) async throws -> HTTPResponseHead? {
+        do {
+            while let part = try await iterator.next() {
+                if case .head(let head) = part, head.status != .continue { return head }
+            }
+            return nil
+        } catch {
+            guard error is IOError || error is ChannelError || error as? HTTPParserError == .invalidEOFState else {
+                throw broken
+            }
+            throw Unanswered(failure: broken)
         }
     }
 
@@ -201,18 +250,30 @@ package struct AdminClient: Sendable {
     /// Between two tries to connect to a daemon that accepts more slowly than clients come.
     private static let connectPause = Duration.milliseconds(20)
 
-    private func connect() async throws(AdminFailure) -> HTTPChannel {
-        let start = ContinuousClock.now
+    private func connect(since start: ContinuousClock.Instant) async throws(AdminFailure) -> HTTPChannel {
+        let began = ContinuousClock.now
         while true {
             do {
                 return try await connectOnce()
             } catch {
-                // Where TCP would wait, a Unix socket whose queue is full says so at once.
-                guard (error as? IOError)?.errnoCode == EAGAIN, start.duration(to: .now) < timeout,
+                let isWorthIt =
+                    switch (error as? IOError)?.errnoCode {
+                    // Where TCP would wait, a Unix socket whose queue is full says so at once.
+                    case EAGAIN: true
+                    case ENOENT, ECONNREFUSED: mayReturn && began.duration(to: .now) < patience.absenceMax
+                    default: false
+                    }
+                guard isWorthIt, start.duration(to: .now) < timeout,
                     (try? await Task.sleep(for: Self.connectPause)) != nil
                 else { throw connectFailure(error) }
             }
         }
+    }
+
+    /// Whether a daemon that is not there may come back: where there is no folder for its socket, there was never one.
+    private var mayReturn: Bool {
+        let folder = socketPath.lastIndex(of: "/").map { socketPath[..<$0] } ?? "."
+        return access(folder.isEmpty ? "/" : String(folder), F_OK) == 0
     }
 
     private func connectOnce() async throws -> HTTPChannel {
@@ -262,7 +323,7 @@ struct BodyParts {
             case .end: return nil
             case .head: continue
             case nil:
-                throw AdminFailure(.unavailable, "the connection to the daemon broke: is it still running?")
+                throw AdminClient.broken
             }
         }
     }

@@ -122,3 +122,20 @@ extension StringProtocol {
         return result + (unicodeScalars.count > 80 ? "...\"" : "\"")
     }
 }
+
+extension String {
+    /// Control characters and those that turn the direction of writing escaped, so that a name or value cannot steer
+    /// the terminal, break the line or show other text than it has.
+    package var printable: String {
+        guard unicodeScalars.contains(where: \.isUnsafeToShow) else { return self }
+        var result = ""
+        for scalar in unicodeScalars {
+            if scalar.isUnsafeToShow {
+                result += scalar == "\n" ? "\\n" : scalar == "\t" ? "\\t" : "\\u{\(String(scalar.value, radix: 16))}"
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+}

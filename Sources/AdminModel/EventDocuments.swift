@@ -40,6 +40,14 @@ package struct ClusterEvent: Codable, Hashable, Sendable {
     /// The whole event as one sentence for people.
     package var message: String
     package var evidence: Evidence?
+    /// In `member explain`: how often it happened in a row, when more than once, and when last.
+    package var times: Int?
+    package var lastTime: Timestamp?
+
+    private enum CodingKeys: String, CodingKey {
+        case cursor, time, event, member, reason, message, evidence, times
+        case lastTime = "last_time"
+    }
 
     package init(
         cursor: String, time: Timestamp, event: String, member: MemberIdentity? = nil, reason: String? = nil,

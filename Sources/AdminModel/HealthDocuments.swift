@@ -81,9 +81,71 @@ package struct DoctorDocument: Codable, Hashable, Sendable {
         }
     }
 
-    package var findings: [Finding]
+    /// One member that was asked, over each way.
+    package struct Peer: Codable, Hashable, Sendable {
+        package var member: MemberIdentity
+        /// A small datagram: `answered`, `silent`, `not_sent`.
+        package var datagram: String
+        package var datagramMilliseconds: Double?
+        /// A datagram of `membership.datagram_size_max`: the same, or `not_tried`.
+        package var largeDatagram: String
+        /// `answered`, `refused`, `timed_out`, `unreachable`, `broken_off`, `other_cluster` or `not_tried`.
+        package var stream: String
+        /// From the connect to the answer.
+        package var streamMilliseconds: Double?
+        /// The state in which the member holds this node; nil when it did not say.
+        package var holdsUsFor: String?
+        /// The member's clock ahead of this one.
+        package var clockOffsetMilliseconds: Int64?
+        /// The member's own health score.
+        package var localHealth: Int?
+        package var protocolVersion: Int
 
-    package init(findings: [Finding]) {
+        package init(
+            member: MemberIdentity, datagram: String, datagramMilliseconds: Double? = nil, largeDatagram: String,
+            stream: String, streamMilliseconds: Double? = nil, holdsUsFor: String? = nil,
+            clockOffsetMilliseconds: Int64? = nil, localHealth: Int? = nil, protocolVersion: Int
+        ) {
+            self.member = member
+            self.datagram = datagram
+            self.datagramMilliseconds = datagramMilliseconds
+            self.largeDatagram = largeDatagram
+            self.stream = stream
+            self.streamMilliseconds = streamMilliseconds
+            self.holdsUsFor = holdsUsFor
+            self.clockOffsetMilliseconds = clockOffsetMilliseconds
+            self.localHealth = localHealth
+            self.protocolVersion = protocolVersion
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case member
+            case datagram = "udp"
+            case datagramMilliseconds = "udp_ms"
+            case largeDatagram = "udp_large"
+            case stream = "tcp"
+            case streamMilliseconds = "tcp_ms"
+            case holdsUsFor = "holds_us_for"
+            case clockOffsetMilliseconds = "clock_offset_ms"
+            case localHealth = "local_health"
+            case protocolVersion = "protocol_version"
+        }
+    }
+
+    package var findings: [Finding]
+    /// Members that were asked, at most 64; nil from a daemon that asks none.
+    package var peers: [Peer]?
+    /// Members that were not asked because there are too many.
+    package var peersLeft: Int?
+
+    private enum CodingKeys: String, CodingKey {
+        case findings, peers
+        case peersLeft = "peers_left"
+    }
+
+    package init(findings: [Finding], peers: [Peer]? = nil, peersLeft: Int? = nil) {
+        self.peers = peers
+        self.peersLeft = peersLeft
         func rank(_ severity: Severity) -> Int {
             switch severity {
             case .error: 0

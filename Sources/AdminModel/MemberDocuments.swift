@@ -35,6 +35,8 @@ package struct MemberDocument: Codable, Hashable, Sendable {
     package var tags: [String: String]
     /// Smoothed round trip time in milliseconds; nil until measured, and for the node itself.
     package var rttMilliseconds: Double?
+    /// The round trip by network coordinates in milliseconds; nil while one is not known, and for the node itself.
+    package var rttEstimateMilliseconds: Double?
     /// When the member entered its state, by this node's clock.
     package var since: Timestamp
     /// Whether this is the node that answers.
@@ -49,6 +51,7 @@ package struct MemberDocument: Codable, Hashable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case id, name, address, state, incarnation, tags
         case rttMilliseconds = "rtt_ms"
+        case rttEstimateMilliseconds = "rtt_estimate_ms"
         case since
         case isSelf = "self"
         case protocolVersion = "protocol_version"
@@ -58,7 +61,8 @@ package struct MemberDocument: Codable, Hashable, Sendable {
 
     package init(
         id: String, name: String, address: String, state: MemberState, incarnation: UInt64,
-        tags: [String: String] = [:], rttMilliseconds: Double? = nil, since: Timestamp, isSelf: Bool = false,
+        tags: [String: String] = [:], rttMilliseconds: Double? = nil, rttEstimateMilliseconds: Double? = nil,
+        since: Timestamp, isSelf: Bool = false,
         protocolVersion: Int? = nil, nameConflict: Bool = false, suspectedSince: Timestamp? = nil
     ) {
         self.id = id
@@ -68,6 +72,7 @@ package struct MemberDocument: Codable, Hashable, Sendable {
         self.incarnation = incarnation
         self.tags = tags
         self.rttMilliseconds = rttMilliseconds
+        self.rttEstimateMilliseconds = rttEstimateMilliseconds
         self.since = since
         self.isSelf = isSelf
         self.protocolVersion = protocolVersion
@@ -79,7 +84,7 @@ package struct MemberDocument: Codable, Hashable, Sendable {
 }
 
 extension MemberDocument {
-    /// `rtt_ms` is in every row, null while nothing was measured, so that a column never comes and goes.
+    /// `rtt_ms` and `rtt_estimate_ms` are in every row, null while unknown, so that a column never comes and goes.
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(id, forKey: .id)
@@ -89,6 +94,7 @@ extension MemberDocument {
         try container.encode(incarnation, forKey: .incarnation)
         try container.encode(tags, forKey: .tags)
         try container.encode(rttMilliseconds, forKey: .rttMilliseconds)
+        try container.encode(rttEstimateMilliseconds, forKey: .rttEstimateMilliseconds)
         try container.encode(since, forKey: .since)
         try container.encode(isSelf, forKey: .isSelf)
         try container.encodeIfPresent(protocolVersion, forKey: .protocolVersion)
@@ -174,12 +180,22 @@ package struct MemberExplanation: Codable, Hashable, Sendable {
     package var member: MemberDocument
     /// One sentence that answers "why is it in this state?".
     package var summary: String
-    /// What happened to the member, oldest first, as far back as this node remembers.
+    /// The change that brought it into this state, with its evidence; nil when it is no longer remembered.
+    package var cause: ClusterEvent?
+    /// Who suspects it now, the first one first; only while it is suspect.
+    package var accusers: [MemberIdentity]?
+    /// What happened to the member, oldest first, as far back as this node remembers: changes, and between them findings, which
+    /// are in no stream.
     package var timeline: [ClusterEvent]
 
-    package init(member: MemberDocument, summary: String, timeline: [ClusterEvent]) {
+    package init(
+        member: MemberDocument, summary: String, cause: ClusterEvent? = nil, accusers: [MemberIdentity]? = nil,
+        timeline: [ClusterEvent]
+    ) {
         self.member = member
         self.summary = summary
+        self.cause = cause
+        self.accusers = accusers
         self.timeline = timeline
     }
 }

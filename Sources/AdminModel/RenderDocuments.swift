@@ -7,7 +7,7 @@ package struct RenderFileStatus: Codable, Hashable, Sendable {
     package enum State: String, CaseIterable, Codable, Sendable {
         /// On disk is what the keys say.
         case ok
-        /// Not rendered yet, or a change waits for its time.
+        /// Not rendered yet, or a change waits for its time or is being checked, put in place and reloaded.
         case pending
         /// It could not be rendered or written; the former content is on disk.
         case failed
@@ -289,11 +289,19 @@ package struct RenderApplyDocument: Codable, Hashable, Sendable {
         package var files: [String]
         /// Why it failed; nil when it did not.
         package var error: String?
+        /// Whether it was done with the former contents, after the reload with the new ones failed; nil means false.
+        package var isWithFormer: Bool?
 
-        package init(target: String, files: [String], error: String? = nil) {
+        package init(target: String, files: [String], error: String? = nil, isWithFormer: Bool = false) {
             self.target = target
             self.files = files
             self.error = error
+            self.isWithFormer = isWithFormer ? true : nil
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case target, files, error
+            case isWithFormer = "with_former"
         }
     }
 

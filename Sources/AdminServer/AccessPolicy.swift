@@ -2,6 +2,7 @@
 // Owns who may do what: from a peer's credentials to its role, and the sentence for those who may not.
 
 import AdminModel
+import DaemonConfig
 import Glibc
 
 /// What a caller may do; each role includes the ones before it.

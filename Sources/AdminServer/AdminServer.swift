@@ -101,9 +101,9 @@ package final class AdminServer: Sendable {
         }
     }
 
-    /// Stops accepting, ends streams with a last line, gives open requests `grace`, closes what is left and removes
-    /// the socket file. Does nothing when it is not running.
-    package func stop(grace: Duration = .milliseconds(500)) async {
+    /// Stops accepting, ends streams with a last line, gives open requests `grace`, those that only wait for the node to answer
+    /// `graceMax`, closes what is left and removes the socket file. Does nothing when it is not running.
+    package func stop(grace: Duration = .milliseconds(500), graceMax: Duration = .seconds(4)) async {
         let ended = life.withLock { life in
             let before = life
             life = .stopped
@@ -113,21 +113,36 @@ package final class AdminServer: Sendable {
         socket.removeFile()
         // First of all nobody else comes in: who is not accepted yet waits in a passed socket's queue for the next process,
         // and everybody who is gets told below.
+        try? await listener.setOption(.autoRead, value: false).get()
+        await settle()
         try? await listener.close().get()
         accepted.finish()
         let open = state.stop()
         for end in open.streams { end(.shutdown) }
         let closed = EventLoopFuture.andAllComplete(open.channels.map(\.closeFuture), on: group.next())
-        let timer = group.next().scheduleTask(in: TimeAmount(grace)) {
-            for channel in open.channels { channel.close(promise: nil) }
-        }
-        // An idle keep-alive connection has nothing to wait for.
+        let timers = [
+            group.next().scheduleTask(in: TimeAmount(grace)) {
+                for channel in open.channels { channel.pipeline.fireUserInboundEventTriggered(ServerGraceOver()) }
+            },
+            group.next().scheduleTask(in: TimeAmount(graceMax)) {
+                for channel in open.channels { channel.close(promise: nil) }
+            },
+        ]
+        // An idle connection has little to wait for.
         for channel in open.channels { channel.pipeline.fireUserInboundEventTriggered(ServerStopping()) }
         try? await closed.get()
-        timer.cancel()
+        for timer in timers { timer.cancel() }
         // What was accepted but never reached `run` still has to be served to its end, which is at once.
         if !running.withLock({ $0 }) {
             while let connection = await accepted.next() { await connection.serve(logger: logger) }
+        }
+    }
+
+    /// Waits for connections that were taken from the socket's queue and are not known here yet: after the turn that accepts,
+    /// one comes to its own loop, back to the listener's, which must be open still, and once more to its own.
+    private func settle() async {
+        for _ in 0..<3 {
+            for loop in Array(group.makeIterator()) { try? await loop.submit {}.get() }
         }
     }
 
@@ -194,3 +209,6 @@ package final class AdminServer: Sendable {
 
 /// Sent through a connection's pipeline when the server stops: the guard closes it if no request is under way.
 struct ServerStopping: Sendable {}
+
+/// Sent some time later: the guard closes the connection unless its answer only waits for the node.
+struct ServerGraceOver: Sendable {}

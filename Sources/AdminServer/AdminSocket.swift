@@ -2,6 +2,7 @@
 // Owns the listening Unix socket: its path, mode and group, what is left of an earlier one, and its removal.
 
 import AdminModel
+import DaemonConfig
 import Glibc
 
 /// Why the admin server did not start.

@@ -26,7 +26,8 @@ final class ConnectionGuard: ChannelInboundHandler {
         case idle
         /// Reading a request's body.
         case receiving
-        /// The node works on the answer, for as long as this or, with nil, as the settings say.
+        /// The node works on the answer, for as long as this or, with nil, as the settings say: then it takes no long time by
+        /// nature.
         case answering(Duration?)
         /// Writing an answer or a stream: only a stalled reader ends it.
         case writing
@@ -50,6 +51,13 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     /// Whoever has connected just before the server stops has its question on the way: it is answered, by this process.
     private static let firstRequestGrace = Duration.milliseconds(250)
+    /// On a connection that was kept open, whoever was not told of the stop with the last answer has its next question on the
+    /// way.
+    private static let nextRequestGrace = Duration.milliseconds(20)
+    /// Something was read that may begin a request, which has not come to its handler yet.
+    private var mayBeAsked = false
+    /// The request under way is none that takes long by nature: at a stop it is answered, however busy the disk is.
+    private var isBrief = false
     private var deadline: NIODeadline = .distantFuture
     private var timer: (due: NIODeadline, task: Scheduled<Void>)?
     private var writeTimer: Scheduled<Void>?
@@ -80,15 +88,32 @@ final class ConnectionGuard: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !hasRefused else { return }
+        if phase == .idle || phase == .writing { mayBeAsked = true }
         if let refusal { refuse(refusal) } else { context.fireChannelRead(data) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard event is ServerStopping else { return context.fireUserInboundEventTriggered(event) }
+        switch event {
+        case is ServerStopping: stop(context)
+        case is ServerGraceOver: endGrace(context)
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    /// What takes long by nature, or waits for its peer, is cut.
+    private func endGrace(_ context: ChannelHandlerContext) {
         switch phase {
-        case .idle where !hasAsked && refusal == nil:
+        case .answering where isBrief, .writing where isBrief, .idle where mayBeAsked: break
+        case .idle, .receiving, .answering, .writing, .draining: context.close(promise: nil)
+        }
+    }
+
+    private func stop(_ context: ChannelHandlerContext) {
+        switch phase {
+        case .idle where refusal == nil:
             closesWhenIdle = true
-            deadline = min(deadline, .now() + TimeAmount(Self.firstRequestGrace))
+            let grace = hasAsked ? Self.nextRequestGrace : Self.firstRequestGrace
+            deadline = min(deadline, .now() + TimeAmount(grace))
             schedule(context)
         case .idle, .draining: context.close(promise: nil)
         case .receiving, .answering, .writing: closesWhenIdle = true
@@ -112,9 +137,12 @@ final class ConnectionGuard: ChannelInboundHandler {
         guard let context, !hasRefused || phase == .draining else { return }
         self.phase = phase
         if phase != .idle { hasAsked = true }
-        guard phase != .idle || !closesWhenIdle else { return context.close(promise: nil) }
+        // Every request begins with one of these.
+        if phase == .receiving || phase == .answering(nil) { mayBeAsked = false }
+        if case .answering(let patience) = phase { isBrief = patience == nil }
         let patience: Duration? =
             switch phase {
+            case .idle where closesWhenIdle: Self.nextRequestGrace
             case .idle: refusal == nil ? settings.idleDeadline : settings.drainDeadline
             case .receiving: settings.requestDeadline
             case .answering(let patience): patience ?? settings.answerDeadline
@@ -149,6 +177,10 @@ final class ConnectionGuard: ChannelInboundHandler {
             state.count { $0.connectionsCut += 1 }
             refuse(AdminFailure(.timedOut, "the node did not answer in time: see its journal"))
         case .idle where refusal != nil: refusal.map(refuse)
+        case .idle where mayBeAsked && closesWhenIdle:
+            // Its turn comes; the server's own patience ends this.
+            deadline = .now() + TimeAmount(settings.requestDeadline)
+            schedule(context)
         case .idle, .draining: context.close(promise: nil)
         case .writing: break
         }

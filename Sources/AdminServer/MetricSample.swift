@@ -7,6 +7,16 @@ package struct MetricSample: Hashable, Sendable {
         /// Only grows while the process lives; its name ends with `_total`.
         case counter
         case gauge
+        /// Three kinds of samples, told apart by `part`.
+        case histogram
+    }
+
+    /// Which number of a histogram a sample is.
+    package enum Part: String, Sendable {
+        /// How many were at most its label `le`.
+        case bucket = "_bucket"
+        case sum = "_sum"
+        case count = "_count"
     }
 
     /// `gossipd_` first, the unit last: `gossipd_uptime_seconds`.
@@ -15,6 +25,8 @@ package struct MetricSample: Hashable, Sendable {
     package var kind: Kind
     package var labels: [Label]
     package var value: Double
+    /// Nil for all but histograms; its name is appended to the metric's.
+    package var part: Part?
 
     package struct Label: Hashable, Sendable {
         package var name: String
@@ -26,12 +38,35 @@ package struct MetricSample: Hashable, Sendable {
         }
     }
 
-    package init(_ name: String, help: String, kind: Kind, labels: [Label] = [], value: Double) {
+    package init(
+        _ name: String, help: String, kind: Kind, labels: [Label] = [], value: Double, part: Part? = nil
+    ) {
         self.name = name
         self.help = help
         self.kind = kind
         self.labels = labels
         self.value = value
+        self.part = part
+    }
+
+    /// The samples of a histogram whose buckets hold `counts`, each what fell into it alone; the last one is beyond the last
+    /// of `bounds`.
+    package static func histogram(
+        _ name: String, help: String, bounds: [Double], counts: [UInt64], sum: Double
+    ) -> [MetricSample] {
+        precondition(counts.count == bounds.count + 1, "\(counts.count) buckets for \(bounds.count) bounds")
+        var samples: [MetricSample] = []
+        var total: UInt64 = 0
+        for (bound, count) in zip(bounds + [.infinity], counts) {
+            total += count
+            samples.append(
+                MetricSample(
+                    name, help: help, kind: .histogram, labels: [Label("le", PrometheusText.number(bound))],
+                    value: Double(total), part: .bucket))
+        }
+        samples.append(MetricSample(name, help: help, kind: .histogram, value: sum, part: .sum))
+        samples.append(MetricSample(name, help: help, kind: .histogram, value: Double(total), part: .count))
+        return samples
     }
 }
 
@@ -53,7 +88,7 @@ package enum PrometheusText {
                 text += "# HELP \(name) \(escape(first.help, quotes: false))\n# TYPE \(name) \(first.kind.rawValue)\n"
             }
             for sample in group {
-                text += "\(name)\(labels(sample.labels)) \(number(sample.value))\n"
+                text += "\(name)\(sample.part?.rawValue ?? "")\(labels(sample.labels)) \(number(sample.value))\n"
             }
         }
         return text
@@ -64,7 +99,7 @@ package enum PrometheusText {
         return "{" + labels.map { "\($0.name)=\"\(escape($0.value, quotes: true))\"" }.joined(separator: ",") + "}"
     }
 
-    private static func number(_ value: Double) -> String {
+    static func number(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
         return Int64(exactly: value).map(String.init) ?? "\(value)"

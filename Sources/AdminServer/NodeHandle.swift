@@ -24,6 +24,8 @@ package protocol NodeHandle: Sendable {
     func unsetTags(_ names: [String]) async throws(AdminFailure) -> TagsDocument
     /// Fails with `timed_out` when no answer comes.
     func ping(_ member: String) async throws(AdminFailure) -> PingResult
+    /// Without a ping: from a member (nil: this node) to one, or to all others that are alive or suspect.
+    func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument
 
     /// Without `follow`: the events that are held after `since` (nil: all of them), and the subscription ends.
     /// With `follow`: those after `since` (nil: none) and then new ones as they happen.

@@ -2,6 +2,7 @@
 // Owns reading who is at the other end of a Unix socket, as the kernel vouches for it.
 
 import AdminModel
+import DaemonConfig
 import Glibc
 
 /// The user and groups of the process that connected, taken by the kernel when it did.
@@ -47,59 +48,15 @@ package struct PeerCredentials: Hashable, Sendable {
     }
 }
 
-/// Users and groups of the host, by name.
-enum AccountNames {
-    /// A user's number from its name or its number in text; nil when there is no such user.
-    static func user(_ name: String) -> UInt32? {
-        if let number = UInt32(name) { return number }
-        var entry = passwd()
-        return lookUp { buffer, size in
-            var found: UnsafeMutablePointer<passwd>?
-            let status = getpwnam_r(name, &entry, buffer, size, &found)
-            return (status, found?.pointee.pw_uid)
-        }
-    }
-
-    /// A group's number from its name or its number in text; nil when there is no such group.
-    static func group(_ name: String) -> UInt32? {
-        if let number = UInt32(name) { return number }
-        var entry = Glibc.group()
-        return lookUp { buffer, size in
-            var found: UnsafeMutablePointer<Glibc.group>?
-            let status = getgrnam_r(name, &entry, buffer, size, &found)
-            return (status, found?.pointee.gr_gid)
-        }
-    }
-
-    /// The name of a user, without what would garble a table and at most `AdminLimits.userBytesMax` bytes; `uid N` when
-    /// the host knows none.
-    static func userName(_ user: UInt32) -> String {
-        var entry = passwd()
-        let name: String? = lookUp { buffer, size in
-            var found: UnsafeMutablePointer<passwd>?
-            let status = getpwuid_r(user, &entry, buffer, size, &found)
-            return (status, found?.pointee.pw_name.map { String(cString: $0) })
-        }
+extension AccountNames {
+    /// The name of a user for people: without what would garble a table and at most `AdminLimits.userBytesMax` bytes;
+    /// `uid N` when the host knows none.
+    static func shownName(_ user: UInt32) -> String {
         var shown = ""
-        for scalar in (name ?? "").unicodeScalars where !scalar.isUnsafeToShow {
+        for scalar in (userName(user) ?? "").unicodeScalars where !scalar.isUnsafeToShow {
             guard shown.utf8.count + scalar.utf8.count <= AdminLimits.userBytesMax else { break }
             shown.unicodeScalars.append(scalar)
         }
         return shown.isEmpty ? "uid \(user)" : shown
-    }
-
-    /// Calls a `..._r` function with growing room; 1 MiB holds the largest group of a sane host.
-    private static func lookUp<Found>(
-        _ call: (UnsafeMutablePointer<CChar>, Int) -> (status: Int32, found: Found?)
-    ) -> Found? {
-        var size = 4096
-        while size <= 1 << 20 {
-            let result = withUnsafeTemporaryAllocation(of: CChar.self, capacity: size) { room in
-                room.baseAddress.map { call($0, size) } ?? (ENOMEM, nil)
-            }
-            guard result.0 == ERANGE else { return result.1 }
-            size *= 4
-        }
-        return nil
     }
 }

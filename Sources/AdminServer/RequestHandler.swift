@@ -51,7 +51,9 @@ struct RequestHandler: Sendable {
             case .collected:
                 if let source { context.body = try await collect(source) }
                 bodyRead = true
-                enter(.answering(route.patience))
+                // Whoever asks to wait for other nodes may wait for long.
+                let waits = query.items.contains { $0.name == "wait" } ? settings.answerDeadline : nil
+                enter(.answering(route.patience ?? waits))
             case .streamed:
                 place = try TransferPlace(state, max: settings.maxTransfers)
                 guard let source else { break }
@@ -225,7 +227,8 @@ struct RequestHandler: Sendable {
         var head = HTTPResponse(status: status)
         head.headerFields[.contentType] = contentType
         head.headerFields[.contentLength] = String(bytes.count)
-        if closing { head.headerFields[.connection] = "close" }
+        // Whoever keeps a connection for its next request is told that this server takes no more.
+        if closing || state.isStopping { head.headerFields[.connection] = "close" }
         return Outgoing(head: head, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 

@@ -22,7 +22,7 @@ package struct Route: Sendable {
     /// How its body is taken.
     var body = BodyMode.collected
     /// From the end of a request to the start of its answer; nil for the settings' deadline. Of those whose answer
-    /// takes long by nature.
+    /// takes long by nature, to come or to be written: a stop of the server does not wait for them.
     var patience: Duration?
     /// Its handler works on one key and is done in some ten microseconds, so it runs on the connection's event loop. The
     /// others have a thread to themselves, whatever they take.
@@ -74,10 +74,24 @@ struct RequestContext: Sendable {
 
     /// `{member}`: a name, an id or the beginning of one.
     func member() throws(AdminFailure) -> String {
-        guard let text = PercentEncoding.decode(parameter), !text.isEmpty,
-            text.utf8.count <= AdminLimits.referenceBytesMax, !text.unicodeScalars.contains(where: \.isControl)
-        else { throw AdminFailure(.badRequest, "the path does not name a member by name or id") }
+        guard let text = PercentEncoding.decode(parameter), Self.isReference(text) else {
+            throw AdminFailure(.badRequest, "the path does not name a member by name or id")
+        }
         return text
+    }
+
+    /// A member in the query; nil when it is absent.
+    func reference(_ name: String) throws(AdminFailure) -> String? {
+        guard let text = try value(name) else { return nil }
+        guard Self.isReference(text) else {
+            throw AdminFailure(.badRequest, "\(name) does not name a member by name or id")
+        }
+        return text
+    }
+
+    private static func isReference(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= AdminLimits.referenceBytesMax
+            && !text.unicodeScalars.contains(where: \.isControl)
     }
 
     /// The one value of a query name; nil when it is absent.

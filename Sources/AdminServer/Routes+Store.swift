@@ -5,7 +5,7 @@ import AdminModel
 
 extension RouteTable {
     static let past: [Route] = [
-        Route(.get, "/v1/holders/{key}", .read, query: ["version", "at_least", "timeout"]) {
+        Route(.get, "/v1/holders/{key}", .read, query: ["version", "at_least", "timeout"], patience: longAnswer) {
             request async throws(AdminFailure) in
             let key = try request.key()
             let atLeast = try request.number("at_least") ?? 1
@@ -34,7 +34,8 @@ extension RouteTable {
     ]
 
     static let transfers: [Route] = [
-        Route(.get, "/v1/export", .read, query: ["prefix"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/export", .read, query: ["prefix"], patience: longAnswer) {
+            request async throws(AdminFailure) in
             .keys(try await request.node.export(try request.prefix()))
         },
         Route(
@@ -44,7 +45,7 @@ extension RouteTable {
         ) { request async throws(AdminFailure) in
             try .json(try await ImportHandler(request).run())
         },
-        Route(.get, "/v1/backup", .read) { request async throws(AdminFailure) in
+        Route(.get, "/v1/backup", .read, patience: longAnswer) { request async throws(AdminFailure) in
             .octets(try await request.node.backup())
         },
         Route(.post, "/v1/restore", .admin, body: .streamed { $0.maxRestoreBytes }, patience: .seconds(1800)) {
@@ -57,7 +58,8 @@ extension RouteTable {
     ]
 
     static let care: [Route] = [
-        Route(.get, "/v1/verify", .read, query: ["timeout"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/verify", .read, query: ["timeout"], patience: longAnswer) {
+            request async throws(AdminFailure) in
             let timeout = try request.duration("timeout", default: .seconds(10), max: AdminLimits.waitMax)
             return try .json(try await request.node.verify(timeout: timeout))
         },

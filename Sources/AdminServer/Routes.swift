@@ -8,6 +8,9 @@ extension RouteTable {
     package static let all = RouteTable(
         routes: cluster + streams + keys + collections + past + transfers + care + render)
 
+    /// The patience with answers that wait for other nodes, or for their reader.
+    static let longAnswer = Duration.seconds(60)
+
     private static let cluster: [Route] = [
         Route(.get, "/v1/status", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.status())
@@ -23,6 +26,10 @@ extension RouteTable {
         },
         Route(.post, "/v1/members/{member}/ping", .read) { request async throws(AdminFailure) in
             try .json(try await request.node.ping(try request.member()))
+        },
+        Route(.get, "/v1/rtt", .read, query: ["from", "to"]) { request async throws(AdminFailure) in
+            let from = try request.reference("from")
+            return try .json(try await request.node.roundTrips(from: from, to: try request.reference("to")))
         },
         Route(.post, "/v1/join", .admin) { request async throws(AdminFailure) in
             let join = try request.decode(JoinRequest.self)
@@ -48,10 +55,12 @@ extension RouteTable {
     ]
 
     private static let streams: [Route] = [
-        Route(.get, "/v1/events", .read, query: ["since", "follow"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/events", .read, query: ["since", "follow"], patience: longAnswer) {
+            request async throws(AdminFailure) in
             .events(try await request.node.events(since: try request.cursor(), follow: try request.flag("follow")))
         },
-        Route(.get, "/v1/watch", .read, query: ["prefix", "since", "heartbeat"]) { request async throws(AdminFailure) in
+        Route(.get, "/v1/watch", .read, query: ["prefix", "since", "heartbeat"], patience: longAnswer) {
+            request async throws(AdminFailure) in
             let text = try request.value("heartbeat")
             let heartbeat = try request.duration("heartbeat", default: .seconds(15), max: .seconds(300))
             let subscription = try await request.node.watch(try request.prefix(), since: try request.cursor())

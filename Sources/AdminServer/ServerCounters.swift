@@ -2,6 +2,7 @@
 // Owns what the admin server counts about itself, and the connections and streams that are open.
 
 import AdminModel
+import DaemonConfig
 import NIOCore
 import Synchronization
 
@@ -128,7 +129,7 @@ final class ServerState: Sendable {
     /// A user's name, looked up once: a directory service may be slow.
     func userName(_ user: UInt32) -> String {
         if let known = state.withLock({ $0.userNames[user] }) { return known }
-        let name = AccountNames.userName(user)
+        let name = AccountNames.shownName(user)
         state.withLock { state in
             if state.userNames.count >= Self.userNamesMax { state.userNames = [:] }
             state.userNames[user] = name
@@ -138,6 +139,8 @@ final class ServerState: Sendable {
 
     /// Whether `userName` answers at once.
     func knowsName(of user: UInt32) -> Bool { state.withLock { $0.userNames[user] != nil } }
+
+    var isStopping: Bool { state.withLock { $0.stopping } }
 
     /// From now on nothing new is opened; returns what is open.
     func stop() -> (channels: [any Channel], streams: [@Sendable (StreamEnding) -> Void]) {

@@ -34,6 +34,7 @@ extension DaemonConfiguration {
         var loader = ConfigurationLoader(file: file, document: document)
         loader.collect(document.members, below: [])
         loader.apply(overrides)
+        loader.hasKeys = overrides.hasKeys
         return try loader.finish(hostName: hostName)
     }
 }
@@ -50,6 +51,8 @@ struct ConfigurationLoader {
     private let document: TOMLDocument
     private var written: [String: Written] = [:]
     private var problems: [ConfigurationError.Problem] = []
+    /// Keys come from elsewhere than a file that the configuration names.
+    var hasKeys = false
 
     init(file: String, document: TOMLDocument) {
         self.file = file
@@ -175,9 +178,10 @@ struct ConfigurationLoader {
 
     private mutating func checkTogether(_ configuration: DaemonConfiguration) {
         let bind = configuration.bind
-        check("bind", "insecure", !bind.isLoopback && !configuration.insecure) {
-            "\(bind) is not a loopback address and packets are not encrypted; write insecure = true to accept that"
-                + " whoever reaches the port can change members and configuration"
+        let isSealed = hasKeys || !configuration.keyFile.isEmpty
+        check("bind", "insecure", !bind.isLoopback && !configuration.insecure && !isSealed) {
+            "\(bind) is not a loopback address and there is no key to seal packets with; write key_file = \"PATH\", or"
+                + " insecure = true to accept that whoever reaches the port can change members and configuration"
         }
         let membership = configuration.membership
         check(

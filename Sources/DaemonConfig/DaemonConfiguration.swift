@@ -18,6 +18,8 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package var dataDirectory = ""
     package var join: [Seed] = []
     package var insecure = false
+    /// An absolute path; empty: the keys are the unit's credential, if it passes any.
+    package var keyFile = ""
     package var leaveOnTerminate = false
     package var leaveTimeout = Interval.zero
     /// At most `Bounds.tagsMax`; names and values together at most `Bounds.tagBytesMax` bytes.
@@ -147,10 +149,13 @@ package struct ConfigurationOverrides: Equatable, Sendable {
     package var logFormat: String?
     /// `--log-level`
     package var logLevel: String?
+    /// No flag: the unit passes keys as a credential.
+    package var hasKeys = false
 
     package init(
         name: String? = nil, bind: String? = nil, advertise: String? = nil, dataDirectory: String? = nil,
-        socket: String? = nil, join: [String] = [], logFormat: String? = nil, logLevel: String? = nil
+        socket: String? = nil, join: [String] = [], logFormat: String? = nil, logLevel: String? = nil,
+        hasKeys: Bool = false
     ) {
         self.name = name
         self.bind = bind
@@ -160,5 +165,6 @@ package struct ConfigurationOverrides: Equatable, Sendable {
         self.join = join
         self.logFormat = logFormat
         self.logLevel = logLevel
+        self.hasKeys = hasKeys
     }
 }

@@ -58,9 +58,17 @@ enum KeyTable {
             "Nodes to join, as \"host:port\"; names are resolved again at each attempt. Any living member will do.",
             reload: .atOnce, flag: "--join"),
         KeySpecification(
+            "key_file", \.keyFile, .optionalPath(max: ConfigurationBounds.pathSizeMax), default: .value(""),
+            "The keys that seal packets, one a line: 32 random bytes in base64; the first seals, all open. Nobody but the"
+                + " owner, root or the daemon, may read it. \"\" means the unit's credential \"keys\", if there is one. SIGHUP"
+                + " reads it again.",
+            reload: .atOnce),
+        KeySpecification(
             "insecure", \.insecure, .boolean, default: .value(false),
-            "Allows a bind address other than loopback although packets are not encrypted. Whoever can send packets"
-                + " to the port can then change members and configuration."),
+            "Without keys: allows a bind address other than loopback although packets are not sealed. With keys: takes"
+                + " plain packets, too, while sealing is being switched on. Whoever can send packets to the port can then change"
+                + " members and configuration.",
+            reload: .atOnce),
         KeySpecification(
             "leave_on_terminate", \.leaveOnTerminate, .boolean, default: .value(true),
             "On SIGTERM, tell the peers before stopping, so that they show this node as left instead of failed."),
@@ -172,7 +180,7 @@ enum KeyTable {
             default: .value("/etc/gossipd/render.d"),
             "The folder of descriptions, NAME.toml each. Without it nothing is delivered. SIGHUP reads it again."),
         KeySpecification(
-            "render.helper", \.render.helper, .optionalSocket(max: ConfigurationBounds.socketPathSizeMax),
+            "render.helper", \.render.helper, .optionalPath(max: ConfigurationBounds.socketPathSizeMax),
             default: .value("/run/gossipd-apply.sock"),
             "The socket of gossipd-apply, which writes the files with root's rights. \"\" means that the daemon writes them"
                 + " itself, with its own rights."),

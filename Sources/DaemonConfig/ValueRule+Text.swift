@@ -86,8 +86,8 @@ extension ValueRule where Value == String {
         }
     }
 
-    /// The path of a socket from the root, or an empty text for none.
-    static func optionalSocket(max: Int) -> Self {
+    /// A path from the root, or an empty text for none.
+    static func optionalPath(max: Int) -> Self {
         let path = absolutePath(max: max)
         return Self(type: path.type, range: "empty, or \(path.range)") { node throws(Refusal) in
             if case .string("") = node { return "" }

@@ -4,9 +4,13 @@
 import Glibc
 
 extension Applier {
-    /// Runs the reloads of `pending` whose files are among `placed`, and strikes the note out.
-    func settle(_ pending: PendingReloads, _ answers: [ApplyAnswer.File], _ placed: Set<String>) -> ApplyAnswer {
+    /// Runs the reloads of `entry` whose files are among `placed`, and strikes it out.
+    func settle(
+        _ entry: ReloadJournal.Entry?, _ answers: [ApplyAnswer.File], _ placed: Set<String>
+    ) -> ApplyAnswer {
         var answer = ApplyAnswer(files: answers)
+        guard let entry else { return answer }
+        let pending = entry.pending
         for (index, reload) in pending.reloads.enumerated() {
             let files = pending.files.filter { $0.reload == index && placed.contains($0.name) }
             guard !files.isEmpty else { continue }
@@ -16,32 +20,75 @@ extension Applier {
             putBack(files, reload, failure, &answer)
         }
         do throws(DeliveryFailure) {
-            try state.clear()
+            try journal.end(entry)
         } catch {
-            // The next run reloads once more, which harms nobody.
+            // The next start reloads once more, which harms nobody.
             for index in answer.files.indices where answer.files[index].outcome == .applied {
-                answer.files[index].reason = "it is in place, and will be reloaded once more: \(error.sentence)"
+                answer.files[index].reason = "it is in place, and may be reloaded once more: \(error.sentence)"
             }
         }
         for file in pending.files { discardFormer(file) }
         return answer
     }
 
-    /// What an interrupted batch has left to do.
-    func makeGood() -> ApplyAnswer {
-        let pending: PendingReloads
-        do throws(DeliveryFailure) {
-            guard let found = try state.read() else { return ApplyAnswer(files: []) }
-            pending = found
-        } catch {
-            let target = settings.stateFolder + "/" + StateFolder.noteName
-            return ApplyAnswer(
-                files: [], reloads: [ApplyAnswer.Reload(target: target, files: [], failure: error.sentence)])
+    // MARK: After a kill
+
+    /// A reload that an interrupted batch has left to do, with its place before all requests that concern it.
+    package struct Leftover: Sendable {
+        fileprivate enum Work: Sendable {
+            case entry(ReloadJournal.Entry, ApplyTurns.Turn)
+            /// The note could not be read.
+            case problem(String)
         }
-        // A file that was not renamed yet is what it was, and asks for nothing.
-        let placed = pending.files.filter { Self.version(at: $0) == $0.version }
-        let answers = placed.map { ApplyAnswer.File(name: $0.name, outcome: .applied, version: $0.version) }
-        return settle(pending, answers, Set(placed.map(\.name)))
+        fileprivate let work: Work
+    }
+
+    /// What interrupted batches have left to reload, for `makeGood` on any thread; removes temporary files beside the
+    /// destinations. The first call gives all of it, further ones nothing, unless the note could not be read.
+    package func prepare() -> [Leftover] {
+        journal.open { entries, problem in
+            var leftovers: [Leftover] = []
+            if let problem { leftovers.append(Leftover(work: .problem(problem))) }
+            for entry in entries {
+                var lanes = Set(entry.pending.files.map { ApplyTurns.Lane.destination($0.destination) })
+                lanes.formUnion(entry.pending.reloads.map { .reload($0.reload) })
+                leftovers.append(Leftover(work: .entry(entry, turns.queue(lanes))))
+            }
+            // A note that could not be read may name any of them.
+            guard problem == nil || !state.hasNote else { return leftovers }
+            // The former contents are still needed when a reload fails.
+            let kept = Set(entries.flatMap(\.pending.files).map(\.temporary))
+            for spec in specs() {
+                guard let file = try? DestinationFile(spec.destination) else { continue }
+                _ = file.folder.removeTemporaries(of: file.name, except: kept)
+            }
+            state.removeTemporaries()
+            return leftovers
+        } ?? []
+    }
+
+    /// Reloads what was put in place before a kill, and puts the former contents back when that fails.
+    package func makeGood(_ leftover: Leftover) -> ApplyAnswer {
+        switch leftover.work {
+        case .problem(let sentence):
+            let target = settings.stateFolder + "/" + StateFolder.noteName
+            return ApplyAnswer(files: [], reloads: [ApplyAnswer.Reload(target: target, files: [], failure: sentence)])
+        case .entry(let entry, let turn):
+            turns.wait(for: turn)
+            defer { turns.leave(turn) }
+            // A file that was not renamed yet is what it was, and asks for nothing.
+            let placed = entry.pending.files.filter { Self.version(at: $0) == $0.version }
+            let answers = placed.map { ApplyAnswer.File(name: $0.name, outcome: .applied, version: $0.version) }
+            return settle(entry, answers, Set(placed.map(\.name)))
+        }
+    }
+
+    /// Prepares, and makes all good.
+    package func resume() -> ApplyAnswer {
+        prepare().map(makeGood).reduce(into: ApplyAnswer(files: [])) { all, answer in
+            all.files += answer.files
+            all.reloads += answer.reloads
+        }
     }
 
     /// Nil when it worked.
@@ -49,7 +96,7 @@ extension Applier {
         let words = reload.arguments(systemctl: settings.systemctl)
         do throws(DeliveryFailure) {
             let result = try CommandRunner.run(words, timeout: .milliseconds(reload.timeoutMilliseconds))
-            return result.status == 0 ? nil : Self.failure(words, result)
+            return result.status == 0 ? nil : Self.failure("it", result)
         } catch { return error.sentence }
     }
 
@@ -70,7 +117,8 @@ extension Applier {
         if !restored.isEmpty {
             answer.reloads.append(
                 ApplyAnswer.Reload(
-                    target: reload.target, files: files.map(\.name).filter { restored[$0] != nil }, failure: second))
+                    target: reload.target, files: files.map(\.name).filter { restored[$0] != nil }, failure: second,
+                    isWithFormer: true))
         }
         for index in answer.files.indices {
             let name = answer.files[index].name
@@ -123,17 +171,18 @@ extension Applier {
 
     // MARK: Words
 
-    /// Lines and bytes of a program's last words in a sentence.
-    private static let lastLinesMax = 3
-    private static let lastBytesMax = 600
+    /// Bytes of a command in a sentence.
+    private static let nameBytesMax = 200
 
     /// `nginx -t ended with status 1: its last lines`
     static func failure(_ words: [String], _ result: CommandResult) -> String {
+        failure(LastWords.head(of: words.joined(separator: " "), bytesMax: nameBytesMax), result)
+    }
+
+    private static func failure(_ name: String, _ result: CommandResult) -> String {
         // Some programs say on their output what is wrong.
         let text = result.errorText.isEmpty ? String(decoding: result.output, as: UTF8.self) : result.errorText
-        let lines = text.split(whereSeparator: \.isNewline).suffix(lastLinesMax)
-        let last = String(decoding: lines.joined(separator: " / ").utf8.suffix(lastBytesMax), as: UTF8.self)
-        let name = String(decoding: words.joined(separator: " ").utf8.prefix(lastBytesMax), as: UTF8.self)
+        let last = LastWords.of(text)
         return "\(name) ended with status \(result.status)" + (last.isEmpty ? "" : ": \(last)")
     }
 

@@ -3,7 +3,8 @@
 
 import Glibc
 
-/// Writes the files of descriptions. It blocks; one request at a time, in one process at a time per state folder.
+/// Writes the files of descriptions. It blocks. Requests that share neither a destination nor a reload go at the same
+/// time, the others one after the other; in one process at a time per state folder.
 package struct Applier: Sendable {
     package struct Settings: Sendable {
         /// Where it is noted what has to be reloaded; created, mode 0700, when its parent exists.
@@ -25,41 +26,53 @@ package struct Applier: Sendable {
     static let presentBytesTotalMax = 16 << 20
 
     let settings: Settings
-    private let specs: @Sendable () -> [RenderSpec]
+    let specs: @Sendable () -> [RenderSpec]
+    let turns = ApplyTurns()
+    let journal: ReloadJournal
 
-    var state: StateFolder { StateFolder(path: settings.stateFolder) }
+    private static func state(_ settings: Settings) -> StateFolder { StateFolder(path: settings.stateFolder) }
+
+    var state: StateFolder { Self.state(settings) }
 
     /// - Parameter specs: the descriptions; asked anew for each request.
     package init(_ settings: Settings, specs: @escaping @Sendable () -> [RenderSpec]) {
         self.settings = settings
         self.specs = specs
+        journal = ReloadJournal(Self.state(settings))
     }
 
-    /// Answers for each file of the request, in its order. What an interrupted batch left to reload is made good before,
-    /// and is among the answer's reloads.
+    /// Answers for each file of the request, in its order, when its turn has come; `compare` needs none. What an
+    /// interrupted batch left to reload is made good before, and is among the answer's reloads.
     package func perform(_ request: ApplyRequest) -> ApplyAnswer {
-        var known: [String: RenderSpec] = [:]
-        for spec in specs() { known[spec.name] = spec }
-        switch request.operation {
-        case .compare: return compare(request.files, known)
-        case .apply:
-            let earlier = state.hasNote ? makeGood() : ApplyAnswer(files: [])
-            var answer = apply(request.files, known)
-            answer.reloads = earlier.reloads + answer.reloads
-            return answer
+        guard request.operation == .apply else { return compare(request.files, known) }
+        let earlier = resume()
+        var known = known
+        var turn = turns.enter(Self.lanes(request.files, known))
+        defer { turns.leave(turn) }
+        // While it waited, the descriptions may have changed, and with them whom it has to wait for.
+        while true {
+            known = self.known
+            let lanes = Self.lanes(request.files, known)
+            if lanes.isSubset(of: turn.lanes) { break }
+            turns.leave(turn)
+            turn = turns.enter(lanes)
         }
+        var answer = apply(request.files, known)
+        answer.reloads = earlier.reloads + answer.reloads
+        return answer
     }
 
-    /// To be called once, before the first request: makes good what an interrupted batch left to reload, puts former
-    /// contents back when that fails, and removes temporary files beside the destinations.
-    package func resume() -> ApplyAnswer {
-        let answer = makeGood()
-        for spec in specs() {
-            guard let file = try? DestinationFile(spec.destination) else { continue }
-            _ = file.folder.removeTemporaries(of: file.name, except: [])
+    private var known: [String: RenderSpec] {
+        Dictionary(specs().map { ($0.name, $0) }) { _, last in last }
+    }
+
+    private static func lanes(_ files: [ApplyRequest.File], _ known: [String: RenderSpec]) -> Set<ApplyTurns.Lane> {
+        var lanes: Set<ApplyTurns.Lane> = []
+        for spec in files.compactMap({ known[$0.name] }) {
+            lanes.insert(.destination(spec.destination))
+            if let reload = spec.reload { lanes.insert(.reload(reload)) }
         }
-        state.removeTemporaries()
-        return answer
+        return lanes
     }
 
     // MARK: One file
@@ -82,12 +95,12 @@ package struct Applier: Sendable {
         _ file: ApplyRequest.File, _ known: [String: RenderSpec]
     ) throws(DeliveryFailure) -> Candidate {
         guard let spec = known[file.name] else {
-            throw .description(
+            throw .refused(
                 "there is no description \(file.name) that can be used: correct \(file.name).toml, which belongs to root"
                     + " and which nobody else may write")
         }
         guard file.content.count <= Self.contentBytesMax else {
-            throw .file(
+            throw .refused(
                 "the result has \(file.content.count) bytes, more than \(Self.contentBytesMax): split \(file.name)")
         }
         let rights = try FileRights(spec)
@@ -136,9 +149,23 @@ package struct Applier: Sendable {
                     }
                     return answer
                 } catch {
-                    return ApplyAnswer.File(name: file.name, outcome: .refused, reason: error.sentence)
+                    return ApplyAnswer.File(name: file.name, outcome: Self.outcome(error), reason: error.sentence)
                 }
             })
+    }
+
+    /// For a file of which it is not known what is there.
+    private static func unseen(_ name: String) -> ApplyAnswer.File {
+        var answer = ApplyAnswer.File(name: name, outcome: .refused)
+        answer.isSeen = false
+        return answer
+    }
+
+    private static func outcome(_ failure: DeliveryFailure) -> ApplyAnswer.Outcome {
+        switch failure {
+        case .refused: .refused
+        case .description, .missing, .template, .helper, .command, .file: .failed
+        }
     }
 
     // MARK: apply
@@ -164,7 +191,7 @@ package struct Applier: Sendable {
                 let candidate = try look(file, known)
                 answers.append(
                     ApplyAnswer.File(name: file.name, outcome: .unchanged, version: candidate.present?.version))
-                if let refusal = candidate.refusal { throw .file(refusal) }
+                if let refusal = candidate.refusal { throw .refused(refusal) }
                 guard candidate.difference != nil else { continue }
                 let staged = try candidate.file.stage(file.content, candidate.rights)
                 do throws(DeliveryFailure) {
@@ -175,33 +202,34 @@ package struct Applier: Sendable {
                 }
                 ready.append(Ready(index: index, candidate: candidate, staged: staged))
             } catch {
-                if answers.count == index { answers.append(ApplyAnswer.File(name: file.name, outcome: .unchanged)) }
-                answers[index].outcome = .refused
+                if answers.count == index { answers.append(Self.unseen(file.name)) }
+                answers[index].outcome = Self.outcome(error)
                 answers[index].reason = error.sentence
             }
         }
-        let pending = note(&ready, &answers)
+        let entry = note(&ready, &answers)
         let placed = place(ready, &answers)
-        return settle(pending, answers, placed)
+        return settle(entry, answers, placed)
     }
 
     /// Runs the description's check on the staged file.
     private func check(_ spec: RenderSpec, _ staged: StagedFile) throws(DeliveryFailure) {
         guard let check = spec.check else { return }
         let path = staged.folder.path(of: staged.temporary)
-        let words = check.map { Self.replace("{file}", by: path, in: $0) }
+        let words = check.map { Self.replace(RenderRules.fileMark, by: path, in: $0) }
         let result: CommandResult
         do throws(DeliveryFailure) {
             result = try CommandRunner.run(words, timeout: spec.checkTimeout)
         } catch {
-            throw .command("its check could not be done: \(error.sentence)")
+            throw .command(
+                "its check could not be done: \(error.sentence); correct check or check_timeout in \(spec.name).toml")
         }
         guard result.status != 0 else { return }
-        throw .command("its check failed: " + Self.failure(check, result))
+        throw .refused("its check failed: " + Self.failure(check, result))
     }
 
-    /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted is refused.
-    private func note(_ ready: inout [Ready], _ answers: inout [ApplyAnswer.File]) -> PendingReloads {
+    /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted has failed.
+    private func note(_ ready: inout [Ready], _ answers: inout [ApplyAnswer.File]) -> ReloadJournal.Entry? {
         var pending = PendingReloads()
         var indices: [RenderSpec.Reload: Int] = [:]
         for index in ready.indices {
@@ -224,18 +252,17 @@ package struct Applier: Sendable {
                     temporary: ready[index].staged.temporary, version: ContentVersion.of(candidate.content),
                     former: candidate.present?.version, reload: number))
         }
-        guard !pending.files.isEmpty else { return pending }
+        guard !pending.files.isEmpty else { return nil }
         do throws(DeliveryFailure) {
-            try state.write(pending)
-            return pending
+            return try journal.begin(pending)
         } catch {
             for item in ready where item.reload != nil {
                 item.staged.discard()
-                answers[item.index].outcome = .refused
+                answers[item.index].outcome = .failed
                 answers[item.index].reason = "its reload could not be noted before: \(error.sentence)"
             }
             ready.removeAll { $0.reload != nil }
-            return PendingReloads()
+            return nil
         }
     }
 
@@ -251,7 +278,7 @@ package struct Applier: Sendable {
                 keeps
                 ? folder.exchange(item.staged.temporary, with: name) : folder.rename(item.staged.temporary, to: name)
             guard code == 0 else {
-                answers[item.index].outcome = .refused
+                answers[item.index].outcome = .failed
                 answers[item.index].reason =
                     DestinationFolder.failure("put in place", item.candidate.spec.destination, errno).sentence
                 item.staged.discard()

@@ -33,6 +33,7 @@ extension ApplyAnswer.File {
         case reason
         case version
         case present = "present_base64"
+        case isSeen = "seen"
     }
 
     package init(from decoder: any Decoder) throws {
@@ -42,6 +43,7 @@ extension ApplyAnswer.File {
         reason = try container.decodeIfPresent(String.self, forKey: .reason)
         version = try container.decodeIfPresent(String.self, forKey: .version)
         present = ByteText.join(text: nil, base64: try container.decodeIfPresent(String.self, forKey: .present))
+        isSeen = try container.decodeIfPresent(Bool.self, forKey: .isSeen) ?? true
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -51,5 +53,31 @@ extension ApplyAnswer.File {
         try container.encodeIfPresent(reason, forKey: .reason)
         try container.encodeIfPresent(version, forKey: .version)
         try container.encodeIfPresent(present.map(ByteText.base64), forKey: .present)
+        if !isSeen { try container.encode(isSeen, forKey: .isSeen) }
+    }
+}
+
+extension ApplyAnswer.Reload {
+    private enum CodingKeys: String, CodingKey {
+        case target
+        case files
+        case failure
+        case isWithFormer = "with_former"
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        target = try container.decode(String.self, forKey: .target)
+        files = try container.decode([String].self, forKey: .files)
+        failure = try container.decodeIfPresent(String.self, forKey: .failure)
+        isWithFormer = try container.decodeIfPresent(Bool.self, forKey: .isWithFormer) ?? false
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(target, forKey: .target)
+        try container.encode(files, forKey: .files)
+        try container.encodeIfPresent(failure, forKey: .failure)
+        if isWithFormer { try container.encode(isWithFormer, forKey: .isWithFormer) }
     }
 }

@@ -37,8 +37,11 @@ package struct ApplyAnswer: Hashable, Codable, Sendable {
         case differs
         /// Put in place, and whatever had to be reloaded was.
         case applied
-        /// Not put in place: empty or drastically smaller, its check failed, it could not be written.
+        /// Not put in place, by policy: in no description, empty, much smaller or too large, or its check said no.
         case refused
+        /// Not put in place, since the system could not: a folder, a user, a right or room is missing, something is in
+        /// the way, the check could not be run.
+        case failed
         /// Put in place, but the reload failed: the former content is back.
         case rolledBack = "rolled_back"
     }
@@ -46,12 +49,14 @@ package struct ApplyAnswer: Hashable, Codable, Sendable {
     package struct File: Hashable, Codable, Sendable {
         package var name: String
         package var outcome: Outcome
-        /// Why it was refused or rolled back: one sentence with what to do.
+        /// Why it was refused, has failed or was rolled back: one sentence with what to do.
         package var reason: String?
         /// `ContentVersion` of what is at the destination now; nil when nothing is.
         package var version: String?
         /// `compare` alone: what is at the destination now; nil when nothing is or it is too large.
         package var present: [UInt8]?
+        /// Whether the destination was looked at; if not, `version` says nothing.
+        package var isSeen = true
 
         package init(
             name: String, outcome: Outcome, reason: String? = nil, version: String? = nil, present: [UInt8]? = nil
@@ -71,11 +76,14 @@ package struct ApplyAnswer: Hashable, Codable, Sendable {
         package var files: [String]
         /// Why it failed; nil when it did not.
         package var failure: String?
+        /// Whether it was the second reload, with the former contents, after the first one failed.
+        package var isWithFormer: Bool
 
-        package init(target: String, files: [String], failure: String? = nil) {
+        package init(target: String, files: [String], failure: String? = nil, isWithFormer: Bool = false) {
             self.target = target
             self.files = files
             self.failure = failure
+            self.isWithFormer = isWithFormer
         }
     }
 

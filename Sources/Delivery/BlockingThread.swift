@@ -13,30 +13,37 @@ package enum BlockingThread {
         _ body: @escaping @Sendable () throws(DeliveryFailure) -> Result
     ) async throws(DeliveryFailure) -> Result {
         let outcome: Swift.Result<Result, DeliveryFailure> = await withCheckedContinuation { continuation in
-            let work = Work {
+            let code = start {
                 do throws(DeliveryFailure) {
                     continuation.resume(returning: .success(try body()))
                 } catch {
                     continuation.resume(returning: .failure(error))
                 }
             }
-            let box = Unmanaged.passRetained(work)
-            var thread = pthread_t()
-            let code = pthread_create(
-                &thread, nil,
-                { argument in
-                    guard let argument else { return nil }
-                    Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
-                    return nil
-                }, box.toOpaque())
-            guard code == 0 else {
-                box.release()
+            if code != 0 {
                 continuation.resume(returning: .failure(.command("no thread could be started: error \(code)")))
-                return
             }
-            pthread_detach(thread)
         }
         return try outcome.get()
+    }
+
+    /// Runs `body` on a new thread. 0, or the errno for which there is none; then `body` does not run.
+    static func start(_ body: @escaping @Sendable () -> Void) -> CInt {
+        let box = Unmanaged.passRetained(Work(body))
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
+                return nil
+            }, box.toOpaque())
+        guard code == 0 else {
+            box.release()
+            return code
+        }
+        pthread_detach(thread)
+        return 0
     }
 
     private final class Work: Sendable {

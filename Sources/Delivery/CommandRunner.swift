@@ -19,8 +19,18 @@ package struct CommandResult: Hashable, Sendable {
 }
 
 package enum CommandRunner {
+    /// What is kept of a program's standard output.
+    package enum Output: Hashable, Sendable {
+        /// So many of the last bytes, where programs say why; what was before them is read and dropped.
+        case last(Int)
+        /// All of it: it is content. More bytes end the program, and the run has failed.
+        case whole(max: Int)
+    }
+
     /// Bytes of standard error that are kept: the last ones, where programs say why.
     package static let errorBytesMax = 4_096
+    /// Bytes of standard output that are kept of a program whose output is not content.
+    package static let outputBytesMax = 65_536
     /// How long a program that was told to end may take before it is killed.
     static let graceMax: Duration = .seconds(1)
 
@@ -33,22 +43,22 @@ package enum CommandRunner {
     ///   - arguments: the program, looked up in PATH, and its arguments.
     ///   - input: what it finds on its standard input; it need not read it.
     ///   - timeout: after this its whole process group gets SIGTERM, and SIGKILL a second later.
-    ///   - outputBytesMax: more on its standard output ends it.
+    ///   - output: what is kept of its standard output.
     ///   - environment: `NAME=value` each; nil for that of this process.
-    /// - Throws: `.command` when it cannot be started, takes too long or writes too much.
+    /// - Throws: `.command` when it cannot be started, takes too long or writes more than a `.whole` output may have.
     package static func run(
-        _ arguments: [String], input: [UInt8] = [], timeout: Duration, outputBytesMax: Int = 65_536,
+        _ arguments: [String], input: [UInt8] = [], timeout: Duration, output: Output = .last(outputBytesMax),
         environment: [String]? = nil
     ) throws(DeliveryFailure) -> CommandResult {
         var child = try SpawnedProgram(arguments, environment: environment)
         defer { child.close() }
         let deadline = ContinuousClock.now + timeout
-        var exchange = CommandExchange(input: input, outputBytesMax: outputBytesMax)
+        var exchange = CommandExchange(input: input, kept: output)
         var problem: String?
         switch exchange.run(&child, until: deadline) {
         case .ended: break
         case .late: problem = "took longer than \(SystemText.of(timeout))"
-        case .tooMuch: problem = "wrote more than \(outputBytesMax) bytes"
+        case .tooMuch(let max): problem = "wrote more than \(max) bytes"
         }
         if problem != nil {
             child.signal(SIGTERM)
@@ -57,7 +67,7 @@ package enum CommandRunner {
         }
         let status = child.end()
         if let problem {
-            let words = exchange.errorText
+            let words = LastWords.of(exchange.errorText)
             throw .command("\(arguments[0]) \(problem) and was ended" + (words.isEmpty ? "" : ": \(words)"))
         }
         guard let status else {
@@ -72,24 +82,27 @@ private struct CommandExchange {
     enum End {
         case ended
         case late
-        case tooMuch
+        /// More than this bound.
+        case tooMuch(Int)
     }
 
     private let input: [UInt8]
     private var sent = 0
-    private let outputBytesMax: Int
+    /// What of the output is kept: from `discard` on nothing.
+    private var kept: CommandRunner.Output
     private var errors: [UInt8] = []
     private(set) var output: [UInt8] = []
     private var isDiscarding = false
 
-    init(input: [UInt8], outputBytesMax: Int) {
+    init(input: [UInt8], kept: CommandRunner.Output) {
         self.input = input
-        self.outputBytesMax = outputBytesMax
+        self.kept = kept
     }
 
     /// From now on output goes nowhere: the program only has to end.
     mutating func discard() {
         isDiscarding = true
+        kept = .last(0)
         output = []
     }
 
@@ -115,12 +128,13 @@ private struct CommandExchange {
             if waits[1].revents != 0 { send(&child) }
             // What is in the pipes when the program has ended is still its own.
             if waits[2].revents != 0 || waits[0].revents != 0 {
-                Self.receive(&child.output, &output, keepingLast: isDiscarding ? 0 : nil)
+                let last: Int? = if case .last(let count) = kept { count } else { nil }
+                Self.receive(&child.output, &output, keepingLast: last)
             }
             if waits[3].revents != 0 || waits[0].revents != 0 {
                 Self.receive(&child.errors, &errors, keepingLast: CommandRunner.errorBytesMax)
             }
-            if output.count > outputBytesMax { return .tooMuch }
+            if case .whole(let max) = kept, output.count > max { return .tooMuch(max) }
             if waits[0].revents != 0 { return .ended }
         }
     }

@@ -10,27 +10,30 @@ extension DeliveryEngine {
         var reloads: [ApplyAnswer.Reload] = []
     }
 
-    /// Renders these files and has them put in place. Names without a readable description are left out.
-    func deliver(_ names: [String]) async -> BatchResult {
-        schedule.take(names)
-        let batch = names.compactMap { specs[$0] }
+    /// Renders a batch that has begun, and has it put in place. Names without a readable description are left out.
+    func deliver(_ begun: DeliverySchedule.Batch) async -> BatchResult {
+        let batch = begun.names.compactMap { specs[$0] }
         let (rendered, failures) = await render(batch, noting: true)
-        for (name, failure) in failures { fail(name, .failed, failure.sentence) }
+        let known = Dictionary(batch.map { ($0.name, $0) }) { first, _ in first }
+        for (name, failure) in failures { if let spec = known[name] { fail(spec, .failed, failure.sentence) } }
         var result = BatchResult()
-        guard !rendered.isEmpty else {
-            scheduleReport()
-            return result
-        }
+        defer { scheduleReport() }
+        guard !rendered.isEmpty else { return result }
+        let files = rendered.compactMap { file in known[file.name].map { (file, spec: $0) } }
         do throws(DeliveryFailure) {
             let answer = try await parts.applier.perform(ApplyRequest(.apply, rendered))
             result.reloads = answer.reloads
             for reload in answer.reloads { note(reload) }
             let answers = Dictionary(answer.files.map { ($0.name, $0) }) { first, _ in first }
-            for file in rendered where note(answers[file.name], of: file) { result.changed.append(file.name) }
+            let former = statuses
+            for (file, spec) in files where note(answers[file.name], of: spec) { result.changed.append(file.name) }
+            let isOver = files.contains { file, _ in
+                former[file.name]?.state.isTrouble == true && statuses[file.name]?.state == .ok
+            }
+            if isOver { schedule.hasten(begun, now: parts.now()) }
         } catch {
-            for file in rendered { fail(file.name, .failed, error.sentence) }
+            for (_, spec) in files { fail(spec, .failed, error.sentence) }
         }
-        scheduleReport()
         return result
     }
 
@@ -73,37 +76,41 @@ extension DeliveryEngine {
     // MARK: Results
 
     /// Takes the answer for one file; whether it has got a new content.
-    private func note(_ answer: ApplyAnswer.File?, of file: ApplyRequest.File) -> Bool {
+    private func note(_ answer: ApplyAnswer.File?, of spec: RenderSpec) -> Bool {
         guard let answer else {
-            fail(file.name, .failed, "the helper gave no answer for it: are both of one version?")
+            fail(spec, .failed, "the helper gave no answer for it: are both of one version?")
             return false
         }
+        // What is at the destination of a former description says nothing of this one.
+        if answer.isSeen, isCurrent(spec) { statuses[spec.name]?.version = answer.version }
         switch answer.outcome {
         case .unchanged:
             counters.unchanged += 1
-            succeed(file.name, version: answer.version)
+            succeed(spec)
             return false
         case .applied:
             counters.applied += 1
-            statuses[file.name]?.appliedAt = parts.wall()
-            if let destination = specs[file.name]?.destination {
-                parts.tell(.applied(name: file.name, destination: destination, version: answer.version))
-            }
-            succeed(file.name, version: answer.version)
+            if isCurrent(spec) { statuses[spec.name]?.appliedAt = parts.wall() }
+            parts.tell(.applied(name: spec.name, destination: spec.destination, version: answer.version))
+            succeed(spec)
             return true
         case .refused:
-            statuses[file.name]?.version = answer.version
-            fail(file.name, .refused, answer.reason ?? "it was refused without a reason")
+            fail(spec, .refused, answer.reason ?? "it was refused without a reason")
+            return false
+        case .failed:
+            fail(spec, .failed, answer.reason ?? "it could not be written, and the helper does not say why")
             return false
         case .rolledBack:
-            statuses[file.name]?.version = answer.version
-            fail(file.name, .rolledBack, answer.reason ?? "the reload failed")
+            fail(spec, .rolledBack, answer.reason ?? "the reload failed")
             return false
         case .differs:
-            fail(file.name, .failed, "the helper compared instead of applying: are both of one version?")
+            fail(spec, .failed, "the helper compared instead of applying: are both of one version?")
             return false
         }
     }
+
+    /// Whether the description is still the one that a batch was begun with. If not, the next batch will tell.
+    private func isCurrent(_ spec: RenderSpec) -> Bool { specs[spec.name] == spec }
 
     private func note(_ reload: ApplyAnswer.Reload) {
         guard reload.failure == nil else {
@@ -111,32 +118,31 @@ extension DeliveryEngine {
             return
         }
         counters.reloads += 1
-        parts.tell(.reloaded(target: reload.target, files: reload.files))
+        parts.tell(.reloaded(target: reload.target, files: reload.files, isWithFormer: reload.isWithFormer))
     }
 
-    private func succeed(_ name: String, version: String?) {
+    private func succeed(_ spec: RenderSpec) {
+        let name = spec.name
+        guard isCurrent(spec), var status = statuses[name] else { return }
         schedule.succeeded(name)
-        guard var status = statuses[name] else { return }
-        if status.state.isTrouble, let destination = status.destination {
-            parts.tell(.recovered(name: name, destination: destination))
-        }
+        if status.state.isTrouble { parts.tell(.recovered(name: name, destination: spec.destination)) }
         status.state = .ok
-        status.version = version
         status.error = nil
         status.errorSince = nil
         statuses[name] = status
     }
 
     /// Notes that a try has failed; tells it when it is news.
-    private func fail(_ name: String, _ state: RenderFileStatus.State, _ sentence: String) {
+    private func fail(_ spec: RenderSpec, _ state: RenderFileStatus.State, _ sentence: String) {
         switch state {
         case .refused: counters.refused += 1
         case .rolledBack: counters.rolledBack += 1
         case .failed, .ok, .pending, .unknown: counters.failed += 1
         }
+        let name = spec.name
+        guard isCurrent(spec), var status = statuses[name] else { return }
         // Another try puts the content in place and reloads again: that is not to happen every few seconds.
         schedule.failed(name, now: parts.now(), state == .rolledBack ? .long : .growing)
-        guard var status = statuses[name] else { return }
         let isNews = status.state != state || status.error != sentence
         if !status.state.isTrouble { status.errorSince = parts.wall() }
         status.state = state

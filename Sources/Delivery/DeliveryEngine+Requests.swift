@@ -25,8 +25,8 @@ extension DeliveryEngine {
     /// What applying these files (none: all) would change. Fails with `not_found` for a name that is not there.
     package func plan(_ names: [String]) async throws(AdminFailure) -> RenderPlanDocument {
         let names = try chosen(names)
-        await enter()
-        defer { leave() }
+        await enterPlan()
+        defer { leavePlan() }
         var files = names.compactMap { name -> RenderPlanDocument.File? in
             guard specs[name] == nil else { return nil }
             let status = statuses[name]
@@ -48,14 +48,28 @@ extension DeliveryEngine {
     /// for a name that is not there.
     package func apply(_ names: [String]) async throws(AdminFailure) -> RenderApplyDocument {
         let names = try chosen(names)
-        await enter()
-        let result = await deliver(names)
-        leave()
-        wakeUp()
+        // Each waits for those it shares a reload with, and for no others.
+        let results = await withTaskGroup(of: (Int, BatchResult).self) { group in
+            for (number, batch) in schedule.batches(of: names).enumerated() {
+                group.addTask {
+                    await self.enter(batch)
+                    let result = await self.deliver(batch)
+                    await self.leave(batch)
+                    return (number, result)
+                }
+            }
+            var results: [(Int, BatchResult)] = []
+            for await result in group { results.append(result) }
+            return results.sorted { $0.0 < $1.0 }.map(\.1)
+        }
         let asked = Set(names)
         return RenderApplyDocument(
-            files: status().files.filter { asked.contains($0.name) }, changed: result.changed,
-            reloads: result.reloads.map { .init(target: $0.target, files: $0.files, error: $0.failure) })
+            files: status().files.filter { asked.contains($0.name) }, changed: results.flatMap(\.changed).sorted(),
+            reloads: results.flatMap(\.reloads).map { reload in
+                .init(
+                    target: reload.target, files: reload.files, error: reload.failure,
+                    isWithFormer: reload.isWithFormer)
+            })
     }
 
     private func chosen(_ names: [String]) throws(AdminFailure) -> [String] {
@@ -80,7 +94,7 @@ extension DeliveryEngine {
         switch answer.outcome {
         case .unchanged: return planned
         case .differs, .applied: planned.change = answer.version == nil ? .created : .changed
-        case .refused, .rolledBack: planned.change = .failed
+        case .refused, .failed, .rolledBack: planned.change = .failed
         }
         // Without the old content there is nothing to compare with, unless there is no file.
         if answer.version == nil || answer.present != nil {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the engine of delivery: which files are rendered when, one batch after the other, until it is cancelled.
+// Owns the engine of delivery: which files are rendered when, in batches that do not wait for each other.
 
 import AdminModel
 
-/// Follows the fleet and brings the files of this host to what it says. Batches, plans and applications by hand go one
-/// after the other; changes are noted meanwhile.
+/// Follows the fleet and brings the files of this host to what it says. Files that share a reload go one batch after the
+/// other; everything else does not wait for them.
 package actor DeliveryEngine {
     /// Between two writes of this host's report.
     package static let reportIntervalMin = Duration.seconds(5)
@@ -34,16 +34,22 @@ package actor DeliveryEngine {
 
     private var lookAt: Duration?
     private var mayHaveMembersChanged = false
-    private var isBusy = false
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+    /// Batches asked for by hand that cannot begin yet, in their order.
+    private var waiting: [(batch: DeliverySchedule.Batch, turn: CheckedContinuation<Void, Never>)] = []
+    private var plans = 0
+    private var waitingPlans: [CheckedContinuation<Void, Never>] = []
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
+    private let stopped: AsyncStream<Void>
+    private let end: AsyncStream<Void>.Continuation
+    private var isStopped = false
 
     /// Reads the descriptions; nothing is rendered before `run`.
     package init(_ parts: DeliveryParts, nodeID: String) {
         self.parts = parts
         reportKey = RenderReport.prefix + nodeID
         (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (stopped, end) = AsyncStream.makeStream()
         let listing = parts.list()
         (specs, statuses) = Self.take(listing, former: [:], at: parts.wall())
         schedule.replace(specs.mapValues(DeliverySchedule.Timing.init))
@@ -56,20 +62,39 @@ package actor DeliveryEngine {
             group.addTask {
                 for await change in changes { await self.note(change) }
             }
-            await parts.ready()
-            await begin()
-            var armed: Duration?
-            for await _ in wakes {
-                guard let next = await step() else { continue }
-                let now = parts.now()
-                // A timer that fires too early is of no harm: nothing is due then.
-                if let armed, armed > now, armed <= next { continue }
-                armed = next
-                group.addTask { [wake] in
-                    try? await Task.sleep(for: max(next - now, .zero))
-                    wake.yield()
+            await waitUntilReady()
+            if !isStopped { await begin() }
+            // Batches in a group of their own: what is under way is not cancelled when no more begin.
+            await withDiscardingTaskGroup { batches in
+                var armed: Duration?
+                for await _ in wakes {
+                    guard !isStopped else { break }
+                    for batch in await beginDue() {
+                        batches.addTask { await self.carryOut(batch) }
+                    }
+                    await report()
+                    guard let next = nextWake else { continue }
+                    let now = parts.now()
+                    // A timer that fires too early is of no harm: nothing is due then.
+                    if let armed, armed > now, armed <= next { continue }
+                    armed = next
+                    group.addTask { [wake] in
+                        try? await Task.sleep(for: max(next - now, .zero))
+                        wake.yield()
+                    }
                 }
             }
+            group.cancelAll()
+        }
+    }
+
+    /// Until `parts.ready` is over or `stop` was called, whichever comes first.
+    private func waitUntilReady() async {
+        let (ready, stopped) = (parts.ready, stopped)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await ready() }
+            group.addTask { for await _ in stopped {} }
+            await group.next()
             group.cancelAll()
         }
     }
@@ -114,6 +139,8 @@ package actor DeliveryEngine {
         let listing = parts.list()
         (specs, statuses) = Self.take(listing, former: statuses, at: parts.wall())
         schedule.replace(specs.mapValues(DeliverySchedule.Timing.init))
+        // A description or the template of one may be another now.
+        schedule.dirty(specs.keys, now: parts.now())
         memberSights = memberSights.filter { specs[$0.key] != nil }
         for status in broken { parts.tell(.trouble(status)) }
         scheduleReport()
@@ -122,24 +149,36 @@ package actor DeliveryEngine {
         return listing.problems
     }
 
-    /// Does what is due, and gives the time at which more is; nil when nothing waits.
+    /// Does what is due to its end, and gives the time at which more is; nil when nothing waits.
     package func step() async -> Duration? {
-        await enter()
-        defer { leave() }
+        let batches = await beginDue()
+        await withDiscardingTaskGroup { group in
+            for batch in batches { group.addTask { await self.carryOut(batch) } }
+        }
+        await report()
+        return nextWake
+    }
+
+    private var nextWake: Duration? { [schedule.nextWake, lookAt, reportDue].compactMap { $0 }.min() }
+
+    /// The batches that are due now; each is to be carried out.
+    private func beginDue() async -> [DeliverySchedule.Batch] {
         if mayHaveMembersChanged {
             mayHaveMembersChanged = false
             await noteMembers()
         }
         if let lookAt, lookAt <= parts.now() { look() }
-        let batch = schedule.due(parts.now())
-        if !batch.isEmpty { _ = await deliver(batch) }
-        await report()
-        return [schedule.nextWake, lookAt, reportDue].compactMap { $0 }.min()
+        return schedule.due(parts.now())
+    }
+
+    private func carryOut(_ batch: DeliverySchedule.Batch) async {
+        _ = await deliver(batch)
+        leave(batch)
     }
 
     /// All files are to be rendered, changed or not.
     private func look() {
-        schedule.dirty(specs.keys, now: parts.now())
+        schedule.dirty(specs.keys, now: parts.now(), isNews: false)
         lookAt = specs.isEmpty ? nil : parts.now() + parts.interval
     }
 
@@ -155,7 +194,9 @@ package actor DeliveryEngine {
                 // Rendering says what is wrong.
                 sight = nil
             }
-            if sight == nil || sight != memberSights[spec.name] { schedule.dirty([spec.name], now: parts.now()) }
+            if sight == nil || sight != memberSights[spec.name] {
+                schedule.dirty([spec.name], now: parts.now(), isNews: sight != nil)
+            }
         }
     }
 
@@ -164,27 +205,51 @@ package actor DeliveryEngine {
         statuses.values.filter { specs[$0.name] == nil }.sorted { $0.name < $1.name }
     }
 
-    func wakeUp() { wake.yield() }
-
-    /// Begins no further batch; `run` returns when the one under way is done.
-    package func stop() { wake.finish() }
-
-    // MARK: One at a time
-
-    func enter() async {
-        guard isBusy else {
-            isBusy = true
-            return
-        }
-        await withCheckedContinuation { waiting.append($0) }
+    /// Begins no further batch; `run` returns when those under way are done.
+    package func stop() {
+        isStopped = true
+        wake.finish()
+        end.finish()
     }
 
-    func leave() {
-        guard !waiting.isEmpty else {
-            isBusy = false
+    // MARK: Turns
+
+    /// Waits until the batch can begin, and begins it. Each is followed by `leave`.
+    func enter(_ batch: DeliverySchedule.Batch) async {
+        guard !schedule.canBegin(batch) else { return schedule.begin(batch) }
+        await withCheckedContinuation { waiting.append((batch, $0)) }
+    }
+
+    /// Ends the batch, and begins those that wait for it.
+    func leave(_ batch: DeliverySchedule.Batch) {
+        schedule.finish(batch)
+        waiting.removeAll { batch, turn in
+            guard schedule.canBegin(batch) else { return false }
+            schedule.begin(batch)
+            turn.resume()
+            return true
+        }
+        wake.yield()
+    }
+
+    /// Plans at once; each renders one template after the other.
+    private static let plansMax = 4
+
+    /// Each is followed by `leavePlan`.
+    func enterPlan() async {
+        guard plans >= Self.plansMax else {
+            plans += 1
             return
         }
-        waiting.removeFirst().resume()
+        await withCheckedContinuation { waitingPlans.append($0) }
+    }
+
+    func leavePlan() {
+        guard !waitingPlans.isEmpty else {
+            plans -= 1
+            return
+        }
+        waitingPlans.removeFirst().resume()
     }
 
     // MARK: Descriptions

@@ -15,11 +15,13 @@ package enum DeliveryFailure: Error, Hashable, Sendable {
     case command(String)
     /// Reading or writing a file failed.
     case file(String)
+    /// Policy keeps the content out: it is in no description, empty, too small or too large, or its check said no.
+    case refused(String)
 
     package var sentence: String {
         switch self {
         case .description(let text), .missing(let text), .template(let text), .helper(let text), .command(let text),
-            .file(let text):
+            .file(let text), .refused(let text):
             text
         }
     }

@@ -49,8 +49,9 @@ package enum DeliveryEvent: Hashable, Sendable {
     /// The file has entered this state of trouble, or the reason is a new one.
     case trouble(RenderFileStatus)
     case recovered(name: String, destination: String)
-    /// What so many files asked for was reloaded.
-    case reloaded(target: String, files: [String])
+    /// What these files asked for was reloaded. `isWithFormer`: with their former contents, after the reload with the new
+    /// ones failed.
+    case reloaded(target: String, files: [String], isWithFormer: Bool)
 }
 
 /// Totals since the start.

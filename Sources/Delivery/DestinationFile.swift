@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns one destination: what is there, and a new file beside it that can take its place.
 
+import DaemonConfig
 import Glibc
 
 /// What is at a destination.
@@ -31,14 +32,14 @@ struct FileRights {
     init(_ spec: RenderSpec) throws(DeliveryFailure) {
         mode = mode_t(spec.mode)
         if let name = spec.owner {
-            guard let number = AccountNumbers.user(name) else {
+            guard let number = AccountNames.user(name) else {
                 throw .file(
                     "the user \(name) does not exist on this host: create it, or correct owner in \(spec.name).toml")
             }
             owner = number
         }
         if let name = spec.group {
-            guard let number = AccountNumbers.group(name) else {
+            guard let number = AccountNames.group(name) else {
                 throw .file(
                     "the group \(name) does not exist on this host: create it, or correct group in \(spec.name).toml")
             }

@@ -103,10 +103,14 @@ final class DestinationFolder {
             case EACCES, EPERM:
                 "; the user with number \(geteuid()) may not: let the helper gossipd-apply write, or give that user the"
                     + " right"
-            case ENOENT, ENOTDIR: "; create it"
+            case ENOENT: "; create it"
+            case ENOTDIR: "; a part of it is no folder: move that away, or correct the destination"
             case ENAMETOOLONG: "; choose a shorter name"
-            case ELOOP: "; its links lead in circles"
-            case _: ""
+            case ELOOP: "; its links lead in circles: name the folder itself"
+            case EBUSY: "; something is mounted there: name another destination"
+            case EIO: "; look at the disk: journalctl -k"
+            case EMFILE, ENFILE, ENOMEM: "; this host has no more of it to give: see what takes it"
+            case _: "; look at what \(path) is: stat and findmnt"
             }
         return .file("cannot \(what) \(path): \(SystemText.of(code))\(advice)")
     }

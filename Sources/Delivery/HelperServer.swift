@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the helper's side of its socket: whom it answers, one after the other, and when it ends.
+// Owns the helper's side of its socket: whom it answers, each on a thread of its own, and when it ends.
 
 internal import CProcess
 import Glibc
@@ -28,8 +28,9 @@ package enum StopSignal {
     }
 }
 
-/// Answers requests on a listening socket. It blocks.
-package struct HelperServer {
+/// Answers requests on a listening socket. It blocks. Requests go at the same time, so that a slow check of one file holds
+/// up neither other files nor a look at them; the applier lets those wait that concern the same.
+package struct HelperServer: Sendable {
     /// A request has to be whole after this, and its answer taken.
     static let exchangeMax: Duration = .seconds(30)
 
@@ -37,15 +38,16 @@ package struct HelperServer {
     private let applier: Applier
     private let idleExit: Duration
     private let stop: CInt
-    private let notify: (HelperNotice) -> Void
+    private let notify: @Sendable (HelperNotice) -> Void
 
     /// - Parameters:
     ///   - listener: a listening Unix stream socket; it stays open.
     ///   - idleExit: `run` returns when nobody connected for so long.
-    ///   - stop: `run` returns when this is readable, after the request under way; -1 for never.
+    ///   - stop: `run` returns when this is readable, after the requests under way; -1 for never.
+    ///   - notify: called from any thread.
     package init(
         listener: CInt, applier: Applier, idleExit: Duration, stop: CInt,
-        notify: @escaping (HelperNotice) -> Void
+        notify: @escaping @Sendable (HelperNotice) -> Void
     ) {
         self.listener = listener
         self.applier = applier
@@ -54,21 +56,28 @@ package struct HelperServer {
         self.notify = notify
     }
 
-    /// Makes good what an interrupted run has left, then answers until it is idle or told to stop.
+    /// Makes good what an interrupted run has left, and answers until it is idle or told to stop.
     package func run() throws(DeliveryFailure) {
-        tell(applier.resume())
-        var deadline = ContinuousClock.now + idleExit
+        let workers = try HelperWorkers()
+        defer { workers.waitForAll() }
+        for leftover in applier.prepare() {
+            workers.start { tell(applier.makeGood(leftover)) }
+        }
         while true {
-            let left = deadline - .now
+            let left = workers.idleSince + idleExit - .now
             if left <= .zero { return }
             var waits = [
-                pollfd(fd: listener, events: Int16(POLLIN), revents: 0),
+                // Who comes while all threads are busy waits in the socket's queue.
+                pollfd(fd: workers.isFull ? -1 : listener, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: workers.bell, events: Int16(POLLIN), revents: 0),
             ]
-            let count = poll(&waits, 2, CInt(min(left.milliseconds, 60_000)))
+            let count = poll(&waits, nfds_t(waits.count), CInt(min(left.milliseconds, 60_000)))
             if count < 0, errno != EINTR { throw .helper("waiting for connections failed: \(SystemText.of(errno))") }
-            if count > 0, waits[1].revents != 0 { return }
-            guard count > 0, waits[0].revents != 0 else { continue }
+            guard count > 0 else { continue }
+            if waits[1].revents != 0 { return }
+            if waits[2].revents != 0 { workers.quiet() }
+            guard waits[0].revents != 0 else { continue }
             let connection = accept(listener, nil, nil)
             guard connection >= 0 else {
                 if [EINTR, EAGAIN, ECONNABORTED].contains(errno) { continue }
@@ -76,9 +85,10 @@ package struct HelperServer {
             }
             // Programs that are run get no other descriptor than 0, 1 and 2 in any case.
             _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
-            serve(connection)
-            close(connection)
-            deadline = ContinuousClock.now + idleExit
+            workers.start {
+                serve(connection)
+                close(connection)
+            }
         }
     }
 

@@ -5,8 +5,8 @@ import FoundationEssentials
 import Glibc
 
 /// What is put in place and not reloaded yet. As a file: `pending.json` in the state folder, one JSON document.
-struct PendingReloads: Hashable, Codable {
-    struct File: Hashable, Codable {
+struct PendingReloads: Hashable, Codable, Sendable {
+    struct File: Hashable, Codable, Sendable {
         var name: String
         var destination: String
         /// The file beside the destination, which has the former content once the new one is in place.
@@ -18,7 +18,7 @@ struct PendingReloads: Hashable, Codable {
         var reload: Int
     }
 
-    struct Reload: Hashable, Codable {
+    struct Reload: Hashable, Codable, Sendable {
         var unit: String?
         var command: [String]?
         var timeoutMilliseconds: Int64
@@ -37,6 +37,8 @@ struct PendingReloads: Hashable, Codable {
             return (command ?? []).joined(separator: " ")
         }
 
+        var reload: RenderSpec.Reload { unit.map { .unit($0) } ?? .command(command ?? []) }
+
         func arguments(systemctl: [String]) -> [String] {
             if let unit { return systemctl + ["reload-or-restart", unit] }
             return command ?? []
@@ -45,10 +47,38 @@ struct PendingReloads: Hashable, Codable {
 
     var files: [File] = []
     var reloads: [Reload] = []
+
+    init() {}
+
+    /// One note of several.
+    init(joining parts: [PendingReloads]) {
+        for part in parts {
+            files += part.files.map { file in
+                var file = file
+                file.reload += reloads.count
+                return file
+            }
+            reloads += part.reloads
+        }
+    }
+
+    /// A note for each reload.
+    var parts: [PendingReloads] {
+        reloads.indices.map { index in
+            var part = PendingReloads()
+            part.reloads = [reloads[index]]
+            part.files = files.filter { $0.reload == index }.map { file in
+                var file = file
+                file.reload = 0
+                return file
+            }
+            return part
+        }
+    }
 }
 
 /// The folder where the note is.
-struct StateFolder {
+struct StateFolder: Sendable {
     static let noteName = "pending.json"
 
     let path: String
@@ -70,6 +100,7 @@ struct StateFolder {
         let file = try DestinationFile(notePath)
         var rights = RenderSpec(name: Self.noteName, source: .template(""), destination: notePath)
         rights.mode = 0o600
+        try refuseForeign()
         let staged = try file.stage(text, try FileRights(rights))
         guard staged.folder.rename(staged.temporary, to: staged.name) == 0 else {
             let code = errno
@@ -82,6 +113,7 @@ struct StateFolder {
     /// The note; nil when there is none. One that cannot be read is put aside as `pending.json.bad`.
     func read() throws(DeliveryFailure) -> PendingReloads? {
         guard hasNote else { return nil }
+        try refuseForeign()
         let file = try DestinationFile(notePath)
         guard let present = try file.present() else { return nil }
         do {
@@ -93,6 +125,17 @@ struct StateFolder {
         throw .file(
             "\(notePath) cannot be read and is kept as \(Self.noteName).bad: reload the services whose files changed"
                 + " last by hand")
+    }
+
+    /// The note names commands that this process runs: a folder that another user could write is not one for it.
+    private func refuseForeign() throws(DeliveryFailure) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw DestinationFolder.failure("examine the folder", path, errno) }
+        guard status.st_uid == geteuid(), status.st_mode & (S_IWGRP | S_IWOTH) == 0 else {
+            throw .file(
+                "the folder \(path) can be written by others than the user with number \(geteuid()), so its note of what"
+                    + " has to be reloaded is not followed: see who made it so, and remove the folder")
+        }
     }
 
     /// Strikes the note out; durable on return.

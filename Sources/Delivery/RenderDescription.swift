@@ -129,7 +129,7 @@ struct RenderDescription {
     }
 
     private mutating func takeActions(_ spec: inout RenderSpec) {
-        spec.check = take("check", RenderRules.command)
+        spec.check = take("check", RenderRules.check)
         let unit = take("reload_unit", RenderRules.unit)
         let command = take("reload_command", RenderRules.command)
         if values["reload_unit"] != nil, values["reload_command"] != nil {

@@ -13,10 +13,14 @@ package enum RenderValue: Hashable, Codable, Sendable {
 package struct RenderJob: Hashable, Codable, Sendable {
     package var template: String
     package var values: [String: RenderValue]
+    /// Whether the template is only read, with values that stand for others of their kind: the outcome's text is empty
+    /// then. Absent: it is rendered.
+    package var isCheckOnly: Bool?
 
-    package init(template: String, values: [String: RenderValue]) {
+    package init(template: String, values: [String: RenderValue], isCheckOnly: Bool? = nil) {
         self.template = template
         self.values = values
+        self.isCheckOnly = isCheckOnly
     }
 }
 

@@ -22,12 +22,23 @@ enum RenderRules {
         return path
     }
 
-    /// A path that is in none of `folders`, neither as it is written nor where its folder's links lead.
+    /// File systems that are no disk: nothing can be put beside a file there and renamed.
+    private static let kernelFolders = ["/proc", "/sys"]
+
+    /// A path that is in none of `folders` nor of the kernel's, neither as it is written nor where its folder's links lead.
     static func destination(_ node: TOMLNode, outside folders: [String]) throws(Refusal) -> String {
         let path = try path(node)
         let slash = path.lastIndex(of: "/") ?? path.startIndex
         let leaf = path[slash...]
         let real = resolved(slash == path.startIndex ? "/" : String(path[..<slash])).map { $0 + leaf }
+        for place in [path, real ?? path] {
+            for folder in kernelFolders where isInside(place, folder) {
+                throw Refusal(
+                    reason:
+                        "must not be below \(folder), where the kernel shows itself and no file can be put: deliver a"
+                        + " file for sysctl.d(5) or tmpfiles.d(5), and reload what reads it")
+            }
+        }
         for folder in folders {
             for place in [path, real ?? path] {
                 for parent in [folder, resolved(folder) ?? folder] where isInside(place, parent) {
@@ -71,6 +82,21 @@ enum RenderRules {
             .decode(node)
         guard let program = words.first, !program.isEmpty else {
             throw Refusal(reason: "must name a program and its arguments, such as [\"nginx\", \"-t\"]")
+        }
+        return words
+    }
+
+    /// What stands for the new file's path in a check.
+    static let fileMark = "{file}"
+
+    /// A program with its arguments, one of which names the new file.
+    static func check(_ node: TOMLNode) throws(Refusal) -> [String] {
+        let words = try command(node)
+        guard words.contains(where: { $0.contains(fileMark) }) else {
+            throw Refusal(
+                reason:
+                    "must name {file}, the path of the new file, in one of its words: without it the check sees what is"
+                    + " in place already, and lets any new file pass")
         }
         return words
     }

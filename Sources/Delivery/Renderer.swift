@@ -10,7 +10,7 @@ package struct Renderer: Sendable {
     /// Where the package puts the program.
     package static let installedProgram = "/usr/lib/gossipd/gossipd-render"
 
-    private let program: String
+    let program: String
     private let timeout: Duration
 
     /// - Parameters:
@@ -49,7 +49,7 @@ package struct Renderer: Sendable {
         }
     }
 
-    private static func readTemplate(_ path: String) throws(DeliveryFailure) -> String {
+    static func readTemplate(_ path: String) throws(DeliveryFailure) -> String {
         let bytes: [UInt8]
         do throws(FileReadFailure) {
             bytes = try FileText.read(path, sizeMax: RenderBounds.templateBytesMax + 1)
@@ -57,10 +57,10 @@ package struct Renderer: Sendable {
             throw .file("template \(path) \(error.reason)")
         }
         guard bytes.count <= RenderBounds.templateBytesMax else {
-            throw .template("\(path) is larger than 1 MiB")
+            throw .template("template \(path) is larger than 1 MiB")
         }
         guard let template = String(validating: bytes, as: UTF8.self) else {
-            throw .template("\(path) is not valid UTF-8")
+            throw .template("template \(path) is not valid UTF-8")
         }
         return template
     }
@@ -68,22 +68,28 @@ package struct Renderer: Sendable {
     private func render(
         _ template: String, called name: String, _ values: [String: RenderValue]
     ) async throws(DeliveryFailure) -> [UInt8] {
-        let (program, timeout) = (program, timeout)
-        return try await BlockingThread.run { () throws(DeliveryFailure) in
-            let job = try Self.encode(RenderJob(template: template, values: values), of: name)
-            let result = try CommandRunner.run(
-                [program], input: job, timeout: timeout, outputBytesMax: RenderBounds.outcomeBytesMax,
-                // A trap is answered by its status; what Swift would print about it takes seconds.
-                environment: ["SWIFT_BACKTRACE=enable=no"])
-            guard let outcome = try? JSONDecoder().decode(RenderOutcome.self, from: Data(result.output)) else {
-                let words = result.errorText.isEmpty ? "" : ": \(result.errorText)"
-                throw .template("\(name): \(program) ended with status \(result.status) and no answer\(words)")
-            }
-            guard let text = outcome.text else {
-                throw .template("\(name): \(outcome.error ?? "\(program) gave neither a text nor a reason")")
-            }
-            return Array(text.utf8)
+        try await BlockingThread.run { () throws(DeliveryFailure) in
+            Array(try run(RenderJob(template: template, values: values), called: name).utf8)
         }
+    }
+
+    /// Has the program do one job and blocks until then; the outcome's text.
+    ///
+    /// - Parameter name: of the template, for sentences.
+    func run(_ job: RenderJob, called name: String) throws(DeliveryFailure) -> String {
+        let result = try CommandRunner.run(
+            [program], input: try Self.encode(job, of: name), timeout: timeout,
+            output: .whole(max: RenderBounds.outcomeBytesMax),
+            // A trap is answered by its status; what Swift would print about it takes seconds.
+            environment: ["SWIFT_BACKTRACE=enable=no"])
+        guard let outcome = try? JSONDecoder().decode(RenderOutcome.self, from: Data(result.output)) else {
+            let words = result.errorText.isEmpty ? "" : ": \(LastWords.of(result.errorText))"
+            throw .template("\(name): \(program) ended with status \(result.status) and no answer\(words)")
+        }
+        guard let text = outcome.text else {
+            throw .template("\(name): \(outcome.error ?? "\(program) gave neither a text nor a reason")")
+        }
+        return text
     }
 
     private static func encode(_ job: RenderJob, of name: String) throws(DeliveryFailure) -> [UInt8] {

@@ -22,6 +22,10 @@ package enum Command: Sendable {
     case forget(String)
     case changeTags(set: [Tag], unset: [String])
     case ping(String)
+    /// Round trips without a ping, from a member (nil: this node) to one or to all that take part.
+    case roundTrips(from: String?, to: String?)
+    /// Tries the ways to peers that take part, both ways; for `doctor`. Answered within two pings' time.
+    case examine
 
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
@@ -69,6 +73,8 @@ package enum Reply: Sendable {
     case left(LeaveOutcome)
     case tags([Tag])
     case pinged(member: MemberView, roundTrip: Interval)
+    case roundTrips(from: MemberView, [RoundTripView])
+    case examined(ExaminationReport)
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)
@@ -169,25 +175,14 @@ package struct StatusView: Sendable {
 package struct StatisticsView: Sendable {
     package var kernel: KernelStatistics
     package var membership: SWIMStatistics
-    package var memberUpdatesWaiting: Int
-    package var storeChangesWaiting: Int
-    package var streamsOpen: Int
-    package var writesWaiting: Int
+    package var queues: QueueLengths
     package var rows: Int
-    package var probesInFlight: Int
 
-    package init(
-        kernel: KernelStatistics, membership: SWIMStatistics, memberUpdatesWaiting: Int, storeChangesWaiting: Int,
-        streamsOpen: Int, writesWaiting: Int, rows: Int, probesInFlight: Int
-    ) {
+    package init(kernel: KernelStatistics, membership: SWIMStatistics, queues: QueueLengths, rows: Int) {
         self.kernel = kernel
         self.membership = membership
-        self.memberUpdatesWaiting = memberUpdatesWaiting
-        self.storeChangesWaiting = storeChangesWaiting
-        self.streamsOpen = streamsOpen
-        self.writesWaiting = writesWaiting
+        self.queues = queues
         self.rows = rows
-        self.probesInFlight = probesInFlight
     }
 }
 
@@ -196,22 +191,28 @@ package struct MemberView: Sendable {
     package var isSelf: Bool
     /// Another active member has the same name.
     package var hasNameConflict: Bool
+    /// From this node, by the places of both; nil for itself and while one is unknown.
+    package var estimate: RoundTripEstimate?
 
-    package init(member: Member, isSelf: Bool, hasNameConflict: Bool) {
+    package init(member: Member, isSelf: Bool, hasNameConflict: Bool, estimate: RoundTripEstimate? = nil) {
         self.member = member
         self.isSelf = isSelf
         self.hasNameConflict = hasNameConflict
+        self.estimate = estimate
     }
 }
 
-/// A member with the events this node remembers of it, oldest first.
+/// A member with what this node remembers of it, oldest first.
 package struct MemberExplanation: Sendable {
     package var view: MemberView
-    package var timeline: [(at: Clock, event: MemberEvent)]
+    package var timeline: [TimelineEntry]
+    /// Who suspects it now, the first one first; empty unless it is suspect.
+    package var accusers: [NodeID]
 
-    package init(view: MemberView, timeline: [(at: Clock, event: MemberEvent)]) {
+    package init(view: MemberView, timeline: [TimelineEntry], accusers: [NodeID]) {
         self.view = view
         self.timeline = timeline
+        self.accusers = accusers
     }
 }
 

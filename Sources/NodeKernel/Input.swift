@@ -106,4 +106,6 @@ package enum TimerToken: Hashable, Sendable {
     case confirm(CommandID)
     /// The next batch of a repair may be sent.
     case repairPace(StreamID)
+    /// Peers that are examined have had their time to answer.
+    case examination
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the kernel's counters since the process began.
 
+import ClusterTypes
 import SWIMCore
 
 /// Counters of the kernel beside those of membership; a driver reads them for metrics and reports.
@@ -39,6 +40,8 @@ package struct KernelStatistics: Hashable, Sendable {
     package var sentinelsHeld: UInt64 = 0
     package var sentinelsBroken: UInt64 = 0
     package var datagramsRefused: UInt64 = 0
+    /// Of this node's own direct probes.
+    package var roundTrips = DurationHistogram()
 
     package init() {}
 

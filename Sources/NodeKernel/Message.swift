@@ -2,6 +2,7 @@
 // Owns the messages between two kernels as values, and the packet that carries them.
 
 import ClusterTypes
+import NetworkCoordinates
 import SWIMCore
 import StoreCore
 
@@ -53,6 +54,13 @@ package enum Message: Hashable, Sendable {
     case collectAnswer(CollectAnswer)
     /// The sender's collection floor, for whoever has another one.
     case floor(CollectionFloor)
+    /// Where the sender is in the space of round trips; rides some acks.
+    case coordinate(WireCoordinate)
+    /// "What do you think of me?", with the asker's number for the question; for `doctor`.
+    case viewRequest(UInt32)
+    case viewAnswer(ViewAnswer)
+    /// So many bytes of no meaning, at most 65 535, to try how large a datagram may be.
+    case padding(Int)
 
     /// Part of a member table. The initiator sends `request` parts, the responder answers with `reply` parts.
     case memberTable(MemberTablePart)

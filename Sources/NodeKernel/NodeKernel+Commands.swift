@@ -30,6 +30,10 @@ extension NodeKernel {
             changeTags(set: set, unset: unset, id, &turn)
         case .ping(let text):
             ping(text, id, &turn)
+        case .roundTrips(let from, let to):
+            answerRoundTrips(from: from, to: to, id, &turn)
+        case .examine:
+            examine(id, &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
@@ -59,17 +63,16 @@ extension NodeKernel {
         kernel.transactionsStashed = transactions.transactionsStashed
         kernel.transactionsDropped = transactions.transactionsDropped
         return StatisticsView(
-            kernel: kernel, membership: membership.statistics, memberUpdatesWaiting: membership.queue.count,
-            storeChangesWaiting: storeQueue.count, streamsOpen: streams.count, writesWaiting: pendingWrites.count,
-            rows: store.rowCount, probesInFlight: membership.probesInFlight)
+            kernel: kernel, membership: membership.statistics, queues: queueLengths, rows: store.rowCount)
     }
 
     var memberViews: [MemberView] { membership.table.members.filter { $0.state != .forgotten }.map(view) }
 
-    private func view(_ member: Member) -> MemberView {
+    func view(_ member: Member) -> MemberView {
         MemberView(
             member: member, isSelf: member.id == selfID,
-            hasNameConflict: member.state.isActive && membership.table.active(named: member.info.name).count > 1)
+            hasNameConflict: member.state.isActive && membership.table.active(named: member.info.name).count > 1,
+            estimate: estimate(from: selfID, to: member.id))
     }
 
     /// Finds a member by id, by name or by the beginning of its id. The whole id comes first: nobody can take another's
@@ -95,8 +98,11 @@ extension NodeKernel {
     private mutating func explain(_ text: String, _ id: CommandID, _ turn: inout Turn) {
         switch find(text) {
         case .success(let member):
-            let events = timeline.filter { $0.event.id == member.id }
-            reply(id, .explanation(MemberExplanation(view: view(member), timeline: events)), &turn)
+            let accusers = membership.suspicion(of: member.id).map { [$0.accuser] + $0.confirmedBy } ?? []
+            reply(
+                id,
+                .explanation(
+                    MemberExplanation(view: view(member), timeline: timeline[member.id], accusers: accusers)), &turn)
         case .failure(let failure):
             reply(id, .failure(failure), &turn)
         }
@@ -169,6 +175,19 @@ extension NodeKernel {
             }
             operatorPings[sequence] = (id, member.id)
             carryOutMembership(&turn)
+        }
+    }
+
+    private func answerRoundTrips(from: String?, to: String?, _ id: CommandID, _ turn: inout Turn) {
+        let source = from.map(find) ?? .success(membership.me)
+        let target = to.map(find)
+        switch (source, target) {
+        case (.failure(let failure), _), (_, .failure(let failure)?):
+            reply(id, .failure(failure), &turn)
+        case (.success(let source), .success(let target)?):
+            reply(id, .roundTrips(from: view(source), roundTrips(from: source, to: target)), &turn)
+        case (.success(let source), nil):
+            reply(id, .roundTrips(from: view(source), roundTrips(from: source, to: nil)), &turn)
         }
     }
 

@@ -96,6 +96,8 @@ extension NodeKernel {
                 carried.append(.ping(ping))
                 wantsDigest = true
             case .ack(let ack):
+                // In front of the ack, whose round trip is measured to this place.
+                if let place = placeToTell() { carried.append(.coordinate(place)) }
                 carried.append(.ack(ack))
                 wantsDigest = true
             case .indirectPing(let request): carried.append(.indirectPing(request))

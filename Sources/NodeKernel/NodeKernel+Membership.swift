@@ -14,7 +14,9 @@ extension NodeKernel {
         for message in packet.messages {
             switch message {
             case .ping(let ping):
+                places.answering = packet.sender
                 deliver(.ping(ping), packet.sender, address, &turn)
+                places.answering = nil
             case .ack(let ack):
                 deliver(.ack(ack), packet.sender, address, &turn)
             case .indirectPing(let request):
@@ -42,6 +44,14 @@ extension NodeKernel {
                 onCollectAnswer(answer, from: packet.sender, &turn)
             case .floor(let floor):
                 onFloor(floor, from: packet.sender, at: address, &turn)
+            case .coordinate(let place):
+                onCoordinate(place, from: packet.sender)
+            case .viewRequest(let id):
+                onViewRequest(id, from: packet.sender, at: address, &turn)
+            case .viewAnswer(let answer):
+                onViewAnswer(answer, from: packet.sender, &turn)
+            case .padding:
+                break
             case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges,
                 .sentinel:
                 ignore(.unexpected, from: address, &turn)
@@ -125,12 +135,17 @@ extension NodeKernel {
             persist([.incarnationFence(fence)], then: .fence(fence), &turn)
         case .event(let event):
             record(event, &turn)
+        case .note(let note, let id, let incarnation):
+            remember(.note(note), of: id, incarnation: incarnation, turn.clock)
         case .awarenessChanged(let from, let to):
             turn.actions.append(.event(.awarenessChanged(from: from, to: to)))
         case .pingAnswered(let sequence, let roundTrip):
-            answerOperatorPing(sequence, roundTrip: roundTrip, &turn)
+            if !onExaminationPing(sequence, roundTrip: roundTrip, &turn) {
+                answerOperatorPing(sequence, roundTrip: roundTrip, &turn)
+            }
         case .clockSample(let id, let wall, let roundTrip):
             onClockSample(id, wall: wall, roundTrip: roundTrip, &turn)
+            noteRoundTrip(roundTrip, to: id, &turn)
         case .identityInUse(let address):
             reportIdentity(at: address, &turn)
         case .left(let acknowledged, let asked):
@@ -140,16 +155,23 @@ extension NodeKernel {
 
     /// Keeps the event for `member explain` and reports it.
     private mutating func record(_ event: MemberEvent, _ turn: inout Turn) {
-        if timeline.count >= configuration.timelineEventsMax {
-            timeline.removeFirst(max(1, configuration.timelineEventsMax / 4))
-        }
-        timeline.append((turn.clock, event))
+        remember(.event(event), of: event.id, incarnation: event.incarnation, turn.clock)
         if case .alive(previously: .failed, after: _) = event.kind {
             // Back from a partition: what was written there meanwhile is fetched now, not at some later ping.
             startStoreRepair(with: event.id, &turn)
         }
         turn.actions.append(.event(.member(event)))
         if case .joined = event.kind { rememberFirstPeer(&turn) }
+        let hasLeft = membership.table[event.id].map { $0.state >= .left } ?? true
+        if hasLeft || event.kind == .reaped { forgetPlace(of: event.id) }
+        if event.kind == .reaped { timeline.forget(event.id) }
+    }
+
+    private mutating func remember(
+        _ what: TimelineEntry.What, of id: NodeID, incarnation: UInt64, _ clock: Clock
+    ) {
+        timeline.add(what, of: id, incarnation: incarnation, at: clock)
+        timeline.trim()
     }
 
     /// The first incarnations are durable: the node takes part from now on.
@@ -175,6 +197,7 @@ extension NodeKernel {
         }
         operatorPings.removeAll()
         abandonVerifications(&turn)
+        abandonExamination(&turn)
         endConfirmations(&turn)
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()

@@ -81,14 +81,15 @@ extension NodeKernel {
         pullWanted(&turn)
     }
 
-    /// Asks the nearest holder of each event that is wanted and not under way.
+    /// Asks a holder nearby for each event that is wanted and not under way.
     private mutating func pullWanted(_ turn: inout Turn) {
         guard !membership.isLeaving, !reset.isUnderWay else { return }
         var holders: [NodeID] = []
         var dots: [NodeID: [Dot]] = [:]
         for dot in pulls.wanted.keys.sorted() {
             guard let want = pulls.wanted[dot], want.stream == nil else { continue }
-            guard !store.context.contains(dot), let holder = nearest(of: want.holders) else {
+            guard !store.context.contains(dot), let holder = nearby(among: active(want.holders), using: &turn.rng)
+            else {
                 pulls.wanted[dot] = nil
                 continue
             }
@@ -113,16 +114,8 @@ extension NodeKernel {
         }
     }
 
-    /// The active peer with the shortest round trip; among those not yet measured, the first to announce.
-    private func nearest(of holders: [NodeID]) -> NodeID? {
-        var best: (id: NodeID, trip: Interval)?
-        for id in holders {
-            guard let member = membership.table[id], member.state.isActive else { continue }
-            let trip = member.roundTrip?.smoothed ?? .seconds(3_600)
-            if let best, best.trip <= trip { continue }
-            best = (id, trip)
-        }
-        return best?.id
+    private func active(_ holders: [NodeID]) -> [NodeID] {
+        holders.filter { membership.table[$0]?.state.isActive == true }
     }
 
     private mutating func startPull(of dots: [Dot], from holder: NodeID, _ turn: inout Turn) -> Bool {

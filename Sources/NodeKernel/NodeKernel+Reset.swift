@@ -98,7 +98,7 @@ extension NodeKernel {
             }
         }.map(\.peer)
         let known = holders.sorted().map { peer in
-            (peer, membership.table[peer]?.roundTrip?.smoothed ?? .seconds(3_600))
+            (peer, expectedRoundTrip(to: peer) ?? .seconds(3_600))
         }
         return known.min { $0.1 < $1.1 }?.0
     }
@@ -195,7 +195,8 @@ extension NodeKernel {
             case .floorMark, .digest, .update:
                 break
             case .ping, .ack, .indirectPing, .nack, .announcement, .confirmRequest, .confirmed, .collectRequest,
-                .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .sentinel:
+                .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .coordinate,
+                .viewRequest, .viewAnswer, .padding, .sentinel:
                 return breakOffReset(id, &turn)
             }
         }

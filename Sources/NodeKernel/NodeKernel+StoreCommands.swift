@@ -31,7 +31,8 @@ extension NodeKernel {
             onRestore(id, restored, revision: revision, &turn)
         case .dequeue(let numbers):
             onDequeue(id, numbers, &turn)
-        case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping:
+        case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping,
+            .roundTrips, .examine:
             preconditionFailure("\(command) is not about the store")
         }
     }

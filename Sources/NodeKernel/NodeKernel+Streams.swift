@@ -20,6 +20,8 @@ struct StreamState: Sendable {
         case comparison(ComparisonStream)
         /// Ours: fetch a peer's whole store.
         case reset
+        /// Ours: does the peer answer over a stream, and what does it think of us?
+        case examination(NodeID)
         /// Ours: our floor is too large for a datagram.
         case tellFloor
         /// Ours: its end is the news. Held once the peer has agreed to keep it.
@@ -99,6 +101,8 @@ extension NodeKernel {
             beginComparison(on: id, &turn)
         case .reset:
             onResetStreamOpened(id, &turn)
+        case .examination(let peer):
+            beginExamination(on: id, of: peer, &turn)
         case .tellFloor:
             write([.floor(store.floor)], to: id, &turn)
             close(id, &turn)
@@ -161,6 +165,9 @@ extension NodeKernel {
                 write(refutation + [.digest(digest), .ack(Ack(sequence: ping.sequence))], to: id, &turn)
             }
         case .ack(let ack):
+            if case .examination(let peer) = stream.role, sender == peer {
+                return onExaminationAck(ack, on: id, of: peer, &turn)
+            }
             guard case .probe(let sequence, let target) = stream.role, ack.sequence == sequence, sender == target
             else { return }
             close(id, &turn)
@@ -197,7 +204,12 @@ extension NodeKernel {
         case .digest(let digest):
             let address = membership.table[sender]?.info.address ?? stream.address
             onDigest(digest, from: sender, at: address, &turn)
-        case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer:
+        case .viewRequest(let question):
+            if membership.table[sender] != nil { write([viewAnswer(question, to: sender, turn.clock)], to: id, &turn) }
+        case .viewAnswer(let answer):
+            onViewAnswer(answer, from: sender, &turn)
+        case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer,
+            .coordinate, .padding:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }
@@ -221,7 +233,7 @@ extension NodeKernel {
         case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
             close(id, &turn)
             seedIsSelf(seed, &turn)
-        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .probe, .sentinel, .watched:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .probe, .examination, .sentinel, .watched:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -251,7 +263,7 @@ extension NodeKernel {
             report(sequence, outcome, &turn)
         case .storeSync(let sync) where reason == .finished && sync.mayEnd:
             finish(sync, with: stream.peer, &turn)
-        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .examination:
             let failure: JoinFailure =
                 switch reason {
                 case .refused: .refused
@@ -295,6 +307,8 @@ extension NodeKernel {
             onResetStreamEnded(nil, peer: stream.peer, &turn)
         case .sentinel(let target, _):
             sentinels.settle(target, retryAt: nextSentinelTry(target, &turn))
+        case .examination(let peer):
+            onExaminationStreamEnded(peer, joinFailure, &turn)
         case .tellFloor, .watched, .accepted:
             break
         }
@@ -327,7 +341,9 @@ extension NodeKernel {
         guard let stream = streams[id] else { return }
         switch stream.role {
         case .sentinel(_, isHeld: true), .watched: return
-        case .sentinel, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .accepted: break
+        case .sentinel, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .examination,
+            .accepted:
+            break
         }
         guard turn.now - stream.lastProgress >= configuration.streamIdleTimeout else {
             setIdleTimer(id, &turn)

@@ -28,6 +28,8 @@ package struct NodeKernel: Sendable {
     var verification = VerificationState()
     var expiry = ExpirySchedule()
     var findings = StoreFindings()
+    var places = PlaceState()
+    var examination: ExaminationState?
 
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
@@ -50,7 +52,7 @@ package struct NodeKernel: Sendable {
     var rememberedPeers: [RememberedPeer]
     /// Members that failed, dropped ones too; at most `absentPeersMax`, newest last.
     var absentPeers: [RememberedPeer] = []
-    var timeline: [(at: Clock, event: MemberEvent)] = []
+    var timeline: MemberTimeline
     var ignoredReportedAt: [IgnoredPacket: Instant] = [:]
     var identityReportedAt: Instant?
     var quarantineReports: [(author: NodeID, at: Instant)] = []
@@ -68,7 +70,7 @@ package struct NodeKernel: Sendable {
         let sizes = configuration.sizes
         let info = MemberInfo(
             name: identity.name, address: identity.address, tags: identity.tags,
-            protocolVersion: Self.protocolVersion)
+            protocolVersion: ProtocolVersion.current)
         membership = Membership(
             configuration: configuration.swim, id: identity.id, info: info,
             incarnationFence: identity.incarnationFence, clock: clock,
@@ -77,6 +79,7 @@ package struct NodeKernel: Sendable {
         store = recovered?.store ?? Store(actor: actor, configuration: configuration.store)
         store.renewActor(to: actor)
         rememberedPeers = configuration.rememberedPeers
+        timeline = MemberTimeline(entriesMax: configuration.timelineEventsMax)
         if let recovered { takeOver(recovered) }
     }
 
@@ -86,9 +89,6 @@ package struct NodeKernel: Sendable {
         collection = CollectionState(promised: recovered.promised)
         reset = ResetState(queuedCount: recovered.queuedCount, queuedLast: recovered.queuedLast)
     }
-
-    /// The newest protocol version this kernel speaks; told to peers in the member record.
-    package static let protocolVersion: UInt8 = 1
 
     package var selfID: NodeID { membership.selfID }
 
@@ -134,6 +134,7 @@ package struct NodeKernel: Sendable {
         case .sendFailed(let address):
             statistics.sendFailures += 1
             membership.onSendFailed(to: address)
+            noteSendFailure(to: address)
         case .refused(let address):
             statistics.datagramsRefused += 1
             membership.onRefused(address, clock: turn.clock, into: &swimActions)
@@ -202,6 +203,8 @@ package struct NodeKernel: Sendable {
             if !onVerificationTimer(id, &turn) { onConfirmTimer(id, &turn) }
         case .repairPace(let id):
             onRepairPace(id, &turn)
+        case .examination:
+            onExaminationTimer(&turn)
         }
     }
 
@@ -212,7 +215,7 @@ package struct NodeKernel: Sendable {
         store.checkInvariantsQuickly()
         transactions.checkBounds()
         precondition(streams.count <= configuration.streamsMax, "\(streams.count) streams exceed the bound")
-        precondition(timeline.count <= configuration.timelineEventsMax, "\(timeline.count) events in the timeline")
+        timeline.checkBounds()
         precondition(seeds.count <= Self.seedsMax, "\(seeds.count) seeds exceed the bound")
     }
 

@@ -88,8 +88,6 @@ package struct Member: Hashable, Sendable {
     package var roundTrip: RoundTrip?
     /// This node's latest probes that were answered over a stream alone, without a break.
     package var streamOnlyProbes = 0
-    /// Datagrams do not get through: told as `udpBlocked`, until one is answered.
-    package var isUDPBlocked: Bool { streamOnlyProbes >= Membership.streamOnlyProbesTold }
 
     package init(id: NodeID, info: MemberInfo, incarnation: UInt64, state: MemberState, since: Clock) {
         self.id = id

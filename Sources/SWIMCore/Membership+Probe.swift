@@ -152,6 +152,7 @@ extension Membership {
                 }
             } else if probe.relays.contains(sender) {
                 statistics.probesAcknowledgedByRelay += 1
+                note(.probeRescued(by: .relay), of: probe.target, into: &actions)
             } else {
                 return
             }
@@ -187,6 +188,7 @@ extension Membership {
         switch outcome {
         case .acknowledged:
             statistics.probesAcknowledgedByStream += 1
+            note(.probeRescued(by: .stream), of: probes[index].target, into: &actions)
             noteStreamOnly(probes[index].target, into: &actions)
             succeed(at: index, clock: clock, into: &actions)
         case .refused:
@@ -245,9 +247,13 @@ extension Membership {
         let probe = probes.remove(at: index)
         statistics.probesFailed += 1
         if probe.sendFailed, probe.nackedBy.isEmpty, probe.stream != .refused, !probe.streamWasAccepted {
+            statistics.probesNotSent += 1
+            note(.probeNotSent, of: probe.target, into: &actions)
             raiseAwareness(by: 1, into: &actions)
             return
         }
+        let wasRefused = probe.stream == .refused
+        note(.probeFailed(probe.pathsFailed, streamRefused: wasRefused), of: probe.target, into: &actions)
         // A stream that was refused or accepted, or a single nack, shows that this node's own network works; silence all
         // around does not.
         if probe.stream != .refused, !probe.streamWasAccepted, probe.nackedBy.isEmpty {

@@ -79,6 +79,7 @@ extension Membership {
         }
         suspicions[id] = suspicion
         if isNews {
+            if !evidence.isLocal { note(.accused(by: evidence.accuser), of: id, into: &actions) }
             // Each independent confirmation travels on: it shortens everybody's wait (Lifeguard section IV-B).
             disseminate(
                 MemberUpdate(
@@ -136,6 +137,7 @@ extension Membership {
         let evidence = Evidence(accuser: accuser, isLocal: false, since: clock)
         suspect(id, incarnation: update.incarnation, evidence: evidence, clock: clock, into: &actions)
         guard var suspicion = suspicions[id] else { return }
+        note(.calledFailed(by: accuser), of: id, into: &actions)
         suspicion.hearVerdict(floor: configuration.probeTimeout)
         suspicions[id] = suspicion
         if suspicion.deadline <= clock.now {

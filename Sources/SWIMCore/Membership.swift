@@ -97,6 +97,11 @@ package struct Membership: Sendable {
 
     package var probesInFlight: Int { probes.count }
 
+    package var relayedInFlight: Int { relayed.count }
+
+    /// The evidence of the suspicion that runs against a member.
+    package func suspicion(of id: NodeID) -> Evidence? { suspicions[id]?.evidence }
+
     /// This node's own row.
     package var me: Member {
         guard let member = table[selfID] else { preconditionFailure("this node is missing from its own table") }

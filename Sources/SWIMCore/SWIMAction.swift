@@ -14,6 +14,8 @@ package enum SWIMAction: Sendable {
     /// The claims that need a higher incarnation wait for it.
     case persistFence(UInt64)
     case event(MemberEvent)
+    /// Something was found out about a member whose state stays as it is.
+    case note(MemberNote, of: NodeID, incarnation: UInt64)
     case awarenessChanged(from: Int, to: Int)
     /// The answer to `ping(member:)`; nil when none came in time.
     case pingAnswered(sequence: UInt32, roundTrip: Interval?)
@@ -65,6 +67,8 @@ package struct SWIMStatistics: Hashable, Sendable {
     package var probesAcknowledgedByRelay: UInt64 = 0
     package var probesAcknowledgedByStream: UInt64 = 0
     package var probesFailed: UInt64 = 0
+    /// Of those that failed: this host could not send, and nobody else got through either.
+    package var probesNotSent: UInt64 = 0
     package var indirectPingsSent: UInt64 = 0
     package var indirectPingsRelayed: UInt64 = 0
     package var nacksSent: UInt64 = 0

@@ -22,16 +22,17 @@ extension EventKind {
             It is tried again, more and more rarely, and when its keys change.
             """,
         action: """
-            Correct the description, the template or the keys, and look at the result with
-            gossipctl render plan. After a change in render.d: systemctl reload gossipd.
+            Do what the reason says: it names a key, a line of the template, or what this host lacks, such
+            as a folder, a user or room. Look at the result with gossipctl render plan. After a change in
+            render.d: systemctl reload gossipd.
             """)
 
     static let renderRefusedDescription = Description(
         messageID: "4319fe7c44624127947e6d9b08b1bdb1", level: .error,
         subject: "The new content of the file @GOSSIPD_FILE@ was refused",
         meaning: """
-            It is empty, much smaller than what it would replace, or its check has failed:
-            @GOSSIPD_REASON@
+            It is empty, much smaller than what it would replace or too large, its check said no, or the
+            helper knows no such description: @GOSSIPD_REASON@
             The former content is still in place.
             """,
         action: """
@@ -58,6 +59,9 @@ extension EventKind {
     static let renderReloadedDescription = Description(
         messageID: "01cd063ef13e44dd9e5cea14374fa3e7", level: .info,
         subject: "Reloaded @GOSSIPD_TARGET@",
-        meaning: "One or more files that ask for it have changed: once for all of them.",
+        meaning: """
+            Files that ask for it have changed: once for all of them. Or it was done again with
+            their former content, after it had failed with the new one.
+            """,
         action: "Nothing.")
 }

@@ -57,7 +57,7 @@ extension EventKind {
             This is counted each time and told rarely.
             """,
         action: """
-            If the sender is one of your hosts: check its "cluster" and its version. Otherwise
+            If the sender is one of your hosts: check its keys, "cluster" and version. Otherwise
             close the port to it.
             """)
 

@@ -46,6 +46,17 @@ package enum EventKind: String, CaseIterable, Sendable {
     case renderRolledBack = "render_rolled_back"
     case renderRecovered = "render_recovered"
     case renderReloaded = "render_reloaded"
+    // The helper of delivery, gossipd-apply: its own log, beside what the daemon says of the same.
+    case helperApplied = "helper_applied"
+    case helperIncomplete = "helper_incomplete"
+    case helperRefused = "helper_refused"
+    case helperFailed = "helper_failed"
+    case helperRolledBack = "helper_rolled_back"
+    case helperReloaded = "helper_reloaded"
+    case helperReloadFailed = "helper_reload_failed"
+    case helperTurnedAway = "helper_turned_away"
+    case helperDescriptionInvalid = "helper_description_invalid"
+    case helperEnded = "helper_ended"
     // The daemon.
     case started
     case leaving
@@ -122,6 +133,16 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .renderRolledBack: Self.renderRolledBackDescription
         case .renderRecovered: Self.renderRecoveredDescription
         case .renderReloaded: Self.renderReloadedDescription
+        case .helperApplied: Self.helperAppliedDescription
+        case .helperIncomplete: Self.helperIncompleteDescription
+        case .helperRefused: Self.helperRefusedDescription
+        case .helperFailed: Self.helperFailedDescription
+        case .helperRolledBack: Self.helperRolledBackDescription
+        case .helperReloaded: Self.helperReloadedDescription
+        case .helperReloadFailed: Self.helperReloadFailedDescription
+        case .helperTurnedAway: Self.helperTurnedAwayDescription
+        case .helperDescriptionInvalid: Self.helperDescriptionInvalidDescription
+        case .helperEnded: Self.helperEndedDescription
         case .started: Self.startedDescription
         case .leaving: Self.leavingDescription
         case .stopping: Self.stoppingDescription

@@ -7,10 +7,10 @@ import Synchronization
 
 /// Keeps one cause from filling the journal.
 ///
-/// Entries are alike when they are of one kind about one member, address and reason; without a kind, when they have the
-/// same text. The first `burst` of a `window` are written. Those after it are counted, and when the window is over one
-/// entry says how many there were (`count`), in the words and with the fields of the last one. Critical entries are never
-/// held back, nor are debug and trace: who asks for those wants to see each.
+/// Entries are alike when they are of one kind about one member, address, key, file, reload and reason; without a kind,
+/// when they have the same text. The first `burst` of a `window` are written. Those after it are counted, and when the
+/// window is over one entry says how many there were (`count`), in the words and with the fields of the last one.
+/// Critical entries are never held back, nor are debug and trace: who asks for those wants to see each.
 package final class RepeatLimiter: Sendable {
     /// Alike entries that are written in one window. Range: 1 or more.
     package static let burst = 10
@@ -85,7 +85,7 @@ package final class RepeatLimiter: Sendable {
 
     private static func key(_ entry: LogEntry) -> Key {
         guard let event = entry.event else { return Key(event: nil, about: [entry.level.rawValue, entry.message]) }
-        let names: Set<String> = ["member", "member_id", "address", "reason", "key"]
+        let names: Set<String> = ["member", "member_id", "address", "reason", "key", "file", "target"]
         return Key(event: event, about: entry.metadata.filter { names.contains($0.key) }.map { "\($0.value)" })
     }
 

@@ -6,6 +6,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import NodeKernel
+import Sealing
 import WireProtocol
 
 /// The node's UDP socket on its event loop. Everything here happens on that loop.
@@ -25,6 +26,7 @@ final class DatagramSocket {
     private let cluster: ClusterID
     private let loop: any EventLoop
     private let counters: CounterBox
+    private let seal: NodeSeal
     private let deliver: (Input) -> Void
     private let scratch: UnsafeMutableRawBufferPointer
 
@@ -48,7 +50,7 @@ final class DatagramSocket {
 
     init(
         address: Address, cluster: ClusterID, configuration: TransportConfiguration, loop: any EventLoop,
-        counters: CounterBox, deliver: @escaping (Input) -> Void
+        counters: CounterBox, seal: NodeSeal, deliver: @escaping (Input) -> Void
     ) {
         self.address = address
         family = SocketFamily(boundTo: address)
@@ -56,10 +58,13 @@ final class DatagramSocket {
         self.configuration = configuration
         self.loop = loop
         self.counters = counters
+        self.seal = seal
         self.deliver = deliver
         scratch = .allocate(byteCount: configuration.datagramBytesMax, alignment: 8)
-        // One byte more than the largest good datagram shows that a datagram was cut.
-        slotBytes = max(2_048, (configuration.datagramBytesMax + 1 + 511) & ~511)
+        // One byte more than the largest good datagram shows that a datagram was cut. Peers that were switched to sealing while they
+        // ran seal packets of the full size.
+        let bytesMax = configuration.datagramBytesMax + SealedLayout.overheadBytes
+        slotBytes = max(2_048, (bytesMax + 1 + 511) & ~511)
         slots = max(1, min(16, (256 << 10) / slotBytes))
     }
 
@@ -127,22 +132,31 @@ final class DatagramSocket {
         }
         guard descriptor >= 0 else { return failed(target, .notOpen) }
         guard family.reaches(target), target.port != 0 else { return failed(target, .badAddress) }
-        var sent = transmit(size, to: target)
-        // An error that an earlier datagram met is told at the next call: this one was not sent, and is not to blame.
-        if sent < 0, takeErrors() { sent = transmit(size, to: target) }
-        if sent < 0 { return failed(target, SendFailure(errno: errno)) }
-        counters.update {
-            $0.datagramsSent += 1
-            $0.datagramBytesSent += UInt64(size)
+        errno = 0
+        let isSent = seal.forms(of: UnsafeMutableRawBufferPointer(rebasing: scratch[..<size]), to: target) { bytes in
+            send(bytes, to: target)
         }
+        if !isSent { failed(target, SendFailure(errno: errno)) }
     }
 
-    private func transmit(_ size: Int, to target: Address) -> Int {
-        let base = scratch.baseAddress
-        return target.withSockaddr(family) { name, length in
+    private func send(_ bytes: UnsafeRawBufferPointer, to target: Address) -> Bool {
+        var sent = transmit(bytes, to: target)
+        // An error that an earlier datagram met is told at the next call: this one was not sent, and is not to blame.
+        if sent < 0, takeErrors() { sent = transmit(bytes, to: target) }
+        if sent < 0 { return false }
+        counters.update {
+            $0.datagramsSent += 1
+            $0.datagramBytesSent += UInt64(bytes.count)
+        }
+        return true
+    }
+
+    private func transmit(_ bytes: UnsafeRawBufferPointer, to target: Address) -> Int {
+        target.withSockaddr(family) { name, length in
             var sent: Int
             repeat {
-                sent = sendto(descriptor, base, size, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL), name, length)
+                sent = sendto(
+                    descriptor, bytes.baseAddress, bytes.count, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL), name, length)
             } while sent < 0 && errno == EINTR
             return sent
         }
@@ -186,8 +200,12 @@ final class DatagramSocket {
         }
         guard let source = Address(envelope.remoteAddress) else { return }
         let decoded: DecodedPacket
-        do {
-            decoded = try envelope.data.decodePacket(bytes: size).get()
+        do throws(DecodeFailure) {
+            switch envelope.data.withUnsafeReadableBytes({ seal.open($0, from: source) }) {
+            case .plain: decoded = try envelope.data.decodePacket(bytes: size).get()
+            case .opened(let packet): decoded = try PacketCodec.decode(packet)
+            case .refused: return
+            }
         } catch {
             counters.update { $0.count(error) }
             return

@@ -18,6 +18,7 @@ final class DriverCore {
     private let counters: CounterBox
     private let progress: DriverProgress
     private let configuration: TransportConfiguration
+    let seal: NodeSeal
     /// Set right after `init`; both need `self` to deliver to.
     private(set) var datagrams: DatagramSocket?
     private(set) var streams: StreamTable?
@@ -47,11 +48,18 @@ final class DriverCore {
         generator = SeededGenerator(seed: system.next())
         let cluster = kernel.configuration.cluster
         latenessTold = kernel.configuration.swim.probeTimeout / 2
+        let seal = NodeSeal(
+            settings: configuration.seal, cluster: cluster, datagramBytesMax: configuration.datagramBytesMax,
+            counters: counters
+        ) { host.refused($0, from: $1, clock: SystemClock.now()) }
+        self.seal = seal
         datagrams = DatagramSocket(
-            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters
+            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters,
+            seal: seal
         ) { [weak self] in self?.feed($0) }
         streams = StreamTable(
-            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters
+            address: address, cluster: cluster, configuration: configuration, loop: loop, counters: counters,
+            seal: seal
         ) { [weak self] in self?.feed($0) }
         resolver = SeedResolver(
             family: SocketFamily(boundTo: address), timeout: configuration.resolutionTimeout,
@@ -177,7 +185,10 @@ final class DriverCore {
         guard !isStopped else { return }
         let lag = max(SystemClock.monotonic() - at, .zero)
         progress.turned(lag: lag)
-        counters.update { $0.loopLagMax = max($0.loopLagMax, lag) }
+        counters.update {
+            $0.loopLagMax = max($0.loopLagMax, lag)
+            $0.loopLag.add(lag)
+        }
         // Told before the timer: whoever is late does not blame its peers.
         if lag > latenessTold { feed(.localTrouble(.late(lag))) }
         if case .swim(.period) = token, let drops = datagrams?.takeDrops(), drops > 0 {

@@ -5,6 +5,7 @@ import ClusterTypes
 import NIOCore
 import NIOPosix
 import NodeKernel
+import Sealing
 import Synchronization
 
 /// One node on the real network: a kernel on one event loop with its sockets, timers and storage.
@@ -58,6 +59,12 @@ package final class KernelDriver: Sendable {
                 core.perform(command) { continuation.resume(returning: $0) }
             }
         }
+    }
+
+    /// Seals and opens with these keys from now on; connections that are open go on as they are.
+    package func seal(with settings: SealSettings) {
+        let core = core
+        loop.execute { core.value?.seal.update(settings) }
     }
 
     /// Closes every socket and answers waiting commands with `notReady`. It does not leave the cluster: perform

@@ -3,6 +3,7 @@
 
 import ClusterTypes
 import NodeKernel
+import Sealing
 
 /// The daemon's side of a driver. All calls come on the event loop, in order, and must not block.
 package protocol KernelHost: Sendable {
@@ -14,6 +15,8 @@ package protocol KernelHost: Sendable {
     func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void)
     /// Something happened; `clock` is when.
     func report(_ event: KernelEvent, clock: Clock)
+    /// Packets or a stream from there were refused for their seal; rarely, the counters have them all.
+    func refused(_ refusal: SealRefusal, from source: Address, clock: Clock)
     /// The node has left the cluster: nothing more will be sent.
     func left(_ outcome: LeaveOutcome)
 }

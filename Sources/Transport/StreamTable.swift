@@ -12,6 +12,7 @@ final class StreamTable {
     let configuration: TransportConfiguration
     let cluster: ClusterID
     let counters: CounterBox
+    let seal: NodeSeal
     let deliver: (Input) -> Void
 
     private let address: Address
@@ -29,13 +30,14 @@ final class StreamTable {
 
     init(
         address: Address, cluster: ClusterID, configuration: TransportConfiguration, loop: any EventLoop,
-        counters: CounterBox, deliver: @escaping (Input) -> Void
+        counters: CounterBox, seal: NodeSeal, deliver: @escaping (Input) -> Void
     ) {
         self.address = address
         self.cluster = cluster
         self.configuration = configuration
         self.loop = loop
         self.counters = counters
+        self.seal = seal
         self.deliver = deliver
     }
 
@@ -70,9 +72,9 @@ final class StreamTable {
                 .channelOption(.ipOption(Self.bindAddressNoPort), value: 1)
                 .bind(to: source.socketAddress)
         }
-        let bound = NIOLoopBound(stream, eventLoop: loop)
+        let handlers = NIOLoopBound(handlers(of: stream, to: target), eventLoop: loop)
         bootstrap.channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandlers(handlers.value) }
         }
         .connect(to: target.socketAddress)
         .assumeIsolated()
@@ -154,11 +156,18 @@ final class StreamTable {
         streams[stream.id] = stream
         inbound += 1
         do {
-            try channel.pipeline.syncOperations.addHandler(stream)
+            try channel.pipeline.syncOperations.addHandlers(handlers(of: stream, to: nil))
         } catch {
             remove(stream)
             throw error
         }
+    }
+
+    /// A node without keys has no handler more than it needs.
+    private func handlers(of stream: PeerStream, to target: Address?) -> [any ChannelHandler] {
+        if seal.settings.keys.isEmpty { return [stream] }
+        guard let target else { return [SealedStreamHandler(accepting: seal), stream] }
+        return [SealedStreamHandler(opening: seal, to: target, key: seal.streamKey(to: target)), stream]
     }
 
     fileprivate func acceptFailed() { counters.update { $0.streamAcceptErrors += 1 } }

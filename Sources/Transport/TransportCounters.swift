@@ -2,6 +2,7 @@
 // Owns the network layer's counters: written on the event loop, read by anyone.
 
 import ClusterTypes
+import Sealing
 import Synchronization
 import WireProtocol
 
@@ -28,6 +29,10 @@ package struct TransportCounters: Hashable, Sendable {
 
     /// Datagrams and frames that were refused as a whole, by reason.
     package private(set) var decodeFailures: [DecodeFailure: UInt64] = [:]
+    /// Datagrams that came sealed and were opened.
+    package var datagramsOpened: UInt64 = 0
+    /// Datagrams and streams that were refused for their seal or the lack of one, by reason.
+    package private(set) var sealRefusals: [SealRefusal: UInt64] = [:]
     /// Packets of another cluster; the kernel sees them too and says so now and then.
     package var otherClusterPackets: UInt64 = 0
     /// Messages and entries in good packets that this version does not know.
@@ -57,6 +62,8 @@ package struct TransportCounters: Hashable, Sendable {
     package var resolutionFailures: UInt64 = 0
     /// The longest that a timer of the kernel fired after its time.
     package var loopLagMax = Interval.zero
+    /// How long after their time the kernel's timers fired.
+    package var loopLag = DurationHistogram()
 
     package init() {}
 
@@ -71,6 +78,7 @@ package struct TransportCounters: Hashable, Sendable {
     mutating func count(_ error: PathError) { pathErrors[error, default: 0] += 1 }
 
     mutating func count(_ failure: DecodeFailure) { decodeFailures[failure, default: 0] += 1 }
+    mutating func count(_ refusal: SealRefusal) { sealRefusals[refusal, default: 0] += 1 }
 }
 
 /// A leaf lock around the counters; nothing is called while it is held.

@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the numbers of the format: magic, versions, message kinds, codes. Docs/protocol.md describes every byte.
+// Owns the numbers of the format: magic, message kinds, codes. Docs/protocol.md describes every byte.
 
 import ClusterTypes
-
-/// The protocol's version: one byte, the major version in the high half, the minor in the low half.
-///
-/// Another major version is refused. Every minor version is accepted: a newer one only adds message kinds, values
-/// and fields at the end of bodies, and what is unknown is passed over.
-package enum ProtocolVersion {
-    package static let major: UInt8 = 1
-    package static let minor: UInt8 = 0
-    package static let current: UInt8 = major << 4 | minor
-}
 
 /// Byte counts and codes of the format.
 package enum WireLayout {
@@ -56,6 +46,8 @@ package enum WireLayout {
 
     /// An ack's wall clock: 48 bits, as in a stamp.
     static let ackWallMax: UInt64 = 1 << 48 - 1
+    /// In a view answer: the asker is not known.
+    static let stateUnknown: UInt8 = 0xff
     static let requestFlagReset: UInt8 = 1
     static let answerFlagAgrees: UInt8 = 1
     static let answerFlagFolds: UInt8 = 2
@@ -106,4 +98,8 @@ enum MessageKind: UInt8, CaseIterable {
     /// Several rows; to the kernel they are as many row messages.
     case rows = 23
     case sentinel = 24
+    case coordinate = 25
+    case viewRequest = 26
+    case viewAnswer = 27
+    case padding = 28
 }

@@ -138,6 +138,10 @@ extension ByteSink {
         case .collectRequest(let request): put(request)
         case .collectAnswer(let answer): put(answer)
         case .floor(let floor): put(floor)
+        case .coordinate(let place): put(place)
+        case .viewRequest(let id): put(id)
+        case .viewAnswer(let answer): put(answer)
+        case .padding(let count): put(padding: count)
         case .storeRequest(let request): put(request)
         case .storeComplete(let context): put(context)
         case .storeBatchEnd, .storeContinue: break
@@ -172,6 +176,10 @@ extension ByteReader {
         case .collectRequest: .collectRequest(try collectRequest())
         case .collectAnswer: .collectAnswer(try collectAnswer())
         case .floor: .floor(try floor())
+        case .coordinate: .coordinate(try coordinate())
+        case .viewRequest: .viewRequest(try uint32())
+        case .viewAnswer: try viewAnswer().map { .viewAnswer($0) }
+        case .padding: .padding(try padding())
         case .storeRequest: .storeRequest(try storeRequest())
         case .storeComplete: .storeComplete(try context())
         case .storeBatchEnd: .storeBatchEnd
@@ -202,6 +210,10 @@ extension MessageKind {
         case .collectRequest: .collectRequest
         case .collectAnswer: .collectAnswer
         case .floor: .floor
+        case .coordinate: .coordinate
+        case .viewRequest: .viewRequest
+        case .viewAnswer: .viewAnswer
+        case .padding: .padding
         case .rowRequest: .rowRequest
         case .ranges: .ranges
         case .sentinel: .sentinel

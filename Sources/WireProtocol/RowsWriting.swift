@@ -83,7 +83,8 @@ extension Message {
         case .row: true
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
-            .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .sentinel:
+            .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .coordinate,
+            .viewRequest, .viewAnswer, .padding, .sentinel:
             false
         }
     }
@@ -130,7 +131,8 @@ extension ByteSink {
         case .row(let row): put(row, after: &former)
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
-            .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .sentinel:
+            .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .coordinate,
+            .viewRequest, .viewAnswer, .padding, .sentinel:
             refuse()
         }
     }

@@ -9,7 +9,8 @@ struct DoctorCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Say what is wrong with this node and its cluster, and what to do.",
         discussion: """
-            Exits with 1 when there is an error; warnings alone are no failure.
+            Asks up to 64 members over UDP (small and full datagrams) and TCP, and what they think of this node; that takes \
+            two seconds when one does not answer. --output json also lists what each answered. Exits with 1 when there is an error; warnings alone are no failure.
 
             EXAMPLES
               gossipctl doctor

@@ -38,7 +38,9 @@ struct GlobalOptions: ParsableArguments {
     }
 
     func makeClient() -> AdminClient {
-        AdminClient.singleUse(socketPath: socketPath, timeout: timeout.duration)
+        var client = AdminClient.singleUse(socketPath: socketPath, timeout: timeout.duration)
+        client.patience = .usual
+        return client
     }
 }
 

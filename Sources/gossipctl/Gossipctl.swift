@@ -4,6 +4,7 @@
 import AdminModel
 import ArgumentParser
 import Glibc
+import ProgramUsage
 
 /// `gossipctl`, the command line of the admin API.
 @main
@@ -35,8 +36,9 @@ struct Gossipctl: AsyncParsableCommand {
         version: "gossipctl \(AdminVersion.current)",
         subcommands: [
             StatusCommand.self, MembersCommand.self, MemberCommand.self, JoinCommand.self, LeaveCommand.self,
-            ForgetCommand.self, TagsCommand.self, PingCommand.self, EventsCommand.self, KVCommand.self,
-            SetCommand.self, CounterCommand.self, BackupCommand.self, RestoreCommand.self, DoctorCommand.self,
+            ForgetCommand.self, TagsCommand.self, PingCommand.self, RTTCommand.self, EventsCommand.self,
+            KVCommand.self, SetCommand.self, CounterCommand.self, BackupCommand.self, RestoreCommand.self,
+            DoctorCommand.self,
             RenderCommand.self,
         ])
 
@@ -52,7 +54,7 @@ struct Gossipctl: AsyncParsableCommand {
         do {
             command = try await asyncParseAsRoot(ArgumentOrder.negativesLast(arguments))
         } catch {
-            guard let sentence = UsageSentence.sentence(for: error) else { exit(withError: error) }
+            guard let sentence = UsageSentence.sentence(for: error, of: Self.self) else { exit(withError: error) }
             Terminal.complain(sentence)
             Glibc.exit(ExitStatus.usage.rawValue)
         }

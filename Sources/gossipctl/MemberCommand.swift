@@ -21,6 +21,9 @@ struct ExplainCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain", abstract: "Say why a member is in its state: what happened, seen by whom.",
         discussion: """
+            Shows what this node remembers of it: each change with its evidence and incarnation, and between them which \
+            probes failed over which ways, who suspected it too, and answers that came only by a detour.
+
             EXAMPLES
               gossipctl member explain web-3
               gossipctl member explain 7f3a90c1
@@ -43,10 +46,13 @@ struct ExplainCommand: DaemonCommand {
         text += "incarnation \(member.incarnation), round trip \(Format.milliseconds(member.rttMilliseconds)), "
         text += "tags \(Format.tags(member.tags).printable)\n"
         guard !explanation.timeline.isEmpty else { return text }
-        var table = TextTable(["TIME", "EVENT", "WHAT HAPPENED"])
+        var table = TextTable(["TIME", "EVENT", "INC", "WHAT HAPPENED"], rightAligned: [2])
         for event in explanation.timeline {
-            table.add([.init(event.time.description), .init(event.event), .init(event.message)])
-            for line in evidence(event.evidence) { table.add([.init(""), .init(""), .init("  " + line)]) }
+            let incarnation = event.evidence?.incarnation.map(String.init) ?? "-"
+            table.add([.init(event.time.description), .init(event.event), .init(incarnation), .init(event.message)])
+            var lines = evidence(event.evidence)
+            if let times = event.times, let last = event.lastTime { lines.append("\(times) times, last at \(last)") }
+            for line in lines { table.add([.init(""), .init(""), .init(""), .init("  " + line)]) }
         }
         return text + "\n" + table.render(for: terminal)
     }

@@ -131,7 +131,8 @@ struct RenderApplyCommand: DaemonCommand {
             ])
         }
         let reloads = document.reloads.map { reload in
-            "\(reload.error == nil ? "reloaded" : "could not reload") \(reload.target.printable) for "
+            "\(reload.error == nil ? "reloaded" : "could not reload") \(reload.target.printable) "
+                + (reload.isWithFormer == true ? "with the former content of " : "for ")
                 + "\(reload.files.count) \(reload.files.count == 1 ? "file" : "files")\n"
         }
         return (document.files.isEmpty ? "no files are described\n" : table.render(for: terminal)) + reloads.joined()

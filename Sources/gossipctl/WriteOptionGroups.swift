@@ -47,10 +47,17 @@ struct WriteOptionGroup: ParsableArguments {
         if let ifVersion { options.condition = .version(ifVersion) }
         if ifAbsent { options.condition = .absent }
         options.message = message ?? ""
-        options.requestID = requestId
+        // With an id the client may send it again when a restart of the daemon has cut the first answer off.
+        options.requestID = requestId ?? Self.freshRequestID()
         options.ttlMilliseconds = ttl.map { UInt64($0 / .milliseconds(1)) }
         try options.validate()
         return options
+    }
+
+    /// 128 random bits: no two writes of a fleet get the same one.
+    private static func freshRequestID() -> String {
+        let halves = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)]
+        return "gossipctl-" + halves.map { String($0, radix: 36) }.joined(separator: "-")
     }
 
     /// Waits as `--wait` asks, with a line of progress when someone looks at the standard error.

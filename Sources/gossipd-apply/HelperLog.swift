@@ -20,56 +20,29 @@ struct HelperLog: Sendable {
 
     func flush() { log.flush() }
 
-    func failed(_ sentence: String) { logger.critical("\(sentence)") }
+    func failed(_ sentence: String) { write(HelperLine(.helperEnded, sentence, ["reason": sentence])) }
 
-    func notice(_ notice: HelperNotice) {
-        switch notice {
-        case .file(let file): self.file(file)
-        case .reload(let reload):
-            let metadata: Logger.Metadata = [
-                "target": "\(reload.target)", "files": "\(reload.files.joined(separator: " "))",
-            ]
-            if let failure = reload.failure {
-                logger.error(
-                    "The reload of \(reload.target) failed: \(failure)",
-                    metadata: metadata.merging(["reason": "\(failure)"]) { $1 })
-            } else {
-                logger.notice("Reloaded \(reload.target)", metadata: metadata)
-            }
-        case .turnedAway(let reason):
-            logger.warning("A connection was turned away: \(reason)", metadata: ["reason": "\(reason)"])
-        }
-    }
-
-    private func file(_ file: ApplyAnswer.File) {
-        var metadata: Logger.Metadata = ["file": "\(file.name)", "outcome": "\(file.outcome.rawValue)"]
-        if let reason = file.reason { metadata["reason"] = "\(reason)" }
-        if let version = file.version { metadata["version"] = "\(version)" }
-        let end = file.reason.map { ": \($0)" } ?? ""
-        switch file.outcome {
-        case .applied, .unchanged, .differs:
-            logger.log(
-                level: file.reason == nil ? .notice : .warning, "\(file.name) is in place\(end)", metadata: metadata)
-        case .refused: logger.warning("\(file.name) was refused\(end)", metadata: metadata)
-        case .rolledBack: logger.error("\(file.name) was put back\(end)", metadata: metadata)
-        }
-    }
+    func notice(_ notice: HelperNotice) { write(HelperLine(notice)) }
 
     func problems(_ problems: [RenderProblem]) {
-        for sentence in said.new(problems.map(\.sentence)) {
-            logger.error("A description cannot be used: \(sentence)", metadata: ["reason": "\(sentence)"])
-        }
+        for problem in said.new(problems) { write(HelperLine(problem)) }
+    }
+
+    private func write(_ line: HelperLine) {
+        var metadata: Logger.Metadata = [EventKind.metadataKey: "\(line.kind.rawValue)"]
+        for (key, value) in line.fields { metadata[key] = "\(value)" }
+        logger.log(level: line.kind.level, "\(line.message)", metadata: metadata)
     }
 }
 
 /// Which problems were there the last time.
 private final class SaidProblems: Sendable {
-    private let known = Mutex<Set<String>>([])
+    private let known = Mutex<Set<RenderProblem>>([])
 
-    func new(_ sentences: [String]) -> [String] {
+    func new(_ problems: [RenderProblem]) -> [RenderProblem] {
         known.withLock { known in
-            defer { known = Set(sentences) }
-            return sentences.filter { !known.contains($0) }
+            defer { known = Set(problems) }
+            return problems.filter { !known.contains($0) }
         }
     }
 }

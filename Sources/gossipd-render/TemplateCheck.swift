@@ -19,23 +19,39 @@ struct TemplateCheck {
     private enum Found {
         case value(RenderValue)
         case unknown
+        /// A tag that this member, if it has a name, does not have; others may.
+        case noTag(String, of: String)
         case nothing
+    }
+
+    private struct Problem {
+        var name: TemplateName
+        var reason: String
+        /// The member that lacks a tag, when that is the problem,
+        var member: String?
+        /// and the other ones.
+        var others: Set<String> = []
     }
 
     private var scopes: [Scope]
     private var steps = 0
     private var size = 0
-    private var problems: [String] = []
-    private var named: Set<String> = []
+    private var problems: [Problem] = []
+    /// Where in `problems` a reason or a tag already is; nil when there was no room for it.
+    private var known: [String: Int?] = [:]
 
     /// Nil when the template can be rendered.
-    static func problem(_ nodes: [TemplateNode], _ values: [String: RenderValue]) -> String? {
+    ///
+    /// - Parameter isRendered: false when the values only stand for others of their kind, so that nothing is printed.
+    static func problem(
+        _ nodes: [TemplateNode], _ values: [String: RenderValue], isRendered: Bool = true
+    ) -> String? {
         var check = TemplateCheck(scopes: [.value(.table(values))])
-        guard check.walk(nodes, isRendered: true) else {
+        guard check.walk(nodes, isRendered: isRendered) else {
             return "the template goes through more than \(Self.stepsMax) tags or makes more than"
                 + " \(RenderBounds.textBytesMax >> 20) MiB: loop over less"
         }
-        return check.problems.isEmpty ? nil : check.problems.joined(separator: "; ")
+        return check.problems.isEmpty ? nil : check.problems.map(Self.sentence).joined(separator: "; ")
     }
 
     private init(scopes: [Scope]) { self.scopes = scopes }
@@ -59,6 +75,9 @@ struct TemplateCheck {
     private mutating func variable(_ name: TemplateName, isRendered: Bool) {
         switch look(up: name) {
         case .nothing, .unknown: break
+        case .noTag(let tag, let member):
+            // What is not printed for this member may be missing, such as what its own section leaves out.
+            if isRendered { reportMissing(tag, of: member, name) }
         case .value(let value):
             guard let text = value.shown else {
                 report(
@@ -75,6 +94,8 @@ struct TemplateCheck {
         switch look(up: name) {
         case .nothing: return true
         case .unknown: return inside(.unknown, body, isRendered: false)
+        // False, as an empty tag is; were it there, it would be a text.
+        case .noTag: return inside(isInverted ? nil : .value(.text("")), body, isRendered: isRendered && isInverted)
         case .value(let value):
             // What is not rendered now is looked at all the same: names must not go missing on the day it is needed.
             guard !isInverted else {
@@ -111,6 +132,7 @@ struct TemplateCheck {
             }
         }
         var found = Found.nothing
+        var owner: RenderValue?
         search: for scope in scopes.reversed() {
             switch scope {
             case .unknown:
@@ -119,6 +141,7 @@ struct TemplateCheck {
             case .value(let value):
                 guard let child = value[first] else { continue }
                 found = .value(child)
+                owner = value
                 break search
             }
         }
@@ -129,9 +152,13 @@ struct TemplateCheck {
                 "{{\(name.text)}} is declared nowhere: add \(first) to [keys], [prefixes], [sets] or [members]"
                     + (isTop ? "" : ", or correct the field's name"))
         }
-        for part in parts.dropFirst() {
+        for (index, part) in parts.enumerated().dropFirst() {
             guard case .value(let value) = found else { break }
             guard let child = value[part] else {
+                // The one table with fields that come and go: everything else is made by gossipd, with all of its fields.
+                if case .table = value, first == RenderValue.tagsName, index == parts.count - 1 {
+                    return .noTag(part, of: owner?["name"]?.shown ?? "")
+                }
                 report(name, "{{\(name.text)}}: there is no \(part) in \(value.kind)\(value.namesText)")
                 return .nothing
             }
@@ -142,12 +169,43 @@ struct TemplateCheck {
 
     /// Each name and reason once, at its first place.
     private mutating func report(_ name: TemplateName, _ reason: String) {
-        guard problems.count < Self.problemsMax, named.insert(reason).inserted else { return }
-        problems.append("line \(name.place.line), column \(name.place.column): \(reason)")
+        note(Problem(name: name, reason: reason), as: reason)
+    }
+
+    /// Each tag once, at its first place, with the first member that lacks it and the number of the others.
+    private mutating func reportMissing(_ tag: String, of member: String, _ name: TemplateName) {
+        let key = "tag \(name.text)"
+        if let index = known[key] {
+            if let index, problems[index].member != member { problems[index].others.insert(member) }
+            return
+        }
+        var problem = Problem(name: name, reason: "the member \(member) has no tag \(tag)")
+        problem.member = member
+        note(problem, as: key)
+    }
+
+    private mutating func note(_ problem: Problem, as key: String) {
+        guard known[key] == nil else { return }
+        let hasRoom = problems.count < Self.problemsMax
+        known[key] = .some(hasRoom ? problems.count : nil)
+        if hasRoom { problems.append(problem) }
+    }
+
+    private static func sentence(_ problem: Problem) -> String {
+        let (name, place) = (problem.name.text, problem.name.place)
+        var sentence = "line \(place.line), column \(place.column): \(problem.reason)"
+        guard problem.member != nil else { return sentence }
+        if !problem.others.isEmpty { sentence += ", and \(problem.others.count) more have none" }
+        return sentence
+            + ": write {{#\(name)}}...{{/\(name)}} around {{\(name)}}, or list with tags = { ... } only members"
+            + " that have it"
     }
 }
 
 extension RenderValue {
+    /// The field of a member that has its tags.
+    fileprivate static let tagsName = "tags"
+
     /// What `{{name}}` prints; an element of a set or a prefix prints its value.
     var shown: String? {
         switch self {

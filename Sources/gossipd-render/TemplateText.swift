@@ -18,11 +18,14 @@ enum TemplateText {
         } catch {
             return RenderOutcome(error: error.sentence)
         }
-        if let problem = TemplateCheck.problem(nodes, job.values) { return RenderOutcome(error: problem) }
+        let isCheckOnly = job.isCheckOnly ?? false
+        if let problem = TemplateCheck.problem(nodes, job.values, isRendered: !isCheckOnly) {
+            return RenderOutcome(error: problem)
+        }
         let text: String
         do {
             let template = try MustacheTemplate(string: pragma + job.template)
-            text = template.render(TemplateTable(fields: job.values))
+            text = isCheckOnly ? "" : template.render(TemplateTable(fields: job.values))
         } catch let error as MustacheTemplate.ParserError {
             // The tags were read already. What is left is a text that ends in half a delimiter, such as "{".
             let place = error.context

@@ -23,6 +23,16 @@ extension Daemon {
             notifier.ready(status: await statusLine())
             return current
         }
+        let seal: SealSettings
+        do throws(KeyFailure) {
+            seal = try KeySource.settings(loaded)
+        } catch {
+            logger.event(
+                .reloadFailed, "the keys were not loaded again: \(error)", metadata: ["reason": "\(error)"])
+            notifier.ready(status: await statusLine())
+            return current
+        }
+        driver.seal(with: seal)
         let difference = DaemonConfiguration.reloadDifference(from: current, to: loaded)
         let adopted = current.adopting(reloadable: loaded)
         log.level.level = Logger.Level(adopted.log.level)

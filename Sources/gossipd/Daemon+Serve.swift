@@ -29,18 +29,7 @@ extension Daemon {
         }
     }
 
-    /// Until the incarnation is durable the node takes no writes, and whoever waits for us would be refused. A disk that
-    /// takes longer than this is told of elsewhere.
-    private func waitUntilStarted() async {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while ContinuousClock.now < deadline {
-            guard case .status(let view) = await driver.perform(.status), !view.isStarted else { return }
-            try? await Task.sleep(for: .milliseconds(5))
-        }
-    }
-
     private func announceStart() async {
-        await waitUntilStarted()
         logger.event(
             .started,
             "gossipd is ready: \(configuration.name) at \(driver.address) in cluster \(configuration.cluster), admin socket \(adminPlace)",
@@ -48,7 +37,7 @@ extension Daemon {
                 "node_id": "\(directory.identity.id)", "address": "\(driver.address)",
                 "boot_epoch": "\(directory.identity.bootEpoch)",
             ])
-        for warning in configuration.standingWarnings { logger.warning("\(warning)") }
+        for warning in warnings { logger.warning("\(warning)") }
         notifier.ready(status: await statusLine())
         // Whoever starts us goes on when the manager knows, not when the datagram is on its way.
         notifier.barrier()

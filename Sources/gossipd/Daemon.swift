@@ -52,6 +52,8 @@ struct Daemon: Sendable {
     let driver: KernelDriver
     let delivery: DeliveryEngine
     let admin: AdminServer
+    /// What an operator should know for as long as the daemon runs.
+    let warnings: [String]
     /// Where clients find the admin API, for the log.
     let adminPlace: String
 
@@ -107,6 +109,7 @@ struct Daemon: Sendable {
         // Before any other descriptor is opened.
         let adopted = Systemd.listenSockets().first
         let notifier = SystemdNotifier()
+        let seal = try seal(configuration)
         let directory = try await openDirectory(configuration.dataDirectory, notifier: notifier, logger: logger)
         for warning in directory.warnings { logger.warning("\(warning)") }
         let sockets = try bind(configuration.bind)
@@ -126,14 +129,14 @@ struct Daemon: Sendable {
         let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
         let kernel = NodeKernel(
-            configuration: KernelConfiguration(configuration, peers: directory.peers),
+            configuration: KernelConfiguration(configuration, peers: directory.peers, seal: seal),
             identity: KernelIdentity(
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
                 incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
             recovered: recovery.recovered, clock: clock)
         let driver = KernelDriver(
-            kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration), host: host,
-            loop: loops.kernel.next())
+            kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration, seal: seal),
+            host: host, loop: loops.kernel.next())
         do {
             try await driver.start()
         } catch {
@@ -147,12 +150,23 @@ struct Daemon: Sendable {
         let metrics = Metrics(driver: driver, past: past, delivery: delivery)
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
-            leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings,
+            leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings(seal),
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
             storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
+        try await open(admin, driver, host)
+        return Daemon(
+            configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
+            notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
+            driver: driver, delivery: delivery, admin: admin, warnings: configuration.standingWarnings(seal),
+            adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
+    }
+
+    /// Takes clients in. Who has waited in a passed socket's queue asks at once, so the node must take writes by then.
+    private static func open(_ admin: AdminServer, _ driver: KernelDriver, _ host: DaemonHost) async throws {
+        await waitUntilStarted(driver)
         do throws(AdminServerStartError) {
             try await admin.start()
         } catch {
@@ -160,11 +174,25 @@ struct Daemon: Sendable {
             host.stop()
             throw StartFailure(admin: error)
         }
-        return Daemon(
-            configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
-            notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, delivery: delivery, admin: admin,
-            adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
+    }
+
+    /// Until the incarnation is durable the node takes no writes. With a disk that is full or takes longer than this it
+    /// goes on all the same, so that an operator is told what is wrong.
+    private static func waitUntilStarted(_ driver: KernelDriver) async {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            guard case .status(let view) = await driver.perform(.status), !view.isStarted else { return }
+            if case .diagnosis(let store) = await driver.perform(.diagnose), store.storage == .full { return }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    private static func seal(_ configuration: DaemonConfiguration) throws(StartFailure) -> SealSettings {
+        do throws(KeyFailure) {
+            return try KeySource.settings(configuration)
+        } catch {
+            throw StartFailure(status: .badConfiguration, message: error.description)
+        }
     }
 
     private static func bind(_ address: Address) throws(StartFailure) -> NodeSockets {

@@ -6,6 +6,7 @@ import Glibc
 import Logging
 import NodeKernel
 import Persistence
+import Sealing
 import StoreCore
 import Synchronization
 import SystemdSupport
@@ -91,6 +92,14 @@ final class DaemonHost: KernelHost {
 
     func report(_ event: KernelEvent, clock: Clock) {
         hub.handle(event, clock: clock)
+        signals.somethingHappened()
+    }
+
+    func refused(_ refusal: SealRefusal, from source: Address, clock: Clock) {
+        hub.tell(
+            Narration(
+                kind: .packetRejected, message: "packets from \(source) are refused: \(refusal.sentence)",
+                reason: refusal.rawValue), at: clock)
         signals.somethingHappened()
     }
 

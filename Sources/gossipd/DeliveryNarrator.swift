@@ -16,8 +16,8 @@ enum DeliveryNarrator {
         case .recovered(let name, let destination):
             narration(
                 .renderRecovered, "file \(name) is delivered again: \(destination)", name, destination)
-        case .reloaded(let target, let files):
-            reloaded(target, files)
+        case .reloaded(let target, let files, let isWithFormer):
+            reloaded(target, files, isWithFormer: isWithFormer)
         }
     }
 
@@ -35,9 +35,10 @@ enum DeliveryNarrator {
         return told
     }
 
-    private static func reloaded(_ target: String, _ files: [String]) -> Narration {
+    private static func reloaded(_ target: String, _ files: [String], isWithFormer: Bool) -> Narration {
+        let reason = isWithFormer ? "with the former content of" : "for"
         var told = Narration(
-            kind: .renderReloaded, message: "reloaded \(target) for \(counted(files.count, "file"))")
+            kind: .renderReloaded, message: "reloaded \(target) \(reason) \(counted(files.count, "file"))")
         told.fields = ["target": target, "files": files.joined(separator: " ")]
         told.evidence = Evidence(details: told.fields)
         return told

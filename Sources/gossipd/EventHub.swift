@@ -6,6 +6,7 @@ import AdminServer
 import ClusterTypes
 import Logging
 import NodeKernel
+import SWIMCore
 import StoreCore
 import Synchronization
 import SystemdSupport
@@ -72,6 +73,11 @@ final class EventHub: Sendable {
 
     /// A membership event in the words of the outside, for `member explain`.
     func tell(_ event: SWIMEvent) -> Narration { narrator.withLock { $0.tell(event) } }
+
+    /// The same for a finding.
+    func tell(_ note: MemberNote, of member: MemberIdentity) -> NoteNarration {
+        narrator.withLock { $0.tell(note, of: member) }
+    }
 
     /// Nil for changes of keys, which are for those who watch them.
     private func tell(_ event: KernelEvent) -> Narration? {

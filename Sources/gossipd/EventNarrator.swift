@@ -163,7 +163,9 @@ struct EventNarrator: Sendable {
             let tags = new.tags.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
             parts.append(tags.isEmpty ? "its tags to none" : "its tags to \(tags)")
         }
-        if old.protocolVersion != new.protocolVersion { parts.append("its protocol to \(new.protocolVersion)") }
+        if old.protocolVersion != new.protocolVersion {
+            parts.append("its protocol to \(ProtocolVersion.text(new.protocolVersion))")
+        }
         return parts.joined(separator: ", ")
     }
 
@@ -177,7 +179,7 @@ struct EventNarrator: Sendable {
         }
     }
 
-    private static func word(_ path: ProbePath) -> String {
+    static func word(_ path: ProbePath) -> String {
         switch path {
         case .udp: "udp"
         case .relay: "relays"
@@ -193,7 +195,7 @@ struct EventNarrator: Sendable {
     }
 
     /// `a`, `a and b`, `a, b and c`
-    private static func join(_ words: [String]) -> String {
+    static func join(_ words: [String]) -> String {
         guard let last = words.last, words.count > 1 else { return words.joined() }
         return words.dropLast().joined(separator: ", ") + " and " + last
     }

@@ -4,6 +4,8 @@
 import AdminModel
 import ArgumentParser
 import DaemonConfig
+import Glibc
+import ProgramUsage
 
 @main
 struct Gossipd: AsyncParsableCommand {
@@ -50,10 +52,27 @@ struct Gossipd: AsyncParsableCommand {
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel: String?
 
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            guard !(error is ExitCode), let sentence = UsageSentence.sentence(for: error, of: Self.self) else {
+                exit(withError: error)
+            }
+            StandardError.write("gossipd: \(sentence)")
+            Glibc.exit(DaemonStatus.usage.rawValue)
+        }
+    }
+
     func run() async throws {
         let overrides = ConfigurationOverrides(
             name: name, bind: bind, advertise: advertise, dataDirectory: dataDir, socket: socket, join: join,
-            logFormat: logFormat, logLevel: logLevel)
+            logFormat: logFormat, logLevel: logLevel, hasKeys: KeySource.hasCredentials(beside: nil))
         let status = await Daemon.run(configurationFile: config, overrides: overrides)
         throw ExitCode(status.rawValue)
     }
@@ -62,6 +81,7 @@ struct Gossipd: AsyncParsableCommand {
 /// How the daemon ends (DESIGN.md section 7; sysexits.h(3head)).
 enum DaemonStatus: Int32, Sendable {
     case clean = 0
+    case usage = 64
     case storageError = 74
     case temporary = 75
     case denied = 77

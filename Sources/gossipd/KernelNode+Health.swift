@@ -5,7 +5,6 @@ import AdminModel
 import AdminServer
 import ClusterTypes
 import NodeKernel
-import SWIMCore
 import StoreCore
 
 extension KernelNode {
@@ -35,7 +34,10 @@ extension KernelNode {
             DoctorDocument.Finding(.warning, code: "standing_warning", summary: $0, advice: "see Docs/operations.md")
         }
         findings += memberFindings(status)
-        if case .members(let views) = try await ask(.members) { findings += pathFindings(views) }
+        let report = await examination()
+        findings += Self.peerFindings(
+            report, clockSkewMax: .milliseconds(Int(clamping: storeConfiguration.clockSkewMaxMilliseconds)),
+            protocolVersion: status.info.protocolVersion)
         findings += diskFindings(store) + clockFindings(store) + replicaFindings(store) + contentFindings(store)
         findings += await renderFindings()
         if findings.isEmpty {
@@ -43,11 +45,12 @@ extension KernelNode {
                 DoctorDocument.Finding(
                     .ok, code: "healthy",
                     summary:
-                        "\(counted(status.alive, "member")) alive, \(counted(status.keys, "key")) durable, nothing needs you"
-                )
+                        "\(counted(status.alive, "member")) alive, \(counted(status.keys, "key")) durable, nothing needs you",
+                    evidence: report.peers.isEmpty
+                        ? [:] : ["peers_asked": "\(report.peers.count) of \(report.peers.count + report.left)"])
             ]
         }
-        return DoctorDocument(findings: findings)
+        return DoctorDocument(findings: findings, peers: Self.peers(report), peersLeft: report.left)
     }
 
     private static func setAsideFinding(_ file: String) -> DoctorDocument.Finding {
@@ -85,20 +88,6 @@ extension KernelNode {
             )
         }
         return findings
-    }
-
-    /// Members that only a stream reaches: gossip does not, and changes come late.
-    private func pathFindings(_ views: [MemberView]) -> [DoctorDocument.Finding] {
-        let blocked = views.filter { $0.member.state.isActive && $0.member.isUDPBlocked }
-        guard let first = blocked.first else { return [] }
-        let names = blocked.prefix(8).map(\.member.info.name).joined(separator: ", ")
-        return [
-            DoctorDocument.Finding(
-                .warning, code: "udp_blocked",
-                summary: "\(counted(blocked.count, "member")) answer over streams alone: \(names)",
-                advice: "open UDP between this host and \(first.member.info.address), both ways, as well as TCP",
-                evidence: ["members": names])
-        ]
     }
 
     private func diskFindings(_ store: StoreDiagnosis) -> [DoctorDocument.Finding] {

@@ -48,24 +48,6 @@ struct KernelNode: NodeHandle {
         MembersDocument(members: try await views().map(Self.document).filter(filter.accepts))
     }
 
-    func explain(_ member: String) async throws(AdminFailure) -> AdminModel.MemberExplanation {
-        let id = try await resolve(member)
-        guard case .explanation(let explanation) = try await ask(.explain(id.id)) else { throw .unexpectedReply }
-        let timeline = explanation.timeline.map { entry in
-            let told = hub.tell(entry.event)
-            return ClusterEvent(
-                cursor: "", time: Timestamp(entry.at.wall), event: told.kind.rawValue, member: told.member,
-                reason: told.reason, message: told.message, evidence: told.evidence)
-        }
-        let document = Self.document(explanation.view)
-        let summary =
-            timeline.last { $0.event != EventKind.memberUpdated.rawValue }?.message
-            ?? (document.isSelf
-                ? "this is the node that answers"
-                : "\(document.name) has been \(document.state.rawValue) since \(document.since)")
-        return AdminModel.MemberExplanation(member: document, summary: summary, timeline: timeline)
-    }
-
     func join(_ addresses: [String]) async throws(AdminFailure) -> JoinResult {
         guard case .joined(let report) = try await ask(.join(addresses)) else { throw .unexpectedReply }
         let members = try await views()
@@ -135,7 +117,7 @@ struct KernelNode: NodeHandle {
         return reply
     }
 
-    private func views() async throws(AdminFailure) -> [MemberView] {
+    func views() async throws(AdminFailure) -> [MemberView] {
         guard case .members(let views) = try await ask(.members) else { throw .unexpectedReply }
         return views.sorted {
             ($0.member.info.name, $0.member.id.description) < ($1.member.info.name, $1.member.id.description)
@@ -143,7 +125,7 @@ struct KernelNode: NodeHandle {
     }
 
     /// The member that an operator means: among equal names the one that is active.
-    private func resolve(_ text: String) async throws(AdminFailure) -> MemberIdentity {
+    func resolve(_ text: String) async throws(AdminFailure) -> MemberIdentity {
         let views = try await views()
         let named = views.filter { $0.member.info.name == text && $0.member.state.isActive }
         if named.count == 1 { return Self.document(named[0]).identity }
@@ -165,7 +147,8 @@ struct KernelNode: NodeHandle {
             state: AdminModel.MemberState(rawValue: EventNarrator.word(member.state)) ?? .unknown,
             incarnation: member.incarnation,
             tags: Dictionary(member.info.tags.map { ($0.name, $0.value) }) { $1 },
-            rttMilliseconds: member.roundTrip.map { ($0.smoothed.milliseconds * 1_000).rounded() / 1_000 },
+            rttMilliseconds: member.roundTrip.map { Self.rounded($0.smoothed) },
+            rttEstimateMilliseconds: view.estimate.map { Self.rounded($0.expected) },
             since: since, isSelf: view.isSelf, protocolVersion: Int(member.info.protocolVersion),
             nameConflict: view.hasNameConflict, suspectedSince: member.state == .suspect ? since : nil)
     }

@@ -19,9 +19,11 @@ extension Metrics {
             "gossipd_collection_waits_for", "Members that hold collection up.", store.collectionWaitsFor.count)
         samples.gauge(
             "gossipd_store_resetting", "1 while the store is being replaced by a peer's.", store.isResetting ? 1 : 0)
-        samples.gauge(
-            "gossipd_clock_offset_milliseconds", "How far this host's clock is ahead of most others.",
-            Int(clamping: store.clockOffsetMilliseconds ?? 0))
+        samples.append(
+            MetricSample(
+                "gossipd_clock_offset_seconds", help: "How far this host's clock is ahead of most others.",
+                kind: .gauge,
+                value: Double(store.clockOffsetMilliseconds ?? 0) / 1_000))
         samples.gauge(
             "gossipd_clock_outlier", "1 while writes are refused because of the clock.", store.isClockOutlier ? 1 : 0)
         for (condition, isSo) in [("full", store.storage == .full), ("slow", store.storage == .slow)] {

@@ -7,6 +7,7 @@ import Delivery
 import Glibc
 import NodeKernel
 import SWIMCore
+import Sealing
 import Transport
 import WireProtocol
 
@@ -52,6 +53,17 @@ struct Metrics: Sendable {
 
     private static func add(_ swim: SWIMStatistics, to samples: inout [MetricSample]) {
         samples.counter("gossipd_probes_total", "Probes started.", swim.probes)
+        let rescued = swim.probesAcknowledgedByRelay + swim.probesAcknowledgedByStream
+        for (outcome, count) in [
+            ("direct", swim.probesAcknowledged - min(rescued, swim.probesAcknowledged)),
+            ("relay", swim.probesAcknowledgedByRelay), ("stream", swim.probesAcknowledgedByStream),
+            ("failed", swim.probesFailed - min(swim.probesNotSent, swim.probesFailed)),
+            ("not_sent", swim.probesNotSent),
+        ] {
+            samples.counter(
+                "gossipd_probe_outcomes_total", "Probes that are over: answered by which way, or not.", count,
+                ("outcome", outcome))
+        }
         for (path, count) in [
             ("relay", swim.probesAcknowledgedByRelay), ("stream", swim.probesAcknowledgedByStream),
         ] {
@@ -79,12 +91,9 @@ struct Metrics: Sendable {
 
     private static func add(_ view: StatisticsView, to samples: inout [MetricSample]) {
         let kernel = view.kernel
-        for (queue, count) in [
-            ("member_updates", view.memberUpdatesWaiting), ("store_changes", view.storeChangesWaiting),
-            ("writes", view.writesWaiting), ("probes", view.probesInFlight), ("streams", view.streamsOpen),
-        ] {
-            samples.gauge("gossipd_queue_length", "What waits or is under way.", count, ("queue", queue))
-        }
+        addQueues(view.queues, to: &samples)
+        samples += [MetricSample].histogram(
+            "gossipd_probe_rtt_seconds", "Round trips of this node's own direct probes.", kernel.roundTrips)
         samples.gauge("gossipd_store_rows", "Rows of the store, tombstones included.", view.rows)
         samples.counter("gossipd_writes_total", "Writes of local clients.", kernel.localWrites)
         for (outcome, count) in [
@@ -108,10 +117,27 @@ struct Metrics: Sendable {
             samples.counter(
                 "gossipd_sentinels_total", "Streams that watch their other end.", count, ("outcome", outcome))
         }
+        samples.counter(
+            "gossipd_streams_ended_early_total", "Streams that broke before their end.", kernel.streamsEndedEarly)
+        samples.counter(
+            "gossipd_local_send_failures_total", "Sends that failed on this host, as the kernel heard of them.",
+            kernel.sendFailures)
         for reason in IgnoredPacket.allCases {
             samples.counter(
                 "gossipd_packets_ignored_total", "Well-formed packets of no use.", kernel.ignored(reason),
                 ("reason", reason.word))
+        }
+    }
+
+    private static func addQueues(_ queues: QueueLengths, to samples: inout [MetricSample]) {
+        for (queue, count) in [
+            ("member_updates", queues.memberUpdates), ("store_changes", queues.storeChanges), ("writes", queues.writes),
+            ("probes", queues.probes), ("relayed_pings", queues.relayedPings), ("suspicions", queues.suspicions),
+            ("streams", queues.streams), ("pulls", queues.pulls), ("transactions", queues.transactions),
+            ("confirmations", queues.confirmations), ("joins", queues.joins), ("timeline", queues.timeline),
+            ("places", queues.places),
+        ] {
+            samples.gauge("gossipd_queue_length", "What waits, is under way or remembered.", count, ("queue", queue))
         }
     }
 
@@ -123,9 +149,17 @@ struct Metrics: Sendable {
             samples.counter("gossipd_datagrams_total", "UDP datagrams.", count, ("direction", direction))
             samples.counter("gossipd_datagram_bytes_total", "UDP payload bytes.", bytes, ("direction", direction))
         }
-        for (failure, count) in counters.decodeFailures.sorted(by: { $0.key.name < $1.key.name }) {
+        for failure in DecodeFailure.allCases {
             samples.counter(
-                "gossipd_packets_rejected_total", "Packets that do not decode.", count, ("reason", failure.name))
+                "gossipd_packets_rejected_total", "Packets that do not decode.",
+                counters.decodeFailures[failure] ?? 0, ("reason", failure.name))
+        }
+        samples.counter(
+            "gossipd_datagrams_opened_total", "Datagrams that came sealed and were opened.", counters.datagramsOpened)
+        for refusal in SealRefusal.allCases {
+            samples.counter(
+                "gossipd_seal_refused_total", "Datagrams and streams refused for their seal.",
+                counters.sealRefusals[refusal] ?? 0, ("reason", refusal.rawValue))
         }
         samples.counter("gossipd_packets_malformed_total", "Packets that do not decode.", counters.decodeFailuresTotal)
         samples.counter("gossipd_messages_skipped_total", "Messages of an unknown kind.", counters.messagesSkipped)
@@ -148,6 +182,20 @@ struct Metrics: Sendable {
         samples.counter(
             "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
         samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)
+        for (reason, count) in [
+            ("truncated", counters.datagramsTruncated), ("receive_error", counters.datagramReceiveErrors),
+            ("other_cluster", counters.otherClusterPackets), ("too_large_to_send", counters.encodeFailures),
+            ("stream_limit", counters.streamsEndedAtLimit), ("accept_error", counters.streamAcceptErrors),
+            ("command_limit", counters.commandsRefused), ("name_unresolved", counters.resolutionFailures),
+        ] {
+            samples.counter(
+                "gossipd_transport_drops_total", "What the network layer gave up, by reason.", count, ("reason", reason)
+            )
+        }
+        samples.counter("gossipd_sockets_reopened_total", "Times a socket was opened again.", counters.socketsReopened)
+        for (direction, frames) in [("received", counters.framesReceived), ("sent", counters.framesSent)] {
+            samples.counter("gossipd_stream_frames_total", "Packets on streams.", frames, ("direction", direction))
+        }
         for (direction, bytes) in [
             ("received", counters.streamBytesReceived), ("sent", counters.streamBytesSent),
         ] {
@@ -157,6 +205,8 @@ struct Metrics: Sendable {
             MetricSample(
                 "gossipd_loop_lag_seconds", help: "How late the kernel's last timer fired.", kind: .gauge,
                 value: lag.seconds))
+        samples += [MetricSample].histogram(
+            "gossipd_timer_lag_seconds", "How long after their time the kernel's timers fired.", counters.loopLag)
         samples.append(
             MetricSample(
                 "gossipd_loop_lag_max_seconds", help: "The latest that a timer of the kernel ever fired.",
@@ -190,5 +240,11 @@ extension [MetricSample] {
         append(
             MetricSample(
                 name, help: help, kind: .counter, labels: labels.map { .init($0.0, $0.1) }, value: Double(value)))
+    }
+
+    static func histogram(_ name: String, _ help: String, _ histogram: DurationHistogram) -> [MetricSample] {
+        MetricSample.histogram(
+            name, help: help, bounds: DurationHistogram.bounds.map(\.seconds), counts: histogram.counts,
+            sum: histogram.sum.seconds)
     }
 }

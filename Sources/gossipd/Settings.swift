@@ -8,6 +8,7 @@ import Logging
 import NodeKernel
 import Persistence
 import SWIMCore
+import Sealing
 import StoreCore
 import SystemdSupport
 import Transport
@@ -24,18 +25,28 @@ extension DaemonConfiguration {
     }
 
     /// What an operator should know for as long as the daemon runs.
-    var standingWarnings: [String] {
-        guard !bind.isLoopback else { return [] }
-        return ["packets are neither encrypted nor authenticated (insecure = true): keep this network to yourself"]
+    func standingWarnings(_ seal: SealSettings) -> [String] {
+        if seal.keys.isEmpty {
+            guard !bind.isLoopback else { return [] }
+            return ["packets are neither encrypted nor authenticated (insecure = true): keep this network to yourself"]
+        }
+        guard seal.acceptsPlain else { return [] }
+        return [
+            "packets that are not sealed are taken, too (insecure = true): remove it when all members have the keys"
+        ]
     }
 }
 
 extension KernelConfiguration {
-    init(_ configuration: DaemonConfiguration, peers: [StoredPeer]) {
+    init(_ configuration: DaemonConfiguration, peers: [StoredPeer], seal: SealSettings) {
         self.init(cluster: ClusterID(name: configuration.cluster), sizes: PacketCodec.sizes)
         swim = SWIMConfiguration(configuration.membership)
         store = StoreConfiguration(configuration.store)
         datagramBytesMax = configuration.membership.datagramSizeMax
+        if !seal.keys.isEmpty {
+            // The largest update of a member needs the smallest size, whatever its seal adds.
+            datagramBytesMax = max(Bounds.datagramBytesMin, datagramBytesMax - SealedLayout.overheadBytes)
+        }
         seeds = configuration.join.map(\.description)
         rememberedPeers = peers.map { RememberedPeer(id: $0.id, name: $0.name, address: $0.address) }
         streamsMax = configuration.limits.streamsMax
@@ -86,8 +97,9 @@ extension SWIMConfiguration {
 }
 
 extension TransportConfiguration {
-    init(_ configuration: DaemonConfiguration) {
+    init(_ configuration: DaemonConfiguration, seal: SealSettings) {
         self.init()
+        self.seal = seal
         datagramBytesMax = configuration.membership.datagramSizeMax
         inboundStreamsMax = max(1, configuration.limits.streamsMax / 2)
         outboundStreamsMax = max(1, configuration.limits.streamsMax / 2)

@@ -4,6 +4,7 @@
 import AdminModel
 import NodeKernel
 import SWIMCore
+import Sealing
 import StoreCore
 
 typealias SWIMEvent = SWIMCore.MemberEvent
@@ -31,6 +32,19 @@ extension JoinFailure {
         case .unreachable: "there is no route to it"
         case .brokenOff: "it broke the connection off"
         case .otherCluster: "it belongs to another cluster; compare `cluster` in both configurations"
+        }
+    }
+}
+
+extension SealRefusal {
+    var sentence: String {
+        switch self {
+        case .plain: "they are not sealed; give that host the keys, or both sides insecure = true for the time being"
+        case .version: "they are sealed for another version; is gossipd there as new as here?"
+        case .cluster: "they are sealed for another cluster; compare `cluster` in both configurations"
+        case .unknownKey: "they are sealed with a key that this node does not have; compare the keys of both hosts"
+        case .seal: "their seal is broken: damaged on the way, forged, or of another cluster"
+        case .replay: "they were seen before"
         }
     }
 }

@@ -3,6 +3,8 @@
 
 import AdminModel
 import ArgumentParser
+import Glibc
+import ProgramUsage
 import Simulator
 
 @main
@@ -23,6 +25,19 @@ struct GossipSim: ParsableCommand {
             """,
         version: "gossipsim \(AdminVersion.current)",
         subcommands: [Run.self, Sweep.self, List.self])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            guard !(error is ExitCode), let sentence = UsageSentence.sentence(for: error, of: Self.self) else {
+                exit(withError: error)
+            }
+            StandardError.print("gossipsim: \(sentence)")
+            Glibc.exit(ExitStatus.usage.rawValue)
+        }
+    }
 }
 
 /// `gossipsim list`

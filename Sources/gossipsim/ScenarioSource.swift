@@ -25,14 +25,14 @@ struct ScenarioSource {
     static func builtIn(_ name: String) throws -> BuiltInScenario {
         guard let scenario = BuiltInScenario.named(name) else {
             let names = BuiltInScenario.all.map(\.name).joined(separator: ", ")
-            throw ValidationError("There is no scenario '\(name)'. The built-in ones are \(names).")
+            throw ValidationError("There is no scenario '\(name)': the built-in ones are \(names)")
         }
         return scenario
     }
 
     static func file(_ path: String) throws -> ScenarioSource {
         guard let data = FileManager.default.contents(atPath: path), data.count <= fileBytesMax else {
-            throw ValidationError("Cannot read \(path), or it is larger than 1 MB. Give the path of a scenario file.")
+            throw ValidationError("Cannot read \(path), or it is larger than 1 MB: give the path of a scenario file")
         }
         let file = path.split(separator: Character("/")).last.map(String.init) ?? path
         let name = file.split(separator: Character(".")).first.map(String.init) ?? file

@@ -40,7 +40,7 @@ import Testing
             #expect(
                 text.contains(
                     #"{"address":"10.0.0.3:7946","id":"77aa000000000000000000000000000c","incarnation":3,"#
-                        + #""name":"web-3","name_conflict":false,"protocol_version":1,"rtt_ms":null,"self":false,"#
+                        + #""name":"web-3","name_conflict":false,"protocol_version":1,"rtt_estimate_ms":null,"rtt_ms":null,"self":false,"#
                         + #""since":"2026-11-18T11:06:40.000Z","state":"failed","tags":{"role":"web"}}"#), "\(text)")
         }
     }
@@ -67,6 +67,26 @@ import Testing
             #expect(try await client.changeTags(set: ["zone": "b"]).tags == ["role": "web", "zone": "b"])
             #expect(try await client.changeTags(set: ["a": "1"], unset: ["role", "zone"]).tags == ["a": "1"])
             #expect(try await client.ping("db-1").rttMilliseconds == 0.42)
+        }
+    }
+
+    @Test func `round trips are told without a ping, unknown ones as null`() async throws {
+        try await ServerFixture.run { fixture in
+            let own = try await fixture.client.roundTrips(from: nil, to: nil)
+            #expect(own.from.name == "web-1")
+            #expect(own.roundTrips.first?.member.name == "db-1")
+            #expect(own.roundTrips.first?.rttMilliseconds == 0.42)
+            let pair = try await fixture.client.roundTrips(from: "db-1", to: "0af30000")
+            #expect(pair.from.name == "db-1")
+            #expect(pair.roundTrips.map(\.estimateMilliseconds) == [31.25])
+            var query = URLQuery()
+            query.add("to", "web-3")
+            let answer = try await fixture.client.send(AdminRequest("GET", "/v1/rtt", query: query))
+            #expect(
+                String(decoding: answer.body, as: UTF8.self).contains(
+                    #""rtt_estimate_error_ms":null,"rtt_estimate_ms":null,"rtt_ms":null,"state":"failed""#))
+            await #expect(throws: AdminFailure.self) { try await fixture.client.roundTrips(from: nil, to: "nobody") }
+            await #expect(throws: AdminFailure.self) { try await fixture.client.roundTrips(from: "a\nb", to: nil) }
         }
     }
 

@@ -52,7 +52,8 @@ extension FakeNode {
     // MARK: Writing
 
     func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult {
-        try with { state throws(AdminFailure) in
+        if let gate = peek({ $0.writeGate }) { await gate() }
+        return try with { state throws(AdminFailure) in
             let first = writes[0].key
             if let id = options.requestID, let known = state.requests[id] {
                 guard known.writes == writes else { throw AdminFailure(.requestIDReused, "request id was used") }

@@ -41,6 +41,8 @@ final class FakeNode: NodeHandle {
         /// Whether the last call ran on an event loop.
         var ranOnLoop = false
         var listings = 0
+        /// Holds every write up.
+        var writeGate: (@Sendable () async -> Void)?
         /// What every call fails with, when set.
         var failure: AdminFailure?
     }
@@ -187,6 +189,23 @@ final class FakeNode: NodeHandle {
             let member = try resolve(member, state)
             guard member.state == .alive else { throw AdminFailure(.timedOut, "\(member.name) did not answer") }
             return PingResult(member: member.identity, rttMilliseconds: 0.42)
+        }
+    }
+
+    func roundTrips(from: String?, to: String?) async throws(AdminFailure) -> RoundTripsDocument {
+        try with { state throws(AdminFailure) in
+            let source = try from.map { text throws(AdminFailure) in try resolve(text, state).identity } ?? me
+            var targets = state.members.filter { $0.id != source.id }
+            if let to { targets = [try resolve(to, state)] }
+            return RoundTripsDocument(
+                from: source,
+                roundTrips: targets.map { target in
+                    guard target.state == .alive else { return .init(member: target.identity, state: target.state) }
+                    return .init(
+                        member: target.identity, state: target.state,
+                        rttMilliseconds: source == me ? target.rttMilliseconds : nil, estimateMilliseconds: 31.25,
+                        errorMilliseconds: 4)
+                })
         }
     }
 

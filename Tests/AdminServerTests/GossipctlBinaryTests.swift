@@ -41,12 +41,24 @@ import Testing
         }
     }
 
+    @Test func `a round trip that is not known is unknown, with what to do and status 5`() async throws {
+        try await ServerFixture.run { fixture in
+            let outcome = try await fixture.gossipctl(["rtt", "web-3"])
+            #expect(outcome.status == 5)
+            #expect(outcome.output == "web-1 to web-3: unknown\n")
+            #expect(outcome.error.contains("is not known yet: try again in a minute"), "\(outcome.error)")
+            #expect(try await fixture.gossipctl(["rtt"]).status == 0)
+        }
+    }
+
     @Test(
         arguments: [
             (["kv", "get", "none"], 3, "there is no key \"none\""),
             (["member", "explain", "nobody"], 3, "no member is named"),
             (["forget", "web-1"], 4, "is alive"), (["member", "explain", "twin"], 4, "fits 2 members"),
             (["set", "add", "n", "x"], 4, "another type"), (["ping", "web-3"], 5, "did not answer"),
+            (["rtt", "nobody"], 3, "no member is named"),
+            (["rtt", "a", "b", "c"], 64, "two nodes at most"),
             (["join", "nowhere:1"], 5, "none of the addresses"), (["join", "10.0.0.1:1", "nowhere:1"], 1, "1 of 2"),
             (["kv", "get", "a//b"], 64, "empty segment"), (["kv", "put", "k", "@/nonexistent"], 64, "cannot read"),
             (["kv", "put", "k"], 64, "one of the two"), (["kv", "rename", "x"], 64, "unknown command \"kv rename\""),

@@ -187,6 +187,22 @@ import Testing
         #expect(log.held() == [10])
     }
 
+    @Test func `a histogram has cumulative buckets up to infinity, a sum and a count`() {
+        let samples = MetricSample.histogram(
+            "h_seconds", help: "h", bounds: [0.001, 2.5], counts: [3, 0, 1], sum: 7.25)
+        #expect(
+            PrometheusText.render(samples) == """
+                # HELP h_seconds h
+                # TYPE h_seconds histogram
+                h_seconds_bucket{le="0.001"} 3
+                h_seconds_bucket{le="2.5"} 3
+                h_seconds_bucket{le="+Inf"} 4
+                h_seconds_sum 7.25
+                h_seconds_count 4
+
+                """)
+    }
+
     @Test func `metrics are grouped by name and escaped`() {
         let text = PrometheusText.render([
             MetricSample("a", help: "x\\y\nz", kind: .gauge, labels: [.init("l", "q\"\\\n")], value: 1.5),

@@ -189,6 +189,7 @@ import Testing
                 return late.readToEnd()
             }
             #expect(answer?.hasPrefix("HTTP/1.1 200") == true, "\(answer ?? "nothing")")
+            #expect(answer?.lowercased().contains("\r\nconnection: close\r\n") == true, "\(answer ?? "nothing")")
             await stopping
         }
     }

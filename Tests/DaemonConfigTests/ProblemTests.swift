@@ -156,7 +156,7 @@ struct ProblemTests {
         arguments: [
             (
                 "bind = \"10.0.0.1:1\"",
-                "1: bind: 10.0.0.1:1 is not a loopback address and packets are not encrypted; write insecure = true to accept that whoever reaches the port can change members and configuration"
+                "1: bind: 10.0.0.1:1 is not a loopback address and there is no key to seal packets with; write key_file = \"PATH\", or insecure = true to accept that whoever reaches the port can change members and configuration"
             ),
             (
                 "insecure = true\nbind = \"0.0.0.0:9\"",

@@ -49,9 +49,12 @@ struct ReloadTests {
             ])
     }
 
-    @Test("Only level, tags and seeds are marked as reloadable")
+    @Test("Only seeds, keys, tags and level are marked as reloadable")
     func table() {
-        #expect(KeyTable.all.filter { $0.reload == .atOnce }.map(\.name) == ["join", "tags", "log.level"])
+        #expect(
+            KeyTable.all.filter { $0.reload == .atOnce }.map(\.name) == [
+                "join", "key_file", "insecure", "tags", "log.level",
+            ])
     }
 
     @Test(

@@ -119,6 +119,32 @@ import Testing
         #expect(scene.reloads.count == 2)
     }
 
+    @Test(arguments: [1, 60])
+    func `Of what a noisy check prints only the last lines are told, also when it takes too long`(wait: Int) throws {
+        let noise = String(repeating: "é", count: 200)
+        scene.describe("a") {
+            let script = "seq -f '%g \(noise)' 100 >&2; echo end >&2; [ \(wait) = 1 ] || exec sleep 60; exit 3"
+            $0.check = ["sh", "-c", script, "x", "{file}"]
+            $0.checkTimeout = .seconds(wait == 1 ? 20 : 1)
+        }
+        let answer = try scene.apply("a", "x")
+        let reason = try #require(answer.reason)
+        let advice = wait == 1 ? "" : "; correct check or check_timeout in a.toml"
+        #expect(reason.hasSuffix("é / end" + advice))
+        #expect(reason.utf8.count < LastWords.bytesMax + 300)
+        #expect(!reason.contains("97 ") && !reason.unicodeScalars.contains("\u{fffd}"))
+        let words = try #require(reason.split(separator: ": ", maxSplits: 2).last)
+        #expect(words.utf8.count - advice.utf8.count <= LastWords.bytesMax)
+        #expect(words.hasPrefix("..."))
+    }
+
+    @Test func `What the helper cannot look at has no version, and says so`() throws {
+        scene.describe("a")
+        #expect(try scene.apply("a", "x").isSeen)
+        let answer = try scene.apply("unknown", "x")
+        #expect(answer.outcome == .refused && !answer.isSeen && answer.version == nil)
+    }
+
     @Test func `The check sees the whole new file with its rights, beside its destination`() throws {
         let destination = scene.describe("a") {
             $0.mode = 0o604
@@ -134,29 +160,46 @@ import Testing
         #expect(lines[1].hasPrefix(String(destination.dropLast()) + ".a.gossipd-"))
     }
 
-    @Test func `A check that hangs or does not exist refuses`() throws {
+    @Test func `A check that hangs or does not exist has not said no: that is a failure`() throws {
         scene.describe("a") {
             $0.check = ["sleep", "60"]
             $0.checkTimeout = .milliseconds(200)
         }
         scene.describe("b") { $0.check = ["/nowhere/check"] }
         let answer = scene.apply([("a", "x"), ("b", "x")])
-        #expect(answer.files.map(\.outcome) == [.refused, .refused])
+        #expect(answer.files.map(\.outcome) == [.failed, .failed])
         #expect(
             answer.files[0].reason
-                == "its check could not be done: sleep took longer than 200 ms and was ended")
+                == "its check could not be done: sleep took longer than 200 ms and was ended; correct check or"
+                + " check_timeout in a.toml")
         #expect(answer.files[1].reason?.contains("cannot start /nowhere/check") == true)
         #expect(try scene.folder.names("etc") == [])
     }
 
-    @Test func `Links and other things at the destination are refused and stay`() throws {
+    @Test func `A check and a reload may write more than is kept, and the last of it says why`() throws {
+        let flood = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done;"
+        scene.describe("a") {
+            $0.check = ["sh", "-c", flood + "grep -q good {file}"]
+            $0.reload = .command(["sh", "-c", flood + "echo done >>\(scene.folder.path)/reloads"])
+        }
+        #expect(
+            try scene.apply("a", "good")
+                == ApplyAnswer.File(
+                    name: "a", outcome: .applied, version: ContentVersion.of(Array("good".utf8))))
+        #expect(scene.reloads == ["done"])
+        let refused = try scene.apply("a", "bad text")
+        #expect(refused.outcome == .refused)
+        #expect(refused.reason?.hasSuffix("ended with status 1: line 19997 / line 19998 / line 19999") == true)
+    }
+
+    @Test func `Links and other things at the destination stay, and that is a failure`() throws {
         for name in ["link", "dangling", "folder"] { scene.describe(name) }
         try scene.folder.write("etc/target", "mine")
         symlink(scene.folder.path("etc/target"), scene.folder.path("etc/link"))
         symlink("/nowhere", scene.folder.path("etc/dangling"))
         mkdir(scene.folder.path("etc/folder"), 0o755)
         let answer = scene.apply([("link", "x"), ("dangling", "x"), ("folder", "x")])
-        #expect(answer.files.allSatisfy { $0.outcome == .refused })
+        #expect(answer.files.allSatisfy { $0.outcome == .failed })
         #expect(
             answer.files[0].reason
                 == "\(scene.folder.path)/etc/link is a symbolic link: name the file it leads to as the destination, or"
@@ -167,7 +210,7 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() == 0, "only root can give a link to another user"))
-    func `A folder behind another user's link is refused, behind root's it is taken`() throws {
+    func `A folder behind another user's link is not taken, behind root's it is`() throws {
         symlink("etc", scene.folder.path("way"))
         let destination = scene.folder.path("way/a")
         scene.describe("a") { $0.destination = destination }
@@ -175,7 +218,7 @@ import Testing
         #expect(scene.folder.text("etc/a") == "one")
         try #require(lchown(scene.folder.path("way"), 65_534, 65_534) == 0)
         let answer = try scene.apply("a", "two")
-        #expect(answer.outcome == .refused)
+        #expect(answer.outcome == .failed)
         #expect(answer.reason?.contains("leads through the link way, which belongs to another user") == true)
         #expect(scene.folder.text("etc/a") == "one")
     }
@@ -188,7 +231,10 @@ import Testing
         let answer = scene.apply([
             ("folder", "x"), ("owner", "x"), ("group", "x"), ("unknown", "x"), ("good", "x"), ("good", "y"),
         ])
-        #expect(answer.files.map(\.outcome) == [.refused, .refused, .refused, .refused, .applied, .refused])
+        #expect(answer.files.map(\.outcome) == [.failed, .failed, .failed, .refused, .applied, .failed])
+        // Looking says the same as applying would.
+        #expect(
+            try scene.compare("folder", "x").outcome == .failed && scene.compare("unknown", "x").outcome == .refused)
         #expect(
             answer.files[0].reason == "the folder /nowhere/at does not exist: create it, or install what it belongs to")
         #expect(
@@ -211,13 +257,13 @@ import Testing
         scene.describe("a", unit: "a.service") { $0.destination = place + "/a" }
         #expect(try scene.apply("a", String(repeating: "x", count: 30_000)).outcome == .applied)
         let full = try scene.apply("a", String(repeating: "y", count: 60_000))
-        #expect(full.outcome == .refused)
+        #expect(full.outcome == .failed)
         #expect(full.reason == "cannot write \(place)/a: No space left on device; make room on that disk")
         #expect(try scene.folder.names("small") == ["a"])
         let remounted = try CommandRunner.run(["mount", "-o", "remount,ro", place], timeout: .seconds(10))
         try #require(remounted.status == 0, "\(remounted.errorText)")
         let still = try scene.apply("a", String(repeating: "z", count: 30_000))
-        #expect(still.outcome == .refused)
+        #expect(still.outcome == .failed)
         #expect(still.reason?.contains("Read-only file system; mount it for writing") == true)
         #expect(scene.folder.bytes("small/a") == Array(repeating: UInt8(ascii: "x"), count: 30_000))
         #expect(scene.reloads.count == 1)
@@ -228,7 +274,7 @@ import Testing
         scene.describe("a", unit: "a.service")
         scene.describe("b")
         let answer = scene.apply([("a", "x"), ("b", "x")])
-        #expect(answer.files.map(\.outcome) == [.refused, .applied])
+        #expect(answer.files.map(\.outcome) == [.failed, .applied])
         #expect(answer.files[0].reason?.hasPrefix("its reload could not be noted before: ") == true)
         #expect(try scene.folder.names("etc") == ["b"])
         #expect(scene.reloads.isEmpty)

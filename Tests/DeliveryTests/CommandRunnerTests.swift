@@ -8,11 +8,11 @@ import Testing
 
 @Suite struct CommandRunnerTests {
     private static func sh(
-        _ script: String, input: [UInt8] = [], timeout: Duration = .seconds(20), outputBytesMax: Int = 65_536,
+        _ script: String, input: [UInt8] = [], timeout: Duration = .seconds(20),
         environment: [String]? = nil
     ) throws(DeliveryFailure) -> CommandResult {
         try CommandRunner.run(
-            ["sh", "-c", script], input: input, timeout: timeout, outputBytesMax: outputBytesMax,
+            ["sh", "-c", script], input: input, timeout: timeout,
             environment: environment)
     }
 
@@ -35,7 +35,8 @@ import Testing
 
     @Test func `Input of more than a pipe holds comes back whole while output flows`() throws {
         let input = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-        let result = try CommandRunner.run(["cat"], input: input, timeout: .seconds(20), outputBytesMax: input.count)
+        let result = try CommandRunner.run(
+            ["cat"], input: input, timeout: .seconds(20), output: .whole(max: input.count))
         #expect(result.status == 0)
         #expect(result.output == input)
     }
@@ -49,13 +50,20 @@ import Testing
         #expect(sigismember(&pending, SIGPIPE) == 0)
     }
 
-    @Test func `A flood ends the program at its bound`() {
+    @Test func `A flood ends the program whose output is content at its bound`() {
         let start = ContinuousClock.now
         let words = Self.failure { () throws(DeliveryFailure) in
-            _ = try CommandRunner.run(["yes"], timeout: .seconds(20), outputBytesMax: 10_000)
+            _ = try CommandRunner.run(["yes"], timeout: .seconds(20), output: .whole(max: 10_000))
         }
         #expect(words == "yes wrote more than 10000 bytes and was ended")
         #expect(ContinuousClock.now - start < .seconds(10))
+    }
+
+    @Test func `A flood of output is read away, its last is kept and the program goes on`() throws {
+        let result = try Self.sh("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; exit 3")
+        #expect(result.status == 3)
+        #expect(result.output.count == CommandRunner.outputBytesMax)
+        #expect(String(decoding: result.output, as: UTF8.self).hasSuffix("\nline 19999\n"))
     }
 
     @Test func `A flood of errors is read away and its last is kept`() throws {

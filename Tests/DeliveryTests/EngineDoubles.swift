@@ -77,9 +77,13 @@ final class MemoryApplier: FileApplier {
         var files: [String: [UInt8]] = [:]
         var requests: [ApplyRequest] = []
         var reloads: [[String]] = []
-        var refused: [String: String] = [:]
+        var refused: [String: (outcome: ApplyAnswer.Outcome, reason: String)] = [:]
         var rolledBack: [String: String] = [:]
         var failure: DeliveryFailure?
+        var unseen: Set<String> = []
+        /// Requests to apply these wait, until they are let go.
+        var held: Set<String> = []
+        var waiting: [(names: Set<String>, turn: CheckedContinuation<Void, Never>)] = []
     }
     private let state = Mutex(State())
     /// Which files share a reload.
@@ -87,7 +91,24 @@ final class MemoryApplier: FileApplier {
 
     init(targets: [String: String]) { self.targets = targets }
 
-    func refuse(_ name: String, _ reason: String?) { state.withLock { $0.refused[name] = reason } }
+    func refuse(_ name: String, _ reason: String?, as outcome: ApplyAnswer.Outcome = .refused) {
+        state.withLock { $0.refused[name] = reason.map { (outcome, $0) } }
+    }
+    /// As a helper that cannot use the description.
+    func blind(_ name: String) { state.withLock { _ = $0.unseen.insert(name) } }
+    func hold(_ name: String) { state.withLock { _ = $0.held.insert(name) } }
+    func letGo(_ name: String) {
+        state.withLock { state in
+            state.held.remove(name)
+            state.waiting.removeAll { names, turn in
+                guard state.held.isDisjoint(with: names) else { return false }
+                turn.resume()
+                return true
+            }
+        }
+    }
+    /// How many requests are held.
+    var heldCount: Int { state.withLock { $0.waiting.count } }
     func rollBack(_ name: String, _ reason: String?) { state.withLock { $0.rolledBack[name] = reason } }
     func fail(_ failure: DeliveryFailure?) { state.withLock { $0.failure = failure } }
     func overwrite(_ name: String, _ text: String) { state.withLock { $0.files[name] = Array(text.utf8) } }
@@ -107,10 +128,19 @@ final class MemoryApplier: FileApplier {
             return state.failure
         }
         if let failure { throw failure }
+        if request.operation == .apply {
+            let names = Set(request.files.map(\.name))
+            await withCheckedContinuation { turn in
+                state.withLock { state in
+                    guard !state.held.isDisjoint(with: names) else { return turn.resume() }
+                    state.waiting.append((names, turn))
+                }
+            }
+        }
         return state.withLock { state in
             var byTarget: [String: [String]] = [:]
-            let files = request.files.map { file in
-                let answer = answer(request.operation, file, &state)
+            let files: [ApplyAnswer.File] = request.files.map { file in
+                let answer = self.answer(request.operation, file, &state)
                 if answer.outcome == .applied, let target = targets[file.name] {
                     byTarget[target, default: []].append(file.name)
                 }
@@ -118,7 +148,14 @@ final class MemoryApplier: FileApplier {
             }
             let reloads = byTarget.sorted { $0.key < $1.key }
             state.reloads += reloads.map(\.value)
-            return ApplyAnswer(files: files, reloads: reloads.map { .init(target: $0.key, files: $0.value) })
+            let rolledBack = files.filter { $0.outcome == .rolledBack }.map(\.name)
+            var whole = ApplyAnswer(files: files, reloads: reloads.map { .init(target: $0.key, files: $0.value) })
+            for name in rolledBack {
+                guard let target = targets[name] else { continue }
+                whole.reloads.append(.init(target: target, files: [name], failure: "it failed"))
+                whole.reloads.append(.init(target: target, files: [name], isWithFormer: true))
+            }
+            return whole
         }
     }
 
@@ -129,9 +166,14 @@ final class MemoryApplier: FileApplier {
         var answer = ApplyAnswer.File(
             name: file.name, outcome: .unchanged, version: present.map(ContentVersion.of), present: nil)
         if operation == .compare { answer.present = present }
+        if state.unseen.contains(file.name) {
+            (answer.outcome, answer.reason, answer.version) = (.refused, "no description can be used", nil)
+            answer.isSeen = false
+            return answer
+        }
         guard present != file.content else { return answer }
-        if let reason = state.refused[file.name] {
-            (answer.outcome, answer.reason) = (.refused, reason)
+        if let refused = state.refused[file.name] {
+            (answer.outcome, answer.reason) = (refused.outcome, refused.reason)
         } else if operation == .compare {
             answer.outcome = .differs
         } else if let reason = state.rolledBack[file.name] {
@@ -163,7 +205,10 @@ struct EngineBench: Sendable {
         var listing: RenderListing { state.withLock { $0.listing } }
     }
 
-    init(_ specs: [RenderSpec], problems: [RenderProblem] = [], former: RenderReport? = nil) {
+    init(
+        _ specs: [RenderSpec], problems: [RenderProblem] = [], former: RenderReport? = nil,
+        ready: @escaping @Sendable () async -> Void = {}
+    ) {
         let (clock, fleet, log) = (clock, fleet, Log())
         self.log = log
         var targets: [String: String] = [:]
@@ -173,6 +218,7 @@ struct EngineBench: Sendable {
         var parts = DeliveryParts(
             directory: "/etc/gossipd/render.d", interval: .seconds(600), fleet: fleet, applier: applier,
             list: { log.listing }, render: EngineBench.render, now: { clock.now }, wall: { clock.wall })
+        parts.ready = ready
         parts.tell = { log.add($0) }
         parts.publish = { report in
             log.add(report)

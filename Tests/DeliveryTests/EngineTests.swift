@@ -31,7 +31,28 @@ struct EngineTests {
         #expect(await bench.status("a")?.state == .ok)
         #expect(await bench.status("a")?.version == ContentVersion.of(Array("one".utf8)))
         #expect(await bench.status("a")?.appliedAt != nil)
-        #expect(bench.events.contains(.reloaded(target: "unit x.service", files: ["a", "b"])))
+        #expect(bench.events.contains(.reloaded(target: "unit x.service", files: ["a", "b"], isWithFormer: false)))
+    }
+
+    @Test(
+        "A stop does not wait until the node knows its fleet, and nothing is rendered after it",
+        .timeLimit(.minutes(1)))
+    func stopBeforeReady() async throws {
+        let (waits, hasBegun) = AsyncStream<Void>.makeStream()
+        let (never, end) = AsyncStream<Void>.makeStream()
+        let bench = EngineBench([try .test("a", key: "app/a")]) {
+            hasBegun.finish()
+            for await _ in never {}
+        }
+        bench.fleet.put("app/a", "one")
+        async let running: Void = bench.engine.run()
+        for await _ in waits {}
+        await bench.engine.note(.keys(["app/a"]))
+        await bench.engine.stop()
+        await running
+        #expect(bench.applier.batches.isEmpty)
+        #expect(bench.reports.isEmpty)
+        end.finish()
     }
 
     @Test("A change renders the files of its key after the quiet time, and no others")
@@ -71,7 +92,9 @@ struct EngineTests {
 
     @Test("The inputs of a batch are read in one moment")
     func oneMoment() async throws {
-        let bench = await Self.begun([try .test("a", key: "app/a"), try .test("b", key: "app/b")]) {
+        let bench = await Self.begun([
+            try .test("a", key: "app/a", unit: "x.service"), try .test("b", key: "app/b", unit: "x.service"),
+        ]) {
             $0.put("app/a", "one")
             $0.put("app/b", "two")
         }
@@ -132,6 +155,21 @@ struct EngineTests {
         #expect(bench.applier.batches.dropFirst(batches).allSatisfy { $0 == ["a"] })
         #expect(bench.applier.batches.count > batches)
         #expect(bench.applier.text("b") == "two")
+    }
+
+    @Test("What the helper's host could not do is a failure, in the state, the counters and a plan")
+    func couldNot() async throws {
+        let bench = await Self.begun([try .test("a", key: "app/a")]) { $0.put("app/a", "one") }
+        bench.applier.refuse("a", "the folder /etc/a does not exist: create it", as: .failed)
+        bench.fleet.put("app/a", "two")
+        let plan = try await bench.engine.plan(["a"])
+        #expect(plan.files.map(\.change) == [.failed])
+        await bench.engine.note(.keys(["app/a"]))
+        await bench.settle(.milliseconds(300))
+        #expect(await bench.status("a")?.state == .failed)
+        #expect(await bench.status("a")?.error == "the folder /etc/a does not exist: create it")
+        let counters = await bench.engine.statistics()
+        #expect(counters.failed == 1 && counters.refused == 0)
     }
 
     @Test("A helper that cannot be reached fails every file, and nothing is lost when it comes back")

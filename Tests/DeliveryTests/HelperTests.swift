@@ -160,6 +160,34 @@ private final class HelperScene: Sendable {
         }
     }
 
+    @Test func `A hundred requests at once are all answered, though not all at the same time`() async throws {
+        let helper = try HelperScene()
+        let count = 100
+        let running = helper.scene.folder.path("running")
+        let script =
+            "mkdir -p \(running); touch \(running)/$$; ls \(running) | wc -l >>\(running).log; sleep 0.05;"
+            + " rm \(running)/$$"
+        for number in 0..<count {
+            helper.scene.describe("f\(number)") { $0.check = ["sh", "-c", script, "x", "{file}"] }
+        }
+        let outcomes = try await helper.serving {
+            try await withThrowingTaskGroup(of: ApplyAnswer.self) { group in
+                for number in 0..<count {
+                    group.addTask {
+                        let client = HelperClient(path: helper.path, timeout: .seconds(60))
+                        return try await client.perform(ApplyScene.request(.apply, [("f\(number)", "x")]))
+                    }
+                }
+                return try await group.reduce(into: []) { $0 += $1.files.map(\.outcome) }
+            }
+        }
+        #expect(outcomes == Array(repeating: .applied, count: count))
+        let most = helper.scene.folder.text("running.log").split(separator: "\n").compactMap { line in
+            Int(line.filter(\.isNumber))
+        }.max()
+        #expect((2...HelperWorkers.countMax).contains(most ?? 0))
+    }
+
     @Test func `It ends when nobody asks, and not before`() throws {
         let helper = try HelperScene()
         let start = ContinuousClock.now

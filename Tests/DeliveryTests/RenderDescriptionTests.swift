@@ -97,6 +97,8 @@ struct RenderDescriptionTests {
             ("check = \"nginx -t\"", "web.toml:3: check: must be an array"),
             ("check = []", "must name a program"),
             ("check = [\"\"]", "must name a program"),
+            ("check = [\"nginx\", \"-t\"]", "web.toml:3: check: must name {file}, the path of the new file"),
+            ("check = [\"nginx\", \"-t\", \"{fil}\"]", "web.toml:3: check: must name {file}"),
             ("check = [\"a\", 1]", "web.toml:3: check[1]: must be a string"),
             ("check = [\"a\\u0000b\"]", "NUL"),
             ("check = [" + String(repeating: "\"a\", ", count: 65) + "]", "at most 64 entries"),
@@ -145,6 +147,23 @@ struct RenderDescriptionTests {
         arguments: ["etc/a", "", "/", "/etc/../a", "/etc//a", "/etc/./a", "/etc/a/", "/etc/..", "/a\\u0007"])
     func destinations(path: String) {
         #expect(problems("destination = \"\(path)\"\nkey = \"a\"\n").contains("web.toml:1: destination: must"))
+    }
+
+    @Test(
+        "A destination where the kernel shows itself is refused with what to do instead, also behind a link",
+        arguments: ["/proc/sys/net/ipv4/ip_forward", "/sys/kernel/a", "/proc", "FOLDER/link/a"])
+    func kernelFolders(path: String) throws {
+        let folder = try TestFolder()
+        try CommandRunner.run(["ln", "-s", "/proc/sys", folder.path("link")], timeout: .seconds(5)).expectSuccess()
+        let text = problems("destination = \"\(path.replacing("FOLDER", with: folder.path))\"\nkey = \"a\"\n")
+        #expect(text.hasPrefix("web.toml:1: destination: must not be below /"), "\(text)")
+        #expect(text.contains("deliver a file for sysctl.d(5) or tmpfiles.d(5)"), "\(text)")
+        #expect(problems("destination = \"/process/a\"\nkey = \"a\"\n").isEmpty)
+    }
+
+    @Test("A check may name the new file anywhere in its words")
+    func checkNamesTheFile() throws {
+        #expect(try describe(Self.least + "check = [\"sh\", \"-c\", \"grep x {file}\"]\n").check?.count == 3)
     }
 
     @Test("A destination in gossipd's own folders is refused, by its name and through a link")

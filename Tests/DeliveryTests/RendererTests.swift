@@ -9,8 +9,8 @@ import Testing
 
 @Suite("Rendering with the real program", .serialized, .timeLimit(.minutes(3)))
 struct RendererTests {
-    /// Names: `port`, `empty`, `hosts` of a and b, `none`, `nodes` of one member with the tag role.
-    private static func render(_ template: String, renderer: Renderer? = nil) async throws -> String {
+    /// Names: `port`, `empty`, `hosts` of a and b, `none`, `nodes`.
+    private static func spec(_ template: String) throws -> RenderSpec {
         var spec = RenderSpec(name: "web", source: .template(template), destination: "/etc/a")
         spec.inputs = [
             "port": .key(try ConfigurationKey("port"), default: "80 <&> \"x\""),
@@ -19,9 +19,17 @@ struct RendererTests {
             "none": .set(try ConfigurationKey("none"), default: []),
             "nodes": .members(MemberFilter()),
         ]
-        let contents: [InputContent] = try spec.readInputs.map { input in
-            guard case .members = input else { return .key(nil) }
-            return .members([try member("n1", "[::1]:7946", tags: ["role": "web"])])
+        return spec
+    }
+
+    /// Unless others are given, `nodes` is one member with the tag role.
+    private static func render(
+        _ template: String, members: [MemberDocument]? = nil, renderer: Renderer? = nil
+    ) async throws -> String {
+        let spec = try spec(template)
+        let members = try members ?? [member("n1", "[::1]:7946", tags: ["role": "web"])]
+        let contents: [InputContent] = spec.readInputs.map { input in
+            if case .members = input { .members(members) } else { .key(nil) }
         }
         let program = try renderer ?? builtRenderer()
         return String(decoding: try await program.render(spec, contents), as: UTF8.self)
@@ -67,7 +75,14 @@ struct RendererTests {
             ("{{^hosts}}{{gone}}{{/hosts}}", "line 1, column 11: {{gone}} is declared nowhere"),
             ("{{#none}}a{{/none}}{{^none}}{{gone}}{{/none}}", "column 29: {{gone}} is declared nowhere"),
             ("{{a}} {{b}} {{a}}", "[members]; line 1, column 7: {{b}} is declared nowhere"),
-            ("{{#nodes}}{{tags.zone}}{{/nodes}}", "there is no zone in a table of role"),
+            (
+                "{{#nodes}}{{tags.zone}}{{/nodes}}",
+                "line 1, column 11: the member n1 has no tag zone: write {{#tags.zone}}"
+            ),
+            ("{{#nodes}}{{^tags.zone}}{{tags.zone}}{{/tags.zone}}{{/nodes}}", "the member n1 has no tag zone"),
+            ("{{#nodes}}{{#tags.zone}}{{gone}}{{/tags.zone}}{{/nodes}}", "{{gone}} is declared nowhere"),
+            ("{{#nodes}}{{#tags.zone.x}}a{{/tags.zone.x}}{{/nodes}}", "there is no zone in a table of role"),
+            ("{{#nodes}}{{#tagz.zone}}a{{/tagz.zone}}{{/nodes}}", "{{tagz.zone}} is declared nowhere"),
             ("{{port.x}}", "there is no x in a text"),
             ("{{hosts}}", "is a list, not a text"),
             ("{{.}}", "is a table, not a text"),
@@ -91,6 +106,103 @@ struct RendererTests {
         let sentence = try await Self.refusal(template)
         #expect(sentence.hasPrefix("template_text of web.toml: line "), "\(sentence)")
         #expect(sentence.contains(reason), "\(sentence)")
+    }
+
+    /// Members with and without the tags weight and zone; an empty weight is none.
+    private static func weighted() throws -> [MemberDocument] {
+        [
+            try member("a", "10.0.0.1:1", tags: ["weight": "3", "zone": "z"]), try member("b", "10.0.0.2:1"),
+            try member("c", "10.0.0.3:1", tags: ["weight": ""]), try member("d", "10.0.0.4:1"),
+        ]
+    }
+
+    @Test(
+        "A section of a tag that a member does not have is false",
+        arguments: [
+            ("{{#tags.weight}} weight={{tags.weight}}{{/tags.weight}}", "a weight=3;b;c;d;"),
+            (
+                "{{#tags.weight}} weight={{.}}{{/tags.weight}}{{^tags.weight}} -{{/tags.weight}}",
+                "a weight=3;b -;c -;d -;"
+            ),
+            (
+                "{{#tags.weight}} {{tags.weight}}{{#tags.zone}}{{tags.zone}}{{/tags.zone}}{{/tags.weight}}",
+                "a 3z;b;c;d;"
+            ),
+            // Whoever has a weight has a zone here, so the zone is never missing where it is printed.
+            ("{{#tags.weight}} {{tags.zone}}{{/tags.weight}}", "a z;b;c;d;"),
+        ])
+    func optionalTags(template: String, text: String) async throws {
+        let loop = "{{#nodes}}{{name}}\(template);{{/nodes}}"
+        #expect(try await Self.render(loop, members: try Self.weighted()) == text)
+    }
+
+    @Test("A missing tag that would be printed names the member, the tag and how many others lack it")
+    func missingTag() async throws {
+        do {
+            _ = try await Self.render("{{#nodes}}\n{{tags.zone}}{{/nodes}}", members: try Self.weighted())
+            Issue.record("it was rendered")
+        } catch DeliveryFailure.template(let sentence) {
+            #expect(
+                sentence
+                    == "template_text of web.toml: line 2, column 1: the member b has no tag zone, and 2 more have none:"
+                    + " write {{#tags.zone}}...{{/tags.zone}} around {{tags.zone}}, or list with tags = { ... } only"
+                    + " members that have it")
+        }
+    }
+
+    @Test(
+        "A check without data finds what is wrong in the template, and nothing that only data can tell",
+        arguments: [
+            (
+                "{{port}}{{#hosts}}{{.}}{{value}}{{/hosts}}{{#nodes}}{{name}}{{tags.any}}{{#last}};{{/last}}{{/nodes}}",
+                ""
+            ),
+            ("{{#none}}{{value}}{{/none}}{{^hosts}}none{{/hosts}}{{#nodes}}{{#tags.a}}{{.}}{{/tags.a}}{{/nodes}}", ""),
+            ("a\n{{#hosts}}", "line 2, column 1: the section hosts is never closed: write {{/hosts}} behind it"),
+            ("{{#none}}\n{{gone}}{{/none}}", "line 2, column 1: {{gone}} is declared nowhere: add gone to [keys]"),
+            ("{{hosts}}", "line 1, column 1: {{hosts}} is a list, not a text"),
+            ("text {", "the template ends in what may begin a tag"),
+        ])
+    func checked(template: String, reason: String) throws {
+        let report = try builtRenderer().check([try Self.spec(template)], in: "/etc/gossipd/render.d")
+        #expect(report.read == 1 && report.warning == nil)
+        guard !reason.isEmpty else {
+            #expect(report.problems.isEmpty, "\(report.problems)")
+            return
+        }
+        let problem = try #require(report.problems.first)
+        #expect(report.problems.count == 1 && problem.name == "web")
+        #expect(
+            problem.sentence.hasPrefix("/etc/gossipd/render.d/web.toml: template_text: line "), "\(problem.sentence)")
+        #expect(problem.sentence.contains(reason), "\(problem.sentence)")
+    }
+
+    @Test("A check reads template files, names those that are not there, and says when it cannot parse")
+    func checkedFiles() throws {
+        let folder = try TestFolder()
+        try folder.write("bad.mustache", "a\n{{#x}}")
+        func spec(_ name: String) -> RenderSpec {
+            RenderSpec(name: name, source: .templateFile(folder.path("\(name).mustache")), destination: "/etc/\(name)")
+        }
+        var good = spec("good")
+        good.source = .key(try ConfigurationKey("app/motd"))
+        let specs = [spec("bad"), spec("gone"), good]
+        let gone =
+            "/r/gone.toml: template \(folder.path)/gone.mustache cannot be opened: No such file or directory"
+        let report = try builtRenderer().check(specs, in: "/r")
+        #expect(
+            report.problems.map(\.sentence) == [
+                "/r/bad.toml: template \(folder.path)/bad.mustache: line 2, column 1: the section x is never closed: write"
+                    + " {{/x}} behind it", gone,
+            ])
+        #expect(report.read == 1 && report.warning == nil)
+        let without = Renderer(program: folder.path("nowhere")).check(specs, in: "/r")
+        #expect(without.problems.map(\.sentence) == [gone])
+        #expect(
+            without.warning
+                == "the templates were not parsed: \(folder.path)/nowhere is not there or cannot be run; it comes with"
+                + " gossipd's package")
+        #expect(Renderer(program: "/nowhere").check([good], in: "/r") == Renderer.TemplateReport())
     }
 
     @Test("Deep, endless and large templates end with a sentence")

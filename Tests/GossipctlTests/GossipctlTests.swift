@@ -81,7 +81,7 @@ import Testing
             (
                 ["frobnicate"],
                 "unknown command \"frobnicate\": gossipctl has status, members, member, join, leave, forget, tags, "
-                    + "ping, events, kv, set, counter, backup, restore, doctor, render"
+                    + "ping, rtt, events, kv, set, counter, backup, restore, doctor, render"
             ),
         ])
     func `an unknown command is named, and those that exist`(arguments: [String], sentence: String) {
@@ -119,7 +119,7 @@ import Testing
             for inner in configuration.subcommands { check(inner) }
         }
         check(Gossipctl.self)
-        #expect(Gossipctl.configuration.subcommands.count == 16)
+        #expect(Gossipctl.configuration.subcommands.count == 17)
     }
 }
 
@@ -134,6 +134,42 @@ import Testing
         #expect(
             PingCommand.render(PingResult(member: me, rttMilliseconds: 0, path: PingResult.ownPath))
                 == "web-1 is this node: nothing was sent\n")
+    }
+
+    @Test func `a round trip says whether it was measured, estimated or neither`() {
+        let me = MemberIdentity(id: "0a", name: "web-1")
+        let peer = MemberIdentity(id: "0b", name: "db\u{1b}1")
+        func sentence(_ measured: Double?, _ estimate: Double?, _ error: Double?) -> String {
+            RTTCommand.sentence(
+                RoundTripsDocument(
+                    from: me,
+                    roundTrips: [
+                        .init(
+                            member: peer, state: .alive, rttMilliseconds: measured, estimateMilliseconds: estimate,
+                            errorMilliseconds: error)
+                    ]))
+        }
+        #expect(sentence(nil, nil, nil) == "web-1 to db\\u{1b}1: unknown\n")
+        #expect(sentence(nil, 31.25, 4) == "web-1 to db\\u{1b}1: 31.3 ms estimated, give or take 4.00 ms\n")
+        #expect(
+            sentence(30, 31.25, 4)
+                == "web-1 to db\\u{1b}1: 30.0 ms measured; 31.3 ms estimated, give or take 4.00 ms\n")
+        let table = RTTCommand.table(
+            RoundTripsDocument(
+                from: me,
+                roundTrips: [
+                    .init(
+                        member: MemberIdentity(id: "0c", name: "db-2"), state: .alive, rttMilliseconds: 0.5,
+                        estimateMilliseconds: 0.75, errorMilliseconds: 0.25),
+                    .init(member: peer, state: .suspect),
+                ]), plain)
+        #expect(
+            table == """
+                NAME       STATE    MEASURED  ESTIMATE    ERROR
+                db-2       alive     0.50 ms   0.75 ms  0.25 ms
+                db\\u{1b}1  suspect         -   unknown        -
+
+                """)
     }
 
     @Test func `columns align, numbers to the right, without trailing spaces`() {
@@ -281,10 +317,13 @@ import Testing
             since: Timestamp(milliseconds: 0))
         let evidence = Evidence(
             reportedBy: MemberIdentity(id: "0b", name: "db-1"), pathsFailed: ["udp", "stream"], probes: 3,
-            confirmedBy: [MemberIdentity(id: "0c", name: "web-2")], afterMilliseconds: 2100, refused: true)
-        let event = ClusterEvent(
+            confirmedBy: [MemberIdentity(id: "0c", name: "web-2")], afterMilliseconds: 2100, refused: true,
+            incarnation: 2)
+        var event = ClusterEvent(
             cursor: "c", time: Timestamp(milliseconds: 1000), event: "member_failed", message: "member web-3 failed",
             evidence: evidence)
+        event.times = 4
+        event.lastTime = Timestamp(milliseconds: 2000)
         let text = ExplainCommand.render(
             MemberExplanation(member: member, summary: "It was silent.", timeline: [event]), plain)
         #expect(
@@ -293,13 +332,14 @@ import Testing
                 It was silent.
                 incarnation 2, round trip -, tags -
 
-                TIME                      EVENT          WHAT HAPPENED
-                1970-01-01T00:00:01.000Z  member_failed  member web-3 failed
-                                                           reported by db-1
-                                                           no answer over udp, stream, 3 probes
-                                                           its host refused the connection
-                                                           confirmed by web-2
-                                                           after 2.1 s
+                TIME                      EVENT          INC  WHAT HAPPENED
+                1970-01-01T00:00:01.000Z  member_failed    2  member web-3 failed
+                                                                reported by db-1
+                                                                no answer over udp, stream, 3 probes
+                                                                its host refused the connection
+                                                                confirmed by web-2
+                                                                after 2.1 s
+                                                                4 times, last at 1970-01-01T00:00:02.000Z
 
                 """)
     }

@@ -14,6 +14,22 @@ struct RenderTests {
         UnifiedDiff.render(old: old.map { Array($0.utf8) }, new: Array(new.utf8), path: "/etc/a")
     }
 
+    @Test("A reload with the former contents after a failed one is told as that")
+    func reloads() {
+        let document = RenderApplyDocument(
+            files: [RenderFileStatus(name: "a", destination: "/etc/a", state: .rolledBack)], changed: [],
+            reloads: [
+                .init(target: "unit x.service", files: ["a", "b"], error: "no"),
+                .init(target: "unit x.service", files: ["a", "b"], isWithFormer: true),
+            ])
+        let lines = RenderApplyCommand.render(document, Self.plain).split(separator: "\n").suffix(2)
+        #expect(
+            lines == [
+                "could not reload unit x.service for 2 files",
+                "reloaded unit x.service with the former content of 2 files",
+            ])
+    }
+
     @Test("A difference is what diff -u prints")
     func unified() {
         let old = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n"

@@ -3,6 +3,7 @@
 
 import AdminModel
 import ArgumentParser
+import ProgramUsage
 import Testing
 
 @testable import gossipctl
@@ -16,7 +17,7 @@ import Testing
             // A group without a command asks for its help when it runs.
             try command.run()
         } catch {
-            return UsageSentence.sentence(for: error)
+            return UsageSentence.sentence(for: error, of: Gossipctl.self)
         }
         Issue.record("\(arguments) ran")
         return nil

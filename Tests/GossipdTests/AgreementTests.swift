@@ -99,7 +99,7 @@ struct AgreementTests {
     @Test("The other defaults of the configuration are those of the parts")
     func defaults() throws {
         let configured = try configuration()
-        let kernel = KernelConfiguration(configured, peers: [])
+        let kernel = KernelConfiguration(configured, peers: [], seal: SealSettings())
         let own = KernelConfiguration(cluster: ClusterID(name: "default"), sizes: PacketCodec.sizes)
         #expect(kernel.cluster == own.cluster)
         #expect(kernel.datagramBytesMax == own.datagramBytesMax)
@@ -107,7 +107,7 @@ struct AgreementTests {
         #expect(kernel.streamIdleTimeout == own.streamIdleTimeout)
         #expect(kernel.syncIntervalMin == own.syncIntervalMin)
         #expect(kernel.sentinels == own.sentinels)
-        let transport = TransportConfiguration(configured)
+        let transport = TransportConfiguration(configured, seal: SealSettings())
         #expect(transport.datagramBytesMax == TransportConfiguration().datagramBytesMax)
         #expect(transport.inboundStreamsMax == TransportConfiguration().inboundStreamsMax)
         #expect(transport.outboundStreamsMax == TransportConfiguration().outboundStreamsMax)

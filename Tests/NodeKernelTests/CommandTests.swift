@@ -22,6 +22,12 @@ struct CommandTests {
         return failure
     }
 
+    @Test("A node tells its peers that it speaks the version which its packets have")
+    func protocolVersion() {
+        let bench = KernelBench.knowing(2...4)
+        #expect(bench.kernel.membership.me.info.protocolVersion == ProtocolVersion.current)
+    }
+
     @Test("explain: the member with its history, oldest first, and nobody else's")
     func explain() {
         var bench = KernelBench.knowing(2...4)
@@ -33,29 +39,67 @@ struct CommandTests {
         }
         #expect(explanation.view.member.id == NodeID(high: 0x1111_0003, low: 3))
         #expect(explanation.view.member.state == .failed)
-        #expect(explanation.timeline.count == 3, "joined, suspected, failed")
-        #expect(explanation.timeline.allSatisfy { $0.event.id == explanation.view.member.id })
-        guard case .joined? = explanation.timeline.first?.event.kind,
-            case .failed? = explanation.timeline.last?.event.kind
-        else {
-            Issue.record("\(explanation.timeline)")
-            return
-        }
+        #expect(explanation.timeline.map(\.what.name) == ["joined", "suspected", "called failed", "failed"])
+        #expect(explanation.timeline.allSatisfy { $0.what.event.map { $0.id == explanation.view.member.id } ?? true })
+        #expect(explanation.timeline.allSatisfy { $0.incarnation == 1 })
     }
 
-    @Test("the history of members is bounded")
-    func timelineBound() {
-        var bench = KernelBench.knowing(2...4) { $0.timelineEventsMax = 40 }
+    @Test("explain tells what was tried, who says the same, and by which way an answer came")
+    func findings() throws {
+        var bench = KernelBench.knowing(2...4)
+        func claim(_ by: Int) -> Message {
+            .update(MemberUpdate(subject: id(3), incarnation: 1, claim: .suspect(by: id(by))))
+        }
+        bench.hear([claim(2)], from: 2)
+        bench.hear([claim(4)], from: 4)
+        var explanation = try #require(explain(&bench, "n3"))
+        #expect(explanation.accusers == [id(2), id(4)])
+        #expect(explanation.timeline.map(\.what.name) == ["joined", "suspected", "accused"])
+        // Nobody answers for n3, over no way; equal findings share an entry.
+        bench.passAnswering(.milliseconds(1_500), except: 3)
+        explanation = try #require(explain(&bench, "n3"))
+        let failures = explanation.timeline.filter { $0.what.name == "probe failed" }
+        #expect(failures.count == 1)
+        #expect((failures.first?.times ?? 0) >= 1)
+        #expect(explanation.accusers.contains(id(1)))
+        bench.hear([alive(3, 2)], from: 3)
+        explanation = try #require(explain(&bench, "n3"))
+        #expect(explanation.timeline.last?.what.name == "alive")
+        #expect(explanation.timeline.last?.incarnation == 2)
+        #expect(explanation.accusers.isEmpty)
+    }
+
+    @Test("one member that flaps pushes out nothing of another, and what is reaped is forgotten")
+    func timelinePerMember() throws {
+        var bench = KernelBench.knowing(2...4) { $0.swim.failedRetention = .seconds(60) }
+        bench.hear([.update(MemberUpdate(subject: id(4), incarnation: 1, claim: .left))], from: 2)
         for incarnation in 1..<200 as Range<UInt64> {
             bench.hear([failed(3, incarnation, by: 2), alive(3, incarnation + 1)], from: 2)
         }
-        let id = bench.command(.explain("n3"))
-        guard case .explanation(let explanation)? = bench.answers(to: id).first else {
-            Issue.record("\(bench.replies)")
-            return
-        }
-        #expect((20...40).contains(explanation.timeline.count))
-        #expect(explanation.timeline.last?.event.incarnation == 200)
+        let flapping = try #require(explain(&bench, "n3"))
+        #expect(flapping.timeline.count == 32)
+        #expect(flapping.timeline.last?.incarnation == 200)
+        #expect(try #require(explain(&bench, "n4")).timeline.map(\.what.name) == ["joined", "left"])
+        bench.passAnswering(.seconds(130))
+        #expect(explain(&bench, "n4") == nil)
+        bench.hear([alive(4, 2)], from: 4)
+        #expect(try #require(explain(&bench, "n4")).timeline.map(\.what.name) == ["joined"])
+    }
+
+    private func explain(_ bench: inout KernelBench, _ name: String) -> MemberExplanation? {
+        let id = bench.command(.explain(name))
+        guard case .explanation(let explanation)? = bench.answers(to: id).first else { return nil }
+        return explanation
+    }
+
+    @Test("the history of all members together is bounded, the oldest goes first")
+    func timelineBound() throws {
+        var bench = KernelBench.knowing(2...60) { $0.timelineEventsMax = 100 }
+        for number in 2...60 { bench.hear([failed(number, by: 61), alive(number, 2)], from: 61) }
+        let all = try (2...60).flatMap { try #require(explain(&bench, "n\($0)")).timeline }
+        #expect((75...100).contains(all.count), "\(all.count)")
+        #expect(try #require(explain(&bench, "n60")).timeline.count >= 3)
+        #expect(try #require(explain(&bench, "n2")).timeline.isEmpty)
     }
 
     @Test("a member is found by name, id or the beginning of its id")
@@ -282,4 +326,28 @@ struct CommandTests {
         #expect(answer(&bench, .delete(key: "a")).hasPrefix("written"))
         #expect(failure(&bench, .read(key: "a")) == .noSuchKey("a"))
     }
+}
+
+extension TimelineEntry.What {
+    /// For tests that look at the order of things.
+    var name: String {
+        switch self {
+        case .event(let event):
+            switch event.kind {
+            case .joined: "joined"
+            case .alive: "alive"
+            case .suspected: "suspected"
+            case .failed: "failed"
+            case .left: "left"
+            default: "other"
+            }
+        case .note(.probeFailed): "probe failed"
+        case .note(.probeRescued): "probe rescued"
+        case .note(.probeNotSent): "probe not sent"
+        case .note(.accused): "accused"
+        case .note(.calledFailed): "called failed"
+        }
+    }
+
+    var event: MemberEvent? { if case .event(let event) = self { event } else { nil } }
 }

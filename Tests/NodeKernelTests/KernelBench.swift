@@ -45,7 +45,10 @@ enum FakeSizes {
         case .row(let row): row.estimatedBytes
         case .announcement(let dots): 4 + 28 * dots.count
         case .memberTable(let part): 6 + 100 * part.entries.count
-        case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges: 64
+        case .floorMark, .confirmRequest, .confirmed, .collectRequest, .collectAnswer, .floor, .rowRequest, .ranges,
+            .coordinate, .viewRequest, .viewAnswer:
+            64
+        case .padding(let count): 5 + count
         case .sentinel: 4
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
         case .storeComplete(let context): 4 + 40 * context.entries.count

@@ -111,7 +111,7 @@ struct SyncTests {
         #expect(told.allSatisfy { $0[1] == 20_000 })
         let waiting = pair.left.command(.statistics)
         guard case .statistics(let view)? = pair.left.answers(to: waiting).first else { return }
-        #expect(view.storeChangesWaiting < 1_100)
+        #expect(view.queues.storeChanges < 1_100)
     }
 
     @Test("repair keeps to its bandwidth", arguments: [1 << 20, 4 << 20])

@@ -174,6 +174,23 @@ extension ProcessTests {
             }
         }
 
+        @Test(
+            "A daemon that has just started, and waits for others before it delivers, stops at once",
+            arguments: [SIGTERM, SIGUSR2])
+        func stopEarly(signal: Int32) async throws {
+            try await Arena.with { arena in
+                var options = try DaemonOptions("early")
+                // Nobody is there: it would wait for long.
+                options.join = ["127.0.0.1:\(try Ports.free())"]
+                let daemon = try await DaemonProcess.start(options, in: arena)
+                let began = ContinuousClock.now
+                daemon.child.signal(signal)
+                #expect(try await daemon.child.waitForEnd() == 0)
+                report("stop while it waits for others", began.duration(to: .now))
+                #expect(began.duration(to: .now) < .seconds(3))
+            }
+        }
+
         @Test("SIGTERM ends a daemon without peers, and one that a client watches")
         func terminateAlone() async throws {
             try await Arena.with { arena in

@@ -155,6 +155,43 @@ extension ProcessTests {
             }
         }
 
+        @Test("While a check hangs, other files are delivered, plans answered, and its own file is pending")
+        func hangingCheck() async throws {
+            try await Arena.with { arena in
+                let host = try Host("1", in: arena)
+                let script = "grep -q good $1 || while [ -e $1 -a ! -e \(host.out("go")) ]; do sleep 0.1; done"
+                try host.describe(
+                    "slow",
+                    "key = \"app/slow\"\ncheck_timeout = \"5m\"\n"
+                        + "check = [\"/bin/sh\", \"-c\", \"\(script)\", \"x\", \"{file}\"]\n")
+                try host.describe("fast", "key = \"app/fast\"\nreload_command = \(host.counting("reloads"))\n")
+                let daemon = try await Self.daemon(host, in: arena)
+                try await Self.put(daemon, "app/slow", "good")
+                try await Self.put(daemon, "app/fast", "one")
+                try await Self.reads("good", "slow", on: host)
+                try await Self.reads("one", "fast", on: host)
+                let before = try await Self.reaches(.ok, "slow", on: daemon)
+                try await Self.put(daemon, "app/slow", "hang")
+                // Beside its destination there is a file once its check is under way.
+                try await eventually("the check is under way") {
+                    let names = try await arena.run("/bin/ls", ["-A", host.folder + "/out"]).output
+                    return names.contains(".slow.gossipd-").orNil
+                }
+                try await Self.put(daemon, "app/fast", "two")
+                try await Self.reads("two", "fast", on: host)
+                _ = try await Self.reaches(.ok, "fast", on: daemon)
+                let plan = try await daemon.gossipctl("render", "plan")
+                #expect(plan.status == 0 && plan.output.contains("+hang"), "\(plan.output)")
+                let slow = try #require(try await Self.file(daemon, "slow"))
+                #expect(slow.state == .pending && slow.version == before.version)
+                #expect(try await daemon.gossipctl("render", "apply", "--once", "fast").status == 0)
+                #expect(host.text("slow") == "good")
+                try FileText.write("", to: host.out("go"))
+                try await Self.reads("hang", "slow", on: host)
+                _ = try await Self.reaches(.ok, "slow", on: daemon)
+            }
+        }
+
         @Test("A plan shows a difference and changes nothing; status 0 for what fails, 3 for an unknown name")
         func plan() async throws {
             try await Arena.with { arena in
@@ -190,6 +227,17 @@ extension ProcessTests {
                 #expect(outcome.status == 78)
                 #expect(outcome.errors.contains("\(host.descriptions)/bad.toml:3: mode: "), "\(outcome.errors)")
                 #expect(outcome.errors.contains("\(host.descriptions)/bad.toml:4: nosuch: "), "\(outcome.errors)")
+                try host.describe("bad", "template_text = \"\"\"a\n{{#app}}\n\"\"\"\nkeys = { app = \"app/a\" }\n")
+                let template = try await arena.run(try Programs.gossipd(), ["check-config", file])
+                #expect(template.status == 78)
+                #expect(
+                    template.errors.contains(
+                        "\(host.descriptions)/bad.toml: template_text: line 2, column 1: the section app is never closed"
+                    ),
+                    "\(template.errors)")
+                try host.describe("bad", "template_text = \"{{app}}\"\nkeys = { app = \"app/a\" }\n")
+                let good = try await arena.run(try Programs.gossipd(), ["check-config", file])
+                #expect(good.status == 0 && good.output.contains("2 descriptions with 1 template, good"), "\(good)")
             }
         }
 

@@ -112,6 +112,28 @@ extension ProcessTests {
         }
 
         @Test(
+            "Writes that wait in the passed socket's queue while it starts are carried out, every one",
+            .enabled(if: Programs.exist("systemd-socket-activate"), "needs systemd-socket-activate"))
+        func writesAtStart() async throws {
+            try await Arena.with { arena in
+                for round in 0..<5 {
+                    let path = "\(arena.folder)/passed-\(round).sock"
+                    var options = try DaemonOptions("starting-\(round)")
+                    options.prefix = ["systemd-socket-activate", "--listen", path, "--fdname", "admin"]
+                    let daemon = try DaemonProcess(options, in: arena)
+                    try await eventually("the socket is there") { (access(path, F_OK) == 0).orNil }
+                    try await withThrowingTaskGroup(of: Arena.Outcome.self) { tasks in
+                        for number in 0..<8 {
+                            tasks.addTask { try await arena.gossipctl(path, "kv", "put", "app/\(number)", "1") }
+                        }
+                        for try await outcome in tasks { #expect(outcome.status == 0, "\(outcome.errors)") }
+                    }
+                    #expect(try await daemon.terminate() == 0)
+                }
+            }
+        }
+
+        @Test(
             "A member's failure is in the journal with its MESSAGE_ID and fields",
             .enabled(if: PrivateJournal.isAvailable, "needs root, unshare, nsenter and systemd-journald"))
         func journal() async throws {

@@ -66,6 +66,7 @@ struct Bench {
     var streams: [(sequence: UInt32, target: NodeID)] = []
     var events: [MemberEvent] = []
     var awareness: [Int] = []
+    var notes: [(of: NodeID, note: MemberNote)] = []
     var fences: [UInt64] = []
     var answers: [(sequence: UInt32, roundTrip: Interval?)] = []
     var departed: [(acknowledged: Int, asked: Int)] = []
@@ -132,6 +133,7 @@ struct Bench {
         case .persistFence(let fence): fences.append(fence)
         case .event(let event): events.append(event)
         case .awarenessChanged(_, let to): awareness.append(to)
+        case .note(let note, let id, _): notes.append((id, note))
         case .pingAnswered(let sequence, let roundTrip): answers.append((sequence, roundTrip))
         case .identityInUse(let address): doubles.append(address)
         case .clockSample(let id, let wall, let roundTrip): clocks.append((id, wall, roundTrip))

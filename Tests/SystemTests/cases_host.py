@@ -144,6 +144,50 @@ def sandbox(lab, _):
     note(f"  {len(set(places) - allowed)} places refused, no capability, seccomp on")
 
 
+GREEDY = r"""#!/usr/bin/perl
+# Takes what it can get of tasks, then of memory.
+use strict; $| = 1; my @children;
+while (@children < 1000) { my $child = fork; last unless defined $child; if (!$child) { sleep 60; exit; } push @children, $child; }
+print "tasks ", scalar @children, "\n"; kill 'KILL', @children; waitpid $_, 0 for @children;
+my $all = ''; for my $step (1 .. 30) { $all .= 'x' x (10 << 20); print "memory ", $step * 10, "\n"; }
+"""
+
+
+def limits(lab, _):
+    """Limits of memory, tasks, files and dumps are set; where the kernel is asked for them, it holds the daemon to them."""
+    host = lab.hosts[3]
+    total = int(re.search(r"MemTotal: +(\d+)", host.run("cat", "/proc/meminfo"))[1]) * 1024
+    for name, percent in (("MemoryHigh", 40), ("MemoryMax", 50)):
+        share = int(host.show("gossipd", name)) / total * 100
+        require(abs(share - percent) < 1, f"{name} is {share:.1f} percent of the host's memory")
+    shown = {name: host.show("gossipd", name) for name in ("TasksMax", "LimitNOFILE", "LimitCORE")}
+    require(shown == {"TasksMax": "128", "LimitNOFILE": "16384", "LimitCORE": "0"}, f"the limits are {shown}")
+    host.delegate()
+    # The share of the host's memory made a small amount, for the probe's sake; the tasks as they are.
+    host.put("/opt/greedy", GREEDY, 0o755)
+    host.put("/run/systemd/system/gossipd.service.d/greedy.conf",
+             "[Service]\nMemoryMax=100M\nMemoryHigh=infinity\nExecStartPre=-/opt/greedy\n")
+    since = fleet.journal_cursor(host)
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", "gossipd")
+    host.run("journalctl", "--sync")
+    lines = [entry["MESSAGE"].split() for entry in fleet.journal(host, "_COMM=greedy", since=since)]
+    tasks = [int(line[1]) for line in lines if line[0] == "tasks"]
+    memory = [int(line[1]) for line in lines if line[0] == "memory"]
+    host.run("rm", "-r", "/run/systemd/system/gossipd.service.d", "/opt/greedy")
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", "gossipd")
+    wait(lambda: fleet.all_alive(lab.hosts), "all are alive again")
+    used = host.show("gossipd", "TasksCurrent")
+    if not used.isdigit():
+        note("  set; not tried, as this machine gives its containers no controllers")
+        return
+    require(tasks and 100 < tasks[0] < 128, f"with TasksMax=128 a process had {tasks} children")
+    require(memory and max(memory) < 100, f"with MemoryMax=100M a process took {memory} MB")
+    note(f"  {tasks[0]} children at TasksMax=128, of which the daemon uses {used}; {max(memory)} MB at MemoryMax=100M, then "
+         "killed")
+
+
 def reload(lab, _):
     """systemctl reload: tags and log level at once, debug lines appear; a bad file changes nothing and is explained."""
     host, other = lab.hosts[0], lab.hosts[1]
@@ -232,18 +276,25 @@ def watchdog(lab, _):
 
 
 def crash(lab, _):
-    """kill -9: systemd starts it again, as the same node with its keys."""
+    """kill -9 under load: systemd starts it again, as the same node with its keys; gossipctl waits for it."""
     host, other = lab.hosts[2], lab.hosts[0]
-    identity, pid = fleet.node_id(host), fleet.main_pid(host)
-    began = time.monotonic()
-    host.run("systemctl", "kill", "--signal=KILL", "gossipd")
-    wait(lambda: fleet.main_pid(host) not in (0, pid) and fleet.active(host), "it is started again", 20)
-    took = time.monotonic() - began
+    identity = fleet.node_id(host)
+    # A program that tries nothing twice may fail here: whoever was being answered hears nothing.
+    load = fleet.Load(host, "crash", raw=False)
+    times = []
+    for _ in range(4):
+        pid = fleet.main_pid(host)
+        began = time.monotonic()
+        host.run("systemctl", "kill", "--signal=KILL", "gossipd")
+        wait(lambda pid=pid: fleet.main_pid(host) not in (0, pid) and fleet.active(host), "it is started again", 20)
+        times.append(time.monotonic() - began)
+        time.sleep(0.5)
+    written = load.finish()
     require(fleet.node_id(host) == identity, "it is another node now")
     require(ctl(host, "kv", "get", "app/first") == "1", "its keys are gone")
     wait(lambda: fleet.sees(other, host_3="alive"), "it is a member again")
     require(fleet.active(host, "gossipd.socket"), "the socket is gone")
-    note(f"  ready again {took:.2f} s after the kill")
+    note(f"  ready again {max(times):.2f} s after the kill at most, {len(times)} times; {written}")
 
 
 def backoff(lab, _):
@@ -289,7 +340,7 @@ def instances(lab, _):
     pair = lab.hosts[:2]
     for host in pair:
         host.put("/etc/gossipd/second.toml", f'name = "{host.name}"\ncluster = "second"\nbind = "{host.address}:7950"\n'
-                 'join = ["host-1:7950"]\ninsecure = true\n')
+                 'join = ["host-1:7950"]\ninsecure = true\n[membership]\nrefused_suspicion_min = "3s"\n')
         host.run("systemctl", "enable", "--now", "gossipd@second")
     socket = "/run/gossipd-second/gossipd.sock"
     for host in pair:

@@ -11,6 +11,7 @@ from lab import Trouble, wait
 
 PORT = 7946
 CONFIGURATION = "/etc/gossipd/gossipd.toml"
+SOCKET = "/run/gossipd/gossipd.sock"
 
 
 def configuration(host, extra=""):
@@ -56,7 +57,7 @@ def active(host, unit="gossipd.service"):
     return host.show(unit, "ActiveState") == "active"
 
 
-def metric(host, name, path="/run/gossipd/gossipd.sock"):
+def metric(host, name, path=SOCKET):
     """The sum of a metric over its labels."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(10)
@@ -101,7 +102,7 @@ def told(host, since, *events):
 
 
 class Writer:
-    """Writes keys one after the other and remembers those that were acknowledged."""
+    """Writes keys one after the other with gossipctl and remembers those that were acknowledged, and what it was told else."""
 
     def __init__(self, host, prefix, wait_for=None):
         self.host = host
@@ -110,11 +111,11 @@ class Writer:
         # After a failure it goes on with the same key: only acknowledged ones count.
         self.mark = f"/run/writing-{prefix}"
         host.run("touch", self.mark)
-        script = (f"i=0; while [ -e {self.mark} ]; do if gossipctl kv put {prefix}/$i value-$i{options} >/dev/null 2>&1; "
-                  "then echo $i; i=$((i+1)); else echo failed >&2; sleep .05; fi; done")
+        script = (f"i=0; while [ -e {self.mark} ]; do if m=$(gossipctl kv put {prefix}/$i value-$i{options} 2>&1 >/dev/null); "
+                  "then echo $i; i=$((i+1)); else echo \"failed $? $m\" >&2; sleep .05; fi; done")
         self.process = host.start("sh", "-c", script)
         self.acknowledged = []
-        self.failures = 0
+        self.failures = []
         self.threads = [threading.Thread(target=self._read, daemon=True),
                         threading.Thread(target=self._count, daemon=True)]
         for thread in self.threads:
@@ -126,8 +127,8 @@ class Writer:
                 self.acknowledged.append(int(line))
 
     def _count(self):
-        for _ in self.process.stderr:
-            self.failures += 1
+        for line in self.process.stderr:
+            self.failures.append(line.strip())
 
     def stop(self):
         """Ends the loop and returns the acknowledged numbers."""
@@ -139,6 +140,118 @@ class Writer:
         for thread in self.threads:
             thread.join(5)
         return list(self.acknowledged)
+
+
+class RawWriter:
+    """A program that speaks HTTP to the socket itself and tries nothing twice: one connection for each write, or a kept one.
+
+    Only what the daemon cannot help is no failure: a connection on which the question came late. A kept one is left when the
+    daemon says `connection: close`."""
+
+    # Seconds in which a request follows its connection, or the beginning of the request before it, which is earlier than the
+    # daemon begins to count. The daemon's patience is 250 ms and 20 ms.
+    FIRST, NEXT = 0.15, 0.015
+
+    def __init__(self, host, prefix, is_kept):
+        self.path = f"/proc/{host.leader()}/root{SOCKET}"
+        self.prefix, self.is_kept = prefix, is_kept
+        self.acknowledged, self.failures, self.late = [], [], 0
+        self.is_over = False
+        self.thread = threading.Thread(target=self._write, daemon=True)
+        self.thread.start()
+
+    def _connect(self):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(30)
+        connection.connect(self.path)
+        return connection
+
+    def _write(self):
+        connection, since, patience, number = None, 0.0, 0.0, 0
+        while not self.is_over:
+            try:
+                if connection is None:
+                    connection = self._connect()
+                    since, patience = time.monotonic(), self.FIRST
+                asked = time.monotonic()
+                head, took = self._ask(connection, number, since)
+            except OSError as error:
+                self.failures.append(repr(error))
+                connection = None
+                time.sleep(0.02)
+                continue
+            if head.startswith("HTTP/1.1 200"):
+                self.acknowledged.append(number)
+                number += 1
+            elif not head and took > patience:
+                self.late += 1
+            else:
+                self.failures.append(head[:200] or f"closed without an answer, asked after {took:.3f} s")
+            since, patience = asked, self.NEXT
+            if not self.is_kept or not head or "connection: close" in head.lower():
+                connection.close()
+                connection = None
+            # So that the store does not become another one by this; on a kept connection in bursts.
+            if not self.is_kept or number % 8 == 0:
+                time.sleep(0.03 if self.is_kept else 0.005)
+        if connection:
+            connection.close()
+
+    def _ask(self, connection, number, since):
+        """The answer's head, empty when there was none; and how long the question took to be sent since `since`."""
+        value = f"value-{number}"
+        kept = "" if self.is_kept else "connection: close\r\n"
+        question = (f"PUT /v1/kv/{self.prefix}/{number} HTTP/1.1\r\nhost: gossipd\r\n{kept}"
+                    f"content-length: {len(value)}\r\n\r\n{value}").encode()
+        try:
+            connection.sendall(question)
+            took = time.monotonic() - since
+        except (BrokenPipeError, ConnectionResetError):
+            return "", time.monotonic() - since
+        answer = b""
+        try:
+            while b"\r\n\r\n" not in answer and (piece := connection.recv(65536)):
+                answer += piece
+            head, _, body = answer.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            while length and len(body) < int(length[1]) and (piece := connection.recv(65536)):
+                body += piece
+        except ConnectionResetError:
+            return "", took
+        return head.decode(), took
+
+    def stop(self):
+        """Ends it and returns the acknowledged numbers."""
+        self.is_over = True
+        self.thread.join(60)
+        require(not self.thread.is_alive(), f"the writer of {self.prefix} waits still")
+        return list(self.acknowledged)
+
+
+class Load:
+    """Writers of every kind on one host; `finish` demands that none failed and nothing that was acknowledged is missing."""
+
+    def __init__(self, host, name, raw=True):
+        self.host = host
+        self.writers = [Writer(host, f"{name}-a"), Writer(host, f"{name}-b")]
+        if raw:
+            self.writers += [RawWriter(host, f"{name}-raw", False), RawWriter(host, f"{name}-kept", True)]
+        wait(lambda: all(len(writer.acknowledged) >= 3 for writer in self.writers), "every writer writes")
+
+    def finish(self):
+        """How many writes there were, in words."""
+        for writer in self.writers:
+            before = len(writer.acknowledged)
+            wait(lambda writer=writer, before=before: len(writer.acknowledged) > before, f"{writer.prefix} goes on")
+        counts, late = [], 0
+        for writer in self.writers:
+            numbers = writer.stop()
+            require(not writer.failures, f"{writer.prefix}: {len(writer.failures)} writes failed: {writer.failures[:3]}")
+            lost = missing(self.host, writer.prefix, numbers)
+            require(not lost, f"{writer.prefix}: {len(lost)} acknowledged writes are missing: {lost[:5]}")
+            counts.append(len(numbers))
+            late += getattr(writer, "late", 0)
+        return f"{sum(counts)} writes ({' + '.join(map(str, counts))}), none failed, none lost; {late} asked too late"
 
 
 def missing(host, prefix, numbers):

@@ -34,10 +34,12 @@ def run(*command, check=True, timeout=60, text=None):
 
 
 def control_group_roots():
-    """Where a control group is made for each host: the unified hierarchy, or systemd's own beside it."""
+    """Where a control group is made for each host: the unified hierarchy, or systemd's own beside those of two controllers,
+    which a host may be given."""
     if os.path.exists(f"{CONTROL_GROUPS}/cgroup.controllers"):
         return [CONTROL_GROUPS]
-    return [f"{CONTROL_GROUPS}/{name}" for name in ("systemd", "unified") if os.path.isdir(f"{CONTROL_GROUPS}/{name}")]
+    return [f"{CONTROL_GROUPS}/{name}" for name in ("systemd", "unified", "memory", "pids")
+            if os.path.isdir(f"{CONTROL_GROUPS}/{name}")]
 
 
 class Host:
@@ -204,6 +206,12 @@ class Host:
 
     def show(self, unit, name):
         return self.run("systemctl", "show", "--property", name, "--value", unit).strip()
+
+    def delegate(self):
+        """Lets the container's systemd use the controllers for memory and tasks, if this machine has them apart."""
+        for name in ("memory", "pids"):
+            self.try_run("mount", "-o", "remount,bind,rw", f"{CONTROL_GROUPS}/{name}")
+        self.run("systemctl", "daemon-reexec")
 
     def put(self, path, text, mode=0o644):
         """Writes a file in the container."""

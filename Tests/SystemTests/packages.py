@@ -17,10 +17,8 @@ BUILD = TREE / ".build"
 # The protocol's next minor version, as Docs/protocol.md allows it: another number in the header and in the member's
 # description, and a message of a kind that this version does not know (kind 200, length 2) at the end of each datagram.
 NEXT_PROTOCOL = (
-    ("Sources/WireProtocol/Layout.swift",
+    ("Sources/ClusterTypes/ProtocolVersion.swift",
      "package static let minor: UInt8 = 0", "package static let minor: UInt8 = 1"),
-    ("Sources/NodeKernel/NodeKernel.swift",
-     "package static let protocolVersion: UInt8 = 1", "package static let protocolVersion: UInt8 = 0x11"),
     ("Sources/WireProtocol/PacketCodec.swift",
      "        writer.put(packet.messages)\n        if let failure = writer.failure { throw failure }\n",
      "        writer.put(packet.messages)\n        if let failure = writer.failure { throw failure }\n"

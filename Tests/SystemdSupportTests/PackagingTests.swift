@@ -85,15 +85,60 @@ struct PackagingTests {
         #expect(expected.contains { $0.contains("%i") })
     }
 
-    @Test("What the daemon logs as an error or worse is an event, so that the catalog explains it")
-    func errorsAreEvents() throws {
-        let folder = RepositoryFile.path("Sources/gossipd")
+    private static func settings(_ unit: String, _ key: String) throws -> [String] {
+        try RepositoryFile.read(RepositoryFile.path("Packaging/\(unit)")).split(separator: "\n")
+            .filter { $0.hasPrefix(key + "=") }.map { String($0.dropFirst(key.utf8.count + 1)) }
+    }
+
+    @Test("No instance of the template can have another unit's folder: its name is taken by a unit that only refuses")
+    func instances() throws {
+        let names = try Command.run("ls", RepositoryFile.path("Packaging")).output.split(separator: "\n").map(
+            String.init)
+        let others = names.filter { $0.hasSuffix(".service") && !$0.contains("@") && $0 != "gossipd.service" }
+        #expect(others.contains("gossipd-apply.service"))
+        let installed = try ["Makefile", "Packaging/debian/rules"].map {
+            try RepositoryFile.read(RepositoryFile.path($0))
+        }
+        for key in ["StateDirectory", "RuntimeDirectory"] {
+            let pattern = try #require(try Self.settings("gossipd@.service", key).first)
+            let prefix = try #require(pattern.split(separator: "%").first)
+            #expect(pattern == prefix + "%i")
+            for folder in try others.flatMap({ try Self.settings($0, key) }) where folder.hasPrefix(prefix) {
+                let refusing = "gossipd@\(folder.dropFirst(prefix.utf8.count)).service"
+                #expect(names.contains(refusing) && installed.allSatisfy { $0.contains(refusing) }, "\(refusing)")
+                let path = RepositoryFile.path("Packaging/\(refusing)")
+                let verified = try Command.run("systemd-analyze", "verify", "--recursive-errors=no", "--man=no", path)
+                #expect(verified.status == 0 && verified.output.isEmpty, "\(verified.output)")
+                for key in ["StateDirectory", "RuntimeDirectory", "User", "WantedBy"] {
+                    #expect(try Self.settings(refusing, key).isEmpty)
+                }
+                let start = try #require(try Self.settings(refusing, "ExecStart").first)
+                #expect(start.hasPrefix("/bin/sh -c '") && start.hasSuffix("exit 78'"))
+                let said = try Command.run(
+                    "/bin/sh", "-c", String(start.dropFirst("/bin/sh -c '".utf8.count).dropLast()))
+                #expect(said.status == 78 && said.output.contains("another name"), "\(said)")
+            }
+        }
+    }
+
+    @Test(
+        "What the daemon and its helper log as an error or worse is an event, so that the catalog explains it",
+        arguments: [("gossipd", 21), ("gossipd-apply", 2)])
+    func errorsAreEvents(program: String, filesMin: Int) throws {
+        let folder = RepositoryFile.path("Sources/\(program)")
         let files = try Command.run("ls", folder).output.split(separator: "\n").filter { $0.hasSuffix(".swift") }
-        #expect(files.count > 20)
+        #expect(files.count >= filesMin)
         for file in files {
             let text = try RepositoryFile.read(folder + "/" + file)
             #expect(!text.contains("logger.error(") && !text.contains("logger.critical("), "\(file)")
         }
+    }
+
+    @Test("Every line of the helper's log is an event")
+    func helperLines() throws {
+        let text = try RepositoryFile.read(RepositoryFile.path("Sources/gossipd-apply/HelperLog.swift"))
+        for level in ["trace", "debug", "info", "notice", "warning"] { #expect(!text.contains("logger.\(level)(")) }
+        #expect(text.contains("EventKind.metadataKey"))
     }
 
     @Test(

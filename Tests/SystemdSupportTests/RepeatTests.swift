@@ -16,11 +16,13 @@ struct RepeatTests {
     }
 
     private static func entry(
-        _ message: String, event: EventKind? = nil, member: String? = nil, level: Logger.Level = .warning
+        _ message: String, event: EventKind? = nil, member: String? = nil, field: (String, String)? = nil,
+        level: Logger.Level = .warning
     ) -> LogEntry {
         var metadata: Logger.Metadata = [:]
         if let event { metadata[EventKind.metadataKey] = "\(event.rawValue)" }
         if let member { metadata["member"] = "\(member)" }
+        if let (key, value) = field { metadata[key] = "\(value)" }
         return LogEntry(
             time: LogTime(milliseconds: 0), level: level, message: message, metadata: metadata, label: "test")
     }
@@ -56,6 +58,10 @@ struct RepeatTests {
         for number in 0..<100 {
             #expect(limiter.take(Self.entry("x", event: .memberFailed, member: "m\(number)")).count == 1)
             #expect(limiter.take(Self.entry("text \(number)")).count == 1)
+            for key in ["file", "target"] {
+                let field = (key, "\(key)\(number)")
+                #expect(limiter.take(Self.entry("x", event: .helperApplied, field: field)).count == 1)
+            }
         }
         for _ in 0..<10 { _ = limiter.take(Self.entry("same")) }
         #expect(limiter.take(Self.entry("same")).isEmpty)

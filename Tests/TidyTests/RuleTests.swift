@@ -71,8 +71,9 @@ struct RuleTests {
     func badEdges(good: String, bad: String) {
         let text = """
             module("ClusterTypes") module("SWIMCore", ["ClusterTypes"]) module("StoreCore", ["ClusterTypes"])
+            module("NetworkCoordinates", ["ClusterTypes"])
             module("NodeKernel", ["SWIMCore"]) module("WireProtocol", ["NodeKernel"]) module("AdminModel")
-            module("Persistence", []) module("BackupFormat", []) program("gossipctl", ["AdminModel"])
+            module("Persistence", []) module("BackupFormat", []) module("Sealing", []) program("gossipctl", ["AdminModel"])
             """
         #expect(Rules.edges(Manifest(text)).isEmpty)
         let parts = text.split(separator: good, maxSplits: 1, omittingEmptySubsequences: false)
@@ -101,6 +102,7 @@ struct RuleTests {
         ])
     func bannedInCores(text: String) {
         #expect(!Rules.bannedWords(file("StoreCore", text)).isEmpty)
+        #expect(!Rules.bannedWords(file("Sealing", text)).isEmpty)
         #expect(Rules.bannedWords(file("gossipd", text)).isEmpty)
     }
 

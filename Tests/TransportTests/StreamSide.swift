@@ -31,8 +31,13 @@ final class Side: Sendable {
         guard let (stream, datagram) = sockets.take() else { throw RawSocket.Failure(operation: "take", code: 0) }
         close(datagram)
         try await loop.flatSubmit { [configuration, table, counters] in
+            let seal = NodeSeal(
+                settings: configuration.seal, cluster: testCluster, datagramBytesMax: configuration.datagramBytesMax,
+                counters: counters
+            ) { _, _ in }
             let made = StreamTable(
-                address: address, cluster: testCluster, configuration: configuration, loop: loop, counters: counters
+                address: address, cluster: testCluster, configuration: configuration, loop: loop, counters: counters,
+                seal: seal
             ) { [weak self] input in self?.inputs.withLock { $0.append(input) } }
             table.value = made
             return made.start(stream)

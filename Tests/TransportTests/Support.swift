@@ -6,6 +6,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import NodeKernel
+import Sealing
 import Synchronization
 import Testing
 import WireProtocol
@@ -115,6 +116,7 @@ final class TestHost: KernelHost {
     private struct State {
         var events: [KernelEvent] = []
         var outcomes: [LeaveOutcome] = []
+        var refusals: [SealRefusal] = []
         var persisted: [DurableRecord] = []
         var held: [@Sendable () -> Void] = []
         var isHolding = false
@@ -140,6 +142,10 @@ final class TestHost: KernelHost {
 
     func report(_ event: KernelEvent, clock: Clock) { state.withLock { $0.events.append(event) } }
 
+    func refused(_ refusal: SealRefusal, from source: Address, clock: Clock) {
+        state.withLock { $0.refusals.append(refusal) }
+    }
+
     func left(_ outcome: LeaveOutcome) { state.withLock { $0.outcomes.append(outcome) } }
 
     func hold() { state.withLock { $0.isHolding = true } }
@@ -154,6 +160,7 @@ final class TestHost: KernelHost {
     }
 
     var heldCount: Int { state.withLock { $0.held.count } }
+    var refusals: [SealRefusal] { state.withLock { $0.refusals } }
     var outcomes: [LeaveOutcome] { state.withLock { $0.outcomes } }
     var events: [KernelEvent] { state.withLock { $0.events } }
 }
@@ -165,7 +172,7 @@ struct TestNode {
 
     static func make(
         _ name: String, at address: Address = loopback, seeds: [Address] = [], cluster: ClusterID = testCluster,
-        configure: (inout TransportConfiguration) -> Void = { _ in }
+        advertise: Address? = nil, configure: (inout TransportConfiguration) -> Void = { _ in }
     ) throws -> TestNode {
         let sockets = try NodeSockets.bind(to: address)
         var kernelConfiguration = KernelConfiguration(cluster: cluster, sizes: PacketCodec.sizes)
@@ -174,7 +181,7 @@ struct TestNode {
         hasher.absorb(counted: name.utf8)
         let hash = hasher.finalize()
         let identity = KernelIdentity(
-            id: NodeID(high: hash.high, low: hash.low), name: name, address: sockets.address, tags: [],
+            id: NodeID(high: hash.high, low: hash.low), name: name, address: advertise ?? sockets.address, tags: [],
             incarnationFence: 0, storeEpoch: 1)
         var configuration = TransportConfiguration()
         configure(&configuration)

@@ -32,7 +32,7 @@ struct CompatibilityTests {
 
     @Test("A message of an unknown kind is passed over and counted")
     func unknownKinds() throws {
-        let known = Set(1...24 as ClosedRange<UInt8>)
+        let known = Set(1...28 as ClosedRange<UInt8>)
         for kind in (0...255 as ClosedRange<UInt8>) where !known.contains(kind) {
             let bytes = Raw.header() + Raw.message(kind, [1, 2, 3]) + hex(Self.ackHex) + Raw.message(kind, [])
             let decoded = try PacketCodec.decode(bytes)
@@ -62,6 +62,7 @@ struct CompatibilityTests {
         ("key type of a range's end", 22, "01 10 00 01 6b"),
         ("register content", 7, "01 01 6b 01 \(Raw.otherHex) 00000003 05 0000000000000000 01 02"),
         ("table role", 16, "02 01 00"),
+        ("state in a view answer", 27, "01020304 05 00 00 00000000 000000000000"),
     ]
 
     @Test("A known message with an unknown value is passed over and counted", arguments: unknownValues)

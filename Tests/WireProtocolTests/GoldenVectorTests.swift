@@ -2,6 +2,7 @@
 // Owns the bytes of every message kind, written by hand: whoever changes the format changes these on purpose.
 
 import ClusterTypes
+import NetworkCoordinates
 import NodeKernel
 import SWIMCore
 import StoreCore
@@ -53,6 +54,26 @@ struct Golden: Sendable, CustomTestStringConvertible {
                 IndirectPing(sequence: 0x0102_0304, target: Raw.other, targetAddress: v6, deadlineMilliseconds: 500)),
             hex: "03 002b 01020304 \(b) 000001f4 06 20010db8000000000000000000000001 1f0a"),
         Golden(name: "nack", message: .nack(Nack(sequence: 0x0102_0304)), hex: "04 0004 01020304"),
+        Golden(name: "view request", message: .viewRequest(0x0102_0304), hex: "1a 0004 01020304"),
+        Golden(
+            name: "view answer",
+            message: .viewAnswer(
+                ViewAnswer(
+                    id: 0x0102_0304, state: .suspect, streamOnlyProbes: 3, awareness: 1, roundTripMicroseconds: 300,
+                    wall: 0x0191_0000_0001)),
+            hex: "1b 0011 01020304 01 03 01 0000012c 019100000001"),
+        Golden(
+            name: "view answer of a node that does not know the asker",
+            message: .viewAnswer(
+                ViewAnswer(
+                    id: 1, state: nil, streamOnlyProbes: 0, awareness: 0, roundTripMicroseconds: 0,
+                    wall: 0x0191_0000_0001)),
+            hex: "1b 0011 00000001 ff 00 00 00000000 019100000001"),
+        Golden(name: "padding", message: .padding(3), hex: "1c 0005 0003 000000"),
+        Golden(
+            name: "coordinate",
+            message: .coordinate(WireCoordinate(x: 300, y: -1, z: 0, height: 12, adjustment: -5, error: 34)),
+            hex: "19 000b 012c ffff 0000 000c fffb 22"),
         Golden(
             name: "update: alive",
             message: .update(
@@ -302,7 +323,7 @@ struct GoldenVectorTests {
     @Test("Every message kind has a golden vector")
     func complete() {
         let kinds = Set(Golden.all.map { hex($0.hex)[0] })
-        #expect(kinds == Set(1...24))
+        #expect(kinds == Set(1...28))
     }
 
     @Test("A packet is the header and its messages in order, and the idle ones are small")

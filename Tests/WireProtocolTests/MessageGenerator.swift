@@ -2,6 +2,7 @@
 // Owns the random messages that the codec's properties are tested with; the same seed gives the same messages.
 
 import ClusterTypes
+import NetworkCoordinates
 import NodeKernel
 import SWIMCore
 import StoreCore
@@ -24,7 +25,7 @@ struct MessageGenerator {
     }
 
     mutating func message() -> Message {
-        switch rng.index(below: 22) {
+        switch rng.index(below: 26) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
         case 1: .ack(Ack(sequence: uint32(), wall: number(0...(1 << 48 - 1))))
         case 2:
@@ -60,9 +61,26 @@ struct MessageGenerator {
                     epoch: UInt32(truncatingIfNeeded: rng.next())))
         case 18: .floor(floor())
         case 19: .rowRequest((0..<rng.index(below: 40)).map { _ in dot() })
-        case 20: .ranges(ranges())
+        case 20: .coordinate(coordinate())
+        case 21: .viewRequest(uint32())
+        case 22:
+            .viewAnswer(
+                ViewAnswer(
+                    id: uint32(), state: rng.chance(0.2) ? nil : MemberState.allCases[rng.index(below: 5)],
+                    streamOnlyProbes: UInt8(rng.index(below: 256)), awareness: UInt8(rng.index(below: 256)),
+                    roundTripMicroseconds: uint32(), wall: number(0...(1 << 48 - 1))))
+        case 23: .padding(rng.index(below: 1_400))
+        case 24: .ranges(ranges())
         case _: .sentinel(rng.chance(0.5) ? .hold : .farewell)
         }
+    }
+
+    mutating func coordinate() -> WireCoordinate {
+        func length() -> Int16 { Int16(rng.index(below: 64_001) - 32_000) }
+        let (x, y, z, adjustment) = (length(), length(), length(), length())
+        return WireCoordinate(
+            x: x, y: y, z: z, height: UInt16(rng.index(below: 64_001)), adjustment: adjustment,
+            error: UInt8(rng.index(below: 256)))
     }
 
     mutating func hash() -> Hash128 {

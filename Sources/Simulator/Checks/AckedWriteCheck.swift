@@ -76,8 +76,8 @@ package struct AckedWriteCheck: Sendable {
         case .failure(.storageFull): break  // It may still be written.
         case .failure:
             for (key, amount) in entry.amounts { add(amount, to: key, sign: -1) }
-        case .status, .statistics, .members, .explanation, .joined, .done, .left, .tags, .pinged, .key, .keys,
-            .survey, .confirmed, .verified, .diagnosis:
+        case .status, .statistics, .members, .explanation, .joined, .done, .left, .tags, .pinged, .roundTrips,
+            .examined, .key, .keys, .survey, .confirmed, .verified, .diagnosis:
             break
         }
     }

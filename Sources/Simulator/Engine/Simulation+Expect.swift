@@ -67,6 +67,7 @@ extension Simulation {
         case .rows(let most): return boundFinding(most, "rows") { $0.store.rowCount }
         case .versions(let most): return versionsFinding(most)
         case .queued(let selector, let count): return try queueFinding(selector, count, line: line)
+        case .estimates(let most): return estimatesFinding(most)
         }
     }
 
@@ -262,6 +263,7 @@ extension Scenario.Condition {
         case .rows(let most): "at most \(most) rows"
         case .versions(let most): "at most \(most) actors in a row"
         case .queued(_, let count): "\(count) queued writes"
+        case .estimates(let most): "estimates off by \(Figure.decimal(most * 100, digits: 0)) %"
         }
     }
 }

@@ -153,6 +153,9 @@ package struct Scenario: Sendable {
         case versions(most: Int)
         /// Exactly so many writes wait in the import queue of these.
         case queued(NodeSelector, Int)
+        /// Over all pairs of running nodes, the median of |estimated round trip - that of the links| / the latter; unknown
+        /// pairs count as wrong.
+        case estimates(offBy: Double)
     }
 }
 

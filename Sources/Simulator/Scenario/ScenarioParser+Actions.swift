@@ -231,6 +231,10 @@ extension ScenarioLine {
         case "queued":
             let nodes = try selector()
             return .queued(nodes, try integer("a number of writes", in: 0...1_000_000))
+        case "estimates":
+            try require("off")
+            try require("by")
+            return .estimates(offBy: try percentage())
         case "element": return .element(key: try self.word("a key"), try text("the element"))
         case "no":
             if accept("false") {
@@ -246,7 +250,8 @@ extension ScenarioLine {
         default:
             throw LineFailure(
                 reason: "'\(word)' cannot be expected; write formed, converged, failed, alive, left, members, value, "
-                    + "counter, element, actors, rows, versions, queued, no key, no element or no false failures")
+                    + "counter, element, actors, rows, versions, queued, estimates, no key, no element or no false failures"
+            )
         }
     }
 }

@@ -190,7 +190,7 @@ extension Scenario.Condition {
         case .failed(let nodes), .alive(let nodes), .left(let nodes), .queued(let nodes, _): [nodes]
         case .noFailures(let nodes): nodes.map { [$0] } ?? []
         case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement, .actors,
-            .rows, .versions:
+            .rows, .versions, .estimates:
             []
         }
     }

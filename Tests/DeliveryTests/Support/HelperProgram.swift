@@ -40,7 +40,9 @@ final class HelperProgram: Sendable {
             #!/bin/sh
             cd \(folder.path)
             echo "$*" >>reloads
-            if [ -e block ]; then echo $$ >blocked; while [ -e block ]; do sleep 0.02; done; fi
+            if [ -e block ] && { [ ! -s block ] || [ "$(cat block)" = "$2" ]; }; then
+                echo $$ >blocked; while [ -e block ]; do sleep 0.02; done
+            fi
             exit 0
             """, mode: 0o755)
     }
@@ -122,6 +124,14 @@ final class HelperProgram: Sendable {
         try await BlockingThread.run { [self] () throws(DeliveryFailure) in
             for _ in 0..<1_000 where !folder.exists(name) { usleep(10_000) }
             return folder.exists(name)
+        }
+    }
+
+    /// Waits up to ten seconds until so many reloads have been asked for and none is owed.
+    func waitForReloads(_ count: Int) async throws -> Bool {
+        try await BlockingThread.run { [self] () throws(DeliveryFailure) in
+            for _ in 0..<1_000 where reloads < count || folder.exists("state/pending.json") { usleep(10_000) }
+            return reloads == count && !folder.exists("state/pending.json")
         }
     }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns what is said about wrong usage: one sentence, like every other error, in the place of the parser's four lines.
 
+import AdminModel
 import ArgumentParser
 
-enum UsageSentence {
+package enum UsageSentence {
     /// Nil when it is no wrong usage but a request for help, the version or completions, which the parser answers.
-    static func sentence(for error: any Error) -> String? {
-        guard Gossipctl.exitCode(for: error) != .success else { return nil }
-        return "\(reason(Gossipctl.message(for: error))): see \(help(Gossipctl.fullMessage(for: error)))"
+    package static func sentence(for error: any Error, of program: any ParsableCommand.Type) -> String? {
+        guard program.exitCode(for: error) != .success else { return nil }
+        return "\(reason(program.message(for: error))): see \(help(error, program))"
     }
 
     /// The parser's words in one line, without what makes two sentences of them.
@@ -26,22 +27,8 @@ enum UsageSentence {
     }
 
     /// `gossipctl kv put --help`, from the parser's last line: only there it says which command it was in.
-    private static func help(_ fullMessage: String) -> String {
-        let parts = fullMessage.split(separator: "\n").last?.split(separator: "'") ?? []
-        return parts.count > 1 && parts[0] == "  See " ? String(parts[1]) : "gossipctl --help"
-    }
-}
-
-/// An option's value with bounds, which the sentence about a wrong one names.
-protocol BoundedArgument: ExpressibleByArgument {
-    /// As it goes on after "the value is invalid:".
-    static var bounds: String { get }
-}
-
-extension BoundedArgument {
-    /// For the `transform` of an option: `init?(argument:)` alone cannot say why.
-    static func parse(_ text: String) throws -> Self {
-        guard let value = Self(argument: text) else { throw ValidationError("give \(bounds)") }
-        return value
+    private static func help(_ error: any Error, _ program: any ParsableCommand.Type) -> String {
+        let parts = program.fullMessage(for: error).split(separator: "\n").last?.split(separator: "'") ?? []
+        return parts.count > 1 && parts[0] == "  See " ? String(parts[1]) : "\(program._commandName) --help"
     }
 }

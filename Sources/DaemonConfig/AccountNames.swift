@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the numbers of this host's users and groups, by name.
+// Owns the names and numbers of this host's users and groups.
 
 import Glibc
 
-enum AccountNumbers {
+/// Looks accounts up as the host does (nsswitch.conf(5)); each call may take as long as that takes.
+package enum AccountNames {
     /// A user's number from its name or its number in text; nil when there is no such user.
-    static func user(_ name: String) -> uid_t? {
+    package static func user(_ name: String) -> uid_t? {
         if let number = uid_t(name) { return number }
         var entry = passwd()
         return lookUp { buffer, size in
@@ -16,13 +17,23 @@ enum AccountNumbers {
     }
 
     /// A group's number from its name or its number in text; nil when there is no such group.
-    static func group(_ name: String) -> gid_t? {
+    package static func group(_ name: String) -> gid_t? {
         if let number = gid_t(name) { return number }
         var entry = Glibc.group()
         return lookUp { buffer, size in
             var found: UnsafeMutablePointer<Glibc.group>?
             let status = getgrnam_r(name, &entry, buffer, size, &found)
             return (status, found?.pointee.gr_gid)
+        }
+    }
+
+    /// The name of a user, as the host has it; nil when the host knows none.
+    package static func userName(_ user: uid_t) -> String? {
+        var entry = passwd()
+        return lookUp { buffer, size in
+            var found: UnsafeMutablePointer<passwd>?
+            let status = getpwuid_r(user, &entry, buffer, size, &found)
+            return (status, found?.pointee.pw_name.map { String(cString: $0) })
         }
     }
 
