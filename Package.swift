@@ -148,7 +148,10 @@ let package = Package(
             exclude: ["Scenarios"]),
         tests(
             "TransportTests",
-            ["ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore, nioPosix]),
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore,
+                nioPosix,
+            ]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
         tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),

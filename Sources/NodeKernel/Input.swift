@@ -12,6 +12,9 @@ package enum Input: Sendable {
     case packet(Packet, from: Address)
     /// A timer set by an action fired.
     case timer(TimerToken)
+    /// The peer's host has taken the connection of a stream that the kernel opened, and the peer itself has yet to prove its
+    /// key. Sealed streams only: a plain one is open at once. A process that stands still gets this far and no further.
+    case streamConnected(StreamID)
     /// A stream that the kernel opened is connected.
     case streamOpened(StreamID)
     /// A peer opened a stream.

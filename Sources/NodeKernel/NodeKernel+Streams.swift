@@ -75,6 +75,11 @@ extension NodeKernel {
         }
     }
 
+    /// To a probe the host's word counts as with a plain stream: whoever accepts and is mute may only stand still.
+    mutating func onStreamConnected(_ id: StreamID, _ turn: inout Turn) {
+        if case .probe(let sequence, _)? = streams[id]?.role { report(sequence, .connected, &turn) }
+    }
+
     mutating func onStreamOpened(_ id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
         streams[id]?.isOpen = true

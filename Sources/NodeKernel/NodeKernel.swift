@@ -123,6 +123,8 @@ package struct NodeKernel: Sendable {
             onDatagram(packet, from: address, &turn)
         case .timer(let token):
             onTimer(token, &turn)
+        case .streamConnected(let id):
+            onStreamConnected(id, &turn)
         case .streamOpened(let id):
             onStreamOpened(id, &turn)
         case .streamAccepted(let id, let address):
@@ -169,7 +171,8 @@ package struct NodeKernel: Sendable {
             onCommand(id, command, &turn)
         case .streamAccepted(let id, _):
             turn.actions.append(.closeStream(id))
-        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved,
+        case .start, .packet, .timer, .streamConnected, .streamOpened, .streamPacket, .streamClosed, .sendFailed,
+            .resolved,
             .refused, .localTrouble, .stopping:
             break
         }

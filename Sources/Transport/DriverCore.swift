@@ -92,6 +92,12 @@ final class DriverCore {
         return streams.stop().and(datagrams.stop()).map { _ in }
     }
 
+    /// From now on these keys hold, for streams that are open as well.
+    func seal(with settings: SealSettings) {
+        seal.update(settings)
+        if !isStopped { streams?.endUnaccepted() }
+    }
+
     /// Hands a command to the kernel; `answer` is called exactly once.
     func perform(_ command: Command, _ answer: @escaping (Reply) -> Void) {
         if isStopped { return answer(.failure(.notReady)) }

@@ -30,6 +30,7 @@ final class PeerStream: ChannelInboundHandler {
     let id: StreamID
     let direction: Direction
     private let table: StreamTable
+    private let sealing: SealedStreamHandler?
     private var phase = Phase.connecting
     private var channel: (any Channel)?
     /// The kernel knows of the stream: it asked for it, or it was told `streamAccepted`.
@@ -48,8 +49,10 @@ final class PeerStream: ChannelInboundHandler {
     private var check: Scheduled<Void>?
     private var checkAt = NIODeadline.distantFuture
 
-    init(id: StreamID, direction: Direction, table: StreamTable) {
+    /// `sealing` stands in front of this handler; nil: every byte is plain.
+    init(id: StreamID, direction: Direction, sealing: SealedStreamHandler?, table: StreamTable) {
         self.id = id
+        self.sealing = sealing
         self.direction = direction
         self.table = table
         isKnown = direction == .outbound
@@ -127,6 +130,9 @@ final class PeerStream: ChannelInboundHandler {
         if tells { table.deliver(.streamClosed(id, reason)) }
     }
 
+    /// Whether the stream may go on under these settings.
+    func isAccepted(by settings: SealSettings) -> Bool { sealing?.isAccepted(by: settings) ?? !settings.requiresSeal }
+
     /// The connection did not come about.
     func connectFailed(_ error: any Error) {
         if phase != .ended { table.counters.update { $0.streamConnectFailures += 1 } }
@@ -174,6 +180,9 @@ final class PeerStream: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .inputClosed? = event as? ChannelEvent { inputClosed() }
+        if case .connected? = event as? SealedStreamEvent, phase == .connecting {
+            table.deliver(.streamConnected(id))
+        }
         context.fireUserInboundEventTriggered(event)
     }
 

@@ -49,6 +49,8 @@ package struct TransportCounters: Hashable, Sendable {
     /// Outbound streams beyond the bound, and streams whose write buffer grew beyond its bound.
     package var streamsEndedAtLimit: UInt64 = 0
     package var streamsTimedOut: UInt64 = 0
+    /// Streams that were ended because the key that they were opened with, or plain bytes, are no longer accepted.
+    package var streamsEndedByKeys: UInt64 = 0
     /// Errors of the listening socket, such as too many open files.
     package var streamAcceptErrors: UInt64 = 0
     package var framesReceived: UInt64 = 0

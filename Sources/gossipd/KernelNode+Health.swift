@@ -5,6 +5,7 @@ import AdminModel
 import AdminServer
 import ClusterTypes
 import NodeKernel
+import SWIMCore
 import StoreCore
 
 extension KernelNode {

@@ -175,32 +175,19 @@ struct Metrics: Sendable {
         }
         samples.counter(
             "gossipd_datagrams_dropped_total", "Datagrams dropped at our own socket.", counters.datagramsDropped)
-        samples.counter("gossipd_streams_opened_total", "Streams opened to peers.", counters.streamsOpened)
-        samples.counter("gossipd_streams_accepted_total", "Streams accepted.", counters.streamsAccepted)
-        samples.counter(
-            "gossipd_streams_refused_total", "Streams beyond the bound.", counters.streamsRefusedAtLimit)
-        samples.counter(
-            "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
-        samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)
         for (reason, count) in [
             ("truncated", counters.datagramsTruncated), ("receive_error", counters.datagramReceiveErrors),
             ("other_cluster", counters.otherClusterPackets), ("too_large_to_send", counters.encodeFailures),
             ("stream_limit", counters.streamsEndedAtLimit), ("accept_error", counters.streamAcceptErrors),
-            ("command_limit", counters.commandsRefused), ("name_unresolved", counters.resolutionFailures),
+            ("stream_key", counters.streamsEndedByKeys), ("command_limit", counters.commandsRefused),
+            ("name_unresolved", counters.resolutionFailures),
         ] {
             samples.counter(
                 "gossipd_transport_drops_total", "What the network layer gave up, by reason.", count, ("reason", reason)
             )
         }
         samples.counter("gossipd_sockets_reopened_total", "Times a socket was opened again.", counters.socketsReopened)
-        for (direction, frames) in [("received", counters.framesReceived), ("sent", counters.framesSent)] {
-            samples.counter("gossipd_stream_frames_total", "Packets on streams.", frames, ("direction", direction))
-        }
-        for (direction, bytes) in [
-            ("received", counters.streamBytesReceived), ("sent", counters.streamBytesSent),
-        ] {
-            samples.counter("gossipd_stream_bytes_total", "Bytes of streams.", bytes, ("direction", direction))
-        }
+        addStreams(counters, to: &samples)
         samples.append(
             MetricSample(
                 "gossipd_loop_lag_seconds", help: "How late the kernel's last timer fired.", kind: .gauge,
@@ -211,6 +198,24 @@ struct Metrics: Sendable {
             MetricSample(
                 "gossipd_loop_lag_max_seconds", help: "The latest that a timer of the kernel ever fired.",
                 kind: .gauge, value: counters.loopLagMax.seconds))
+    }
+
+    private static func addStreams(_ counters: TransportCounters, to samples: inout [MetricSample]) {
+        samples.counter("gossipd_streams_opened_total", "Streams opened to peers.", counters.streamsOpened)
+        samples.counter("gossipd_streams_accepted_total", "Streams accepted.", counters.streamsAccepted)
+        samples.counter(
+            "gossipd_streams_refused_total", "Streams beyond the bound.", counters.streamsRefusedAtLimit)
+        samples.counter(
+            "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
+        samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)
+        for (direction, frames) in [("received", counters.framesReceived), ("sent", counters.framesSent)] {
+            samples.counter("gossipd_stream_frames_total", "Packets on streams.", frames, ("direction", direction))
+        }
+        for (direction, bytes) in [
+            ("received", counters.streamBytesReceived), ("sent", counters.streamBytesSent),
+        ] {
+            samples.counter("gossipd_stream_bytes_total", "Bytes of streams.", bytes, ("direction", direction))
+        }
     }
 
     /// Names as every Prometheus client library has them.

@@ -32,6 +32,23 @@ struct SentinelTests {
         #expect(bench.kernel.statistics.sentinelsBroken == 1)
     }
 
+    @Test("a connection that the host took, and whose seal nobody answers, is a process that stands still")
+    func standingStill() throws {
+        var (bench, stream) = try watching()
+        bench.handle(.streamClosed(stream, .reset))
+        let probe = try #require(bench.opened.first?.id)
+        bench.handle(.streamConnected(probe))
+        #expect(bench.written.allSatisfy { $0.id != probe }, "nothing is sent before it is open")
+        // It gets the patience that a plain stream's acceptance gives, and is not called unreachable after it.
+        bench.passAnswering(.milliseconds(1_500), except: 2)
+        #expect(bench.kernel.membership.table[id(2)]?.state == .alive)
+        bench.passAnswering(.seconds(3), except: 2)
+        let evidence = bench.events.compactMap {
+            if case .member(let event) = $0, case .suspected(let evidence) = event.kind { evidence } else { nil }
+        }
+        #expect(evidence.map(\.isMute) == [true] && evidence.map(\.isUnreachable) == [false])
+    }
+
     @Test("a farewell is no hint")
     func farewell() throws {
         var (bench, stream) = try watching()

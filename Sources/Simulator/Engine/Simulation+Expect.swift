@@ -238,7 +238,7 @@ extension Scenario.Condition {
         switch self {
         case .noFalseFailures, .noFailures: false
         case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
-            .actors, .rows, .versions, .queued:
+            .actors, .rows, .versions, .queued, .estimates:
             true
         }
     }

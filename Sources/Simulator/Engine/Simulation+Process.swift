@@ -101,7 +101,8 @@ extension Simulation {
     /// Inputs about streams that the process has closed meanwhile do not reach it.
     private mutating func admit(_ input: Input, at node: Int) -> Bool {
         switch input {
-        case .streamOpened(let id), .streamAccepted(let id, from: _), .streamPacket(let id, _):
+        case .streamConnected(let id), .streamOpened(let id), .streamAccepted(let id, from: _),
+            .streamPacket(let id, _):
             return nodes[node].streams[id] != nil
         case .streamClosed(let id, _):
             guard let serial = nodes[node].streams.removeValue(forKey: id) else { return false }

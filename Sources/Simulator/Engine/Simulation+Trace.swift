@@ -26,6 +26,7 @@ extension Simulation {
         case .start: line(node, "start")
         case .packet(let packet, from: let from): line(node, "<- \(from) \(Self.names(packet))")
         case .timer(let token): line(node, "timer \(token)")
+        case .streamConnected(let id): line(node, "stream \(id.rawValue) connected")
         case .streamOpened(let id): line(node, "stream \(id.rawValue) opened")
         case .streamAccepted(let id, from: let from): line(node, "stream \(id.rawValue) accepted from \(from)")
         case .streamPacket(let id, let packet): line(node, "<= stream \(id.rawValue) \(Self.names(packet))")
