@@ -94,11 +94,24 @@ final class PeerStream: ChannelInboundHandler {
         channel?.flush()
     }
 
-    /// The stream may stay idle for as long as both ends like.
+    /// The stream may stay idle for as long as both ends like. The end that opened it has the system ask every five minutes
+    /// whether the connection still exists, for a firewall may have forgotten it, or the peer's host may have lost its power and be
+    /// back. Five minutes is below what firewalls wait (350 s is the least that is common); it costs less than 1 B/s a node.
     func keep() {
         isKept = true
         scheduleCheck()
+        guard direction == .outbound, let options = channel?.syncOptions else { return }
+        // Without them the stream watches as well as before.
+        for (option, value) in Self.keepAliveOptions { try? options.setOption(.tcpOption(option), value: value) }
+        try? options.setOption(.socketOption(.so_keepalive), value: 1)
     }
+
+    /// Seconds of idleness, seconds between questions, questions: TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT of tcp(7), which
+    /// SwiftNIO does not name.
+    private static let keepAliveOptions: [(NIOBSDSocket.Option, SocketOptionValue)] = [
+        (NIOBSDSocket.Option(rawValue: 4), 300), (NIOBSDSocket.Option(rawValue: 5), 15),
+        (NIOBSDSocket.Option(rawValue: 6), 3),
+    ]
 
     /// The kernel is done with the stream.
     func close() {

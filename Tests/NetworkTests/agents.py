@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Owns fleets of agents, one in each namespace of a `Bridge`: gossipd, and Serf with its LAN profile."""
 
+import base64
 import json
 import os
 import re
@@ -89,12 +90,10 @@ class Gossipd(Fleet):
     KINDS = {
         "member_joined": "joined", "member_alive": "alive", "member_suspected": "suspected",
         "member_failed": "failed", "member_left": "left"}
-    # Added to the configuration of every node.
-    settings = ""
-
     def __init__(self, bridge, programs):
         super().__init__(bridge, programs)
         self.clients = {}
+        self.settings = "insecure = true\n"
 
     def socket(self, name):
         return os.path.join(self.folder, f"{name}.sock")
@@ -102,7 +101,7 @@ class Gossipd(Fleet):
     def command(self, name, seed):
         configuration = os.path.join(self.folder, f"{name}.toml")
         with open(configuration, "w") as file:
-            file.write(self.settings if self.settings else "insecure = true\n")
+            file.write(self.settings)
         command = [
             os.path.join(self.programs, "gossipd"), "--config", configuration, "--name", name,
             "--bind", f"{self.address(name)}:{PORT}", "--log-format", "json",
@@ -120,8 +119,16 @@ class Gossipd(Fleet):
         kind = cls.KINDS.get(line.get("event"))
         return (kind, line.get("member")) if kind else None
 
-    def await_ready(self, name, timeout=30):
-        self.reader.first(0, [name], lambda text: '"event":"started"' in text, timeout)
+    def restart(self, name):
+        """As `systemctl restart` does it."""
+        process, mark = self.processes[name], self.reader.mark()
+        os.kill(process.pid, signal.SIGUSR2)
+        process.child.wait(10)
+        self.launch(name, next(iter(self.others(name))))
+        self.await_ready(name, mark=mark)
+
+    def await_ready(self, name, timeout=30, mark=0):
+        self.reader.first(mark, [name], lambda text: '"event":"started"' in text, timeout)
 
     def kill(self, name):
         super().kill(name)
@@ -149,6 +156,19 @@ class Gossipd(Fleet):
         finally:
             for watch in watches.values():
                 watch.close()
+
+
+class SealedGossipd(Gossipd):
+    """All packets and streams between the nodes are sealed."""
+
+    title = "gossipd, sealed"
+
+    def __init__(self, bridge, programs):
+        super().__init__(bridge, programs)
+        keys = os.path.join(self.folder, "keys")
+        with open(os.open(keys, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            file.write(base64.b64encode(os.urandom(32)) + b"\n")
+        self.settings = f'key_file = "{keys}"\n'
 
 
 def spread_over(watches, needle, begin):

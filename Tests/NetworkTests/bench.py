@@ -214,7 +214,7 @@ def options():
     parser.add_argument("--loss-percent", type=float, default=10)
     parser.add_argument("--split", type=float, default=90, help="seconds of the partition (default 90)")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}")
-    parser.add_argument("--agents", default="gossipd,serf", help="gossipd, serf or both (default)")
+    parser.add_argument("--agents", default="gossipd,serf", help="of gossipd, sealed, serf (default gossipd,serf)")
     parser.add_argument("--limit", type=int, default=5400, help="seconds after which all ends (default 5400)")
     parser.add_argument("--json", metavar="FILE", help="write all figures there, in seconds and bytes")
     chosen = parser.parse_args()
@@ -237,7 +237,8 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, ended)
     signal.alarm(chosen.limit)
-    kinds = [kind for kind in (agents.Gossipd, agents.Serf) if kind.title.lower() in chosen.agents.split(",")]
+    every = {"gossipd": agents.Gossipd, "sealed": agents.SealedGossipd, "serf": agents.Serf}
+    kinds = [kind for name, kind in every.items() if name in chosen.agents.split(",")]
     if agents.Serf in kinds and not loopback_serf.version():
         progress("Serf is not installed (apt-get install serf): gossipd is measured alone")
         kinds.remove(agents.Serf)

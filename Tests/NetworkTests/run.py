@@ -11,7 +11,6 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "Benchmarks", "daemons")]
 
-import agents  # noqa: E402
 import cases  # noqa: E402
 from bridge import missing_tools  # noqa: E402
 
@@ -30,12 +29,12 @@ def ended(number, _):
     sys.exit(f"test-network: ended by {signal.Signals(number).name}")
 
 
-def run_case(case, make_network, programs):
+def run_case(case, make_network, make_fleet, programs):
     """The reason why the case failed, or None. Each has a network and daemons of its own."""
     network, fleet = make_network(), None
     try:
         network.up()
-        fleet = agents.Gossipd(network, programs)
+        fleet = make_fleet(network, programs)
         fleet.form()
         time.sleep(1)
         case(fleet, network)
@@ -62,19 +61,20 @@ def main():
         signal.signal(number, ended)
     signal.alarm(chosen.limit)
     wanted = [name for name in chosen.only.split(",") if name]
-    unknown = set(wanted) - {case.__name__ for case, _ in cases.CASES}
+    unknown = set(wanted) - {case.__name__ for case, *_ in cases.CASES}
     if unknown:
         sys.exit(f"test-network: there is no case {', '.join(sorted(unknown))}")
     passed, failed = 0, []
-    for case, kind in cases.CASES:
+    for case, kind, make_fleet in cases.CASES:
         if wanted and case.__name__ not in wanted:
             continue
         begin = time.monotonic()
         count = cases.NODES
         network = (lambda: kind(count, chosen.seed)) if kind is cases.Switch else (lambda: kind(count))
-        reason = run_case(case, network, chosen.programs)
+        reason = run_case(case, network, make_fleet, chosen.programs)
         took = time.monotonic() - begin
-        print(f"{'FAILED' if reason else 'ok    '} {case.__name__:<28} {took:6.1f} s  {reason or case.__doc__.splitlines()[0]}",
+        title = case.__name__ + (", sealed" if make_fleet is cases.SealedGossipd else "")
+        print(f"{'FAILED' if reason else 'ok    '} {title:<28} {took:6.1f} s  {reason or case.__doc__.splitlines()[0]}",
               flush=True)
         if reason:
             failed.append(case.__name__)

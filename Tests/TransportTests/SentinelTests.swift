@@ -103,6 +103,38 @@ struct SentinelTests {
         }
     }
 
+    /// Connections to `port` that the system itself looks after: their timer is 02, keepalive (proc_net_tcp of the kernel's
+    /// documentation).
+    private func keptAlive(to port: UInt16) throws -> Int {
+        let file = open("/proc/self/net/tcp", O_RDONLY)
+        guard file >= 0 else { throw RawSocket.Failure(operation: "open", code: errno) }
+        defer { close(file) }
+        var (text, buffer) = ([UInt8](), [UInt8](repeating: 0, count: 65_536))
+        while case let count = read(file, &buffer, buffer.count), count > 0 { text += buffer.prefix(count) }
+        let wanted =
+            ":" + String(repeating: "0", count: max(0, 4 - String(port, radix: 16).count))
+            + String(port, radix: 16, uppercase: true)
+        return String(decoding: text, as: UTF8.self).split(separator: "\n").count { line in
+            let fields = line.split(separator: " ")
+            return fields.count > 5 && fields[2].hasSuffix(wanted) && fields[5].hasPrefix("02:")
+        }
+    }
+
+    @Test("the end that opened a kept stream has the system look after it, and the other end does not")
+    func keepAlive() async throws {
+        let (a, b) = (try await Side(), try await Side())
+        try await with(a, b) {
+            let id = StreamID(rawValue: 2)
+            try await a.run { $0.open(id, to: b.address, timeout: .seconds(1)) }
+            try await eventually("the stream") { a.opened == [id] && b.accepted.count == 1 }
+            #expect(try keptAlive(to: b.address.port) == 0)
+            let accepted = try #require(b.accepted.first)
+            try await a.run { $0.keep(id) }
+            try await b.run { $0.keep(accepted) }
+            #expect(try keptAlive(to: b.address.port) == 1)
+        }
+    }
+
     @Test("streams live on when a key is added, end when theirs is removed, and are watched anew; nobody is blamed")
     func retiredKey() async throws {
         let (old, new) = (sealKey(1), sealKey(2))
