@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns reading a UDP socket's error queue (ip(7) IP_RECVERR, ipv6(7) IPV6_RECVERR) and its count of dropped datagrams
-   (SO_MEMINFO, linux/sock_diag.h). The macros of control messages have no meaning in Swift. */
+   (SO_MEMINFO, linux/sock_diag.h), and the descriptor that wakes whoever waits for the socket (eventfd(2)). The macros of
+   control messages have no meaning in Swift. */
 #ifndef GOSSIPD_CSOCKETERRORS_H
 #define GOSSIPD_CSOCKETERRORS_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <linux/errqueue.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
 
 /* One entry of the queue. */
 struct gossipd_socket_error {
@@ -69,6 +73,19 @@ static inline uint32_t gossipd_socket_drops(int descriptor) {
     memset(values, 0, sizeof values);
     if (getsockopt(descriptor, SOL_SOCKET, 55, values, &length) != 0 || length < 9 * sizeof values[0]) return 0;
     return values[8];
+}
+
+/* Names the calling thread, for ps and gdb. */
+static inline void gossipd_name_thread(const char *name) { (void)prctl(PR_SET_NAME, name); }
+
+/* A descriptor that is readable once it has been signalled, or -1 with errno. */
+static inline int gossipd_wake_make(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+static inline void gossipd_wake_signal(int descriptor) { (void)eventfd_write(descriptor, 1); }
+
+static inline void gossipd_wake_clear(int descriptor) {
+    eventfd_t value;
+    (void)eventfd_read(descriptor, &value);
 }
 
 #endif

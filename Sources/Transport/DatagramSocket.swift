@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the UDP socket: vectored reads through SwiftNIO, direct sends, decoding, and its reopening.
+// Owns the UDP socket: reads, sends, decoding, errors of datagrams.
 
 import ClusterTypes
 import Glibc
 import NIOCore
-import NIOPosix
 import NodeKernel
 import Sealing
 import WireProtocol
 
 /// The node's UDP socket on its event loop. Everything here happens on that loop.
 ///
-/// Sends go to the socket at once, past SwiftNIO: its datagram channel closes itself on EPERM, ENOBUFS, ENETUNREACH,
-/// EACCES or EINVAL, and the last three a peer can provoke with the address it claims for a third one. A full socket
-/// buffer drops the datagram, as the network may; so nothing is ever queued here.
-///
-/// Errors that ICMP reports wait in the socket's error queue (`SocketErrors`). The system wakes SwiftNIO for them, which
-/// reads SO_ERROR: it goes on after ECONNREFUSED and closes its channel after any other, also when a send of ours has taken
-/// the error first. So the channel owns a duplicate of the descriptor only. When it closes, the socket, its port and
-/// what waits in it stay, and a new channel takes over at once; after `channelsPerSecondMax` of them, a little later.
+/// It is no channel of SwiftNIO's: such a channel closes itself on EPERM, ENOBUFS, ENETUNREACH, EACCES or EINVAL, of which
+/// a peer can provoke some with the address it claims for a third one, and does not survive a socket whose errors are queued
+/// (`SocketPoller`). Sends go out at once: a full socket buffer drops the datagram, as the network may; nothing is ever queued.
+/// Errors that ICMP reports are taken from the error queue (`SocketErrors`) with the datagrams, and when a send meets them.
 final class DatagramSocket {
     private let address: Address
     private let family: SocketFamily
@@ -30,23 +25,17 @@ final class DatagramSocket {
     private let deliver: (Input) -> Void
     private let scratch: UnsafeMutableRawBufferPointer
 
-    private enum State {
-        case closed
-        case opening
-        case open(any Channel)
-        case stopped
-    }
-    private var state = State.closed
     /// The socket itself; -1 before the start and after the stop.
     private var descriptor: CInt = -1
+    private var poller: SocketPoller?
     private var dropsSeen: UInt32 = 0
-    /// Channels made, and refusals told, in the second that began then.
-    private var channelBudget = SecondBudget(most: 20)
+    /// Refusals told in the second that began then.
     private var refusalBudget = SecondBudget(most: 100)
 
-    /// Bytes that one received datagram may have; longer ones are cut by the system.
-    private let slotBytes: Int
-    private let slots: Int
+    /// One received datagram; longer ones are cut by the system.
+    private let received: UnsafeMutableRawBufferPointer
+    /// Datagrams that are taken before timers and streams have their turn.
+    private static let datagramsPerTurnMax = 64
 
     init(
         address: Address, cluster: ClusterID, configuration: TransportConfiguration, loop: any EventLoop,
@@ -64,61 +53,31 @@ final class DatagramSocket {
         // One byte more than the largest good datagram shows that a datagram was cut. Peers that were switched to sealing while they
         // ran seal packets of the full size.
         let bytesMax = configuration.datagramBytesMax + SealedLayout.overheadBytes
-        slotBytes = max(2_048, (bytesMax + 1 + 511) & ~511)
-        slots = max(1, min(16, (256 << 10) / slotBytes))
+        received = .allocate(byteCount: max(2_048, (bytesMax + 1 + 511) & ~511), alignment: 8)
     }
 
     deinit {
         scratch.deallocate()
+        received.deallocate()
         if descriptor >= 0 { _ = close(descriptor) }
     }
 
-    /// Takes the bound socket over; the future fails when it cannot be registered.
-    func start(_ descriptor: CInt) -> EventLoopFuture<Void> {
+    /// Takes the bound socket over.
+    func start(_ descriptor: CInt) throws(TransportFailure) {
         self.descriptor = descriptor
         _ = SocketErrors.enable(descriptor, family: family)
         dropsSeen = SocketErrors.drops(at: descriptor)
-        return makeChannel()
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let poller = try SocketPoller(descriptor, at: address, loop: loop) { bound.value.takeWhatWaits() }
+        try poller.start()
+        self.poller = poller
     }
 
-    private func makeChannel() -> EventLoopFuture<Void> {
-        state = .opening
-        let duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        guard duplicate >= 0 else {
-            state = .closed
-            return loop.makeFailedFuture(
-                TransportFailure.system(operation: "fcntl", address, errno: errno))
-        }
-        let handler = NIOLoopBound(DatagramHandler(self), eventLoop: loop)
-        return DatagramBootstrap(group: loop)
-            .channelOption(.datagramVectorReadMessageCount, value: slots)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: slotBytes * slots))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(handler.value)
-                }
-            }
-            .withBoundSocket(duplicate)
-            .assumeIsolated()
-            .map { channel in
-                if case .stopped = self.state {
-                    channel.close(promise: nil)
-                } else {
-                    self.state = .open(channel)
-                }
-            }
-            .nonisolated()
-    }
-
-    func stop() -> EventLoopFuture<Void> {
-        defer {
-            state = .stopped
-            if descriptor >= 0 { _ = close(descriptor) }
-            descriptor = -1
-        }
-        guard case .open(let channel) = state else { return loop.makeSucceededVoidFuture() }
-        state = .stopped
-        return channel.close().flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
+    func stop() {
+        poller?.stop()
+        poller = nil
+        if descriptor >= 0 { _ = close(descriptor) }
+        descriptor = -1
     }
 
     func send(_ packet: Packet, to target: Address) {
@@ -191,18 +150,40 @@ final class DatagramSocket {
         return fresh
     }
 
-    fileprivate func received(_ envelope: AddressedEnvelope<ByteBuffer>) {
-        let size = envelope.data.readableBytes
+    private func takeWhatWaits() {
+        defer { poller?.rearm() }
+        var name = sockaddr_storage()
+        for _ in 0..<Self.datagramsPerTurnMax {
+            // Stopped by what the datagram before it said.
+            guard descriptor >= 0 else { return }
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let count = withUnsafeMutablePointer(to: &name) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    recvfrom(descriptor, received.baseAddress, received.count, CInt(MSG_DONTWAIT), $0, &length)
+                }
+            }
+            if count >= 0 {
+                take(UnsafeRawBufferPointer(rebasing: received[..<count]), from: SocketErrors.address(of: &name))
+            } else if errno == EAGAIN {
+                break
+            } else if errno != EINTR, !takeErrors() {
+                counters.update { $0.datagramReceiveErrors += 1 }
+            }
+        }
+        _ = takeErrors()
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer, from source: Address?) {
         counters.update {
             $0.datagramsReceived += 1
-            $0.datagramBytesReceived += UInt64(size)
-            if size >= slotBytes { $0.datagramsTruncated += 1 }
+            $0.datagramBytesReceived += UInt64(bytes.count)
+            if bytes.count >= received.count { $0.datagramsTruncated += 1 }
         }
-        guard let source = Address(envelope.remoteAddress) else { return }
+        guard let source else { return }
         let decoded: DecodedPacket
         do throws(DecodeFailure) {
-            switch envelope.data.withUnsafeReadableBytes({ seal.open($0, from: source) }) {
-            case .plain: decoded = try envelope.data.decodePacket(bytes: size).get()
+            switch seal.open(bytes, from: source) {
+            case .plain: decoded = try PacketCodec.decode(bytes)
             case .opened(let packet): decoded = try PacketCodec.decode(packet)
             case .refused: return
             }
@@ -219,41 +200,6 @@ final class DatagramSocket {
             }
         }
         deliver(.packet(decoded.packet, from: source))
-    }
-
-    fileprivate func receiveFailed() {
-        if !takeErrors() { counters.update { $0.datagramReceiveErrors += 1 } }
-    }
-
-    /// The channel closed by itself: an error on the socket that SwiftNIO does not survive. The node does.
-    fileprivate func closed() {
-        if case .stopped = state { return }
-        state = .closed
-        _ = takeErrors()
-        // Not within the call in which the old channel closes.
-        if channelBudget.take() {
-            loop.assumeIsolated().execute { [weak self] in self?.reopen() }
-        } else {
-            reopenSoon()
-        }
-    }
-
-    private func reopenSoon() {
-        loop.assumeIsolated().scheduleTask(in: .milliseconds(200)) { [weak self] in self?.reopen() }
-    }
-
-    private func reopen() {
-        guard case .closed = state, descriptor >= 0 else { return }
-        counters.update { $0.socketsReopened += 1 }
-        makeChannel().assumeIsolated().whenFailure { [weak self] _ in
-            self?.state = .closed
-            self?.reopenSoon()
-        }
-    }
-
-    /// For tests: the channel, to break it.
-    var channel: (any Channel)? {
-        if case .open(let channel) = state { channel } else { nil }
     }
 }
 
@@ -275,21 +221,6 @@ struct SecondBudget {
         taken += 1
         return true
     }
-}
-
-private final class DatagramHandler: ChannelInboundHandler {
-    typealias InboundIn = AddressedEnvelope<ByteBuffer>
-
-    private let socket: DatagramSocket
-
-    init(_ socket: DatagramSocket) { self.socket = socket }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { socket.received(unwrapInboundIn(data)) }
-
-    /// ECONNREFUSED and ENOMEM, which leave the channel open, and the others, which close it: counted either way.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { socket.receiveFailed() }
-
-    func channelInactive(context: ChannelHandlerContext) { socket.closed() }
 }
 
 extension ByteBuffer {

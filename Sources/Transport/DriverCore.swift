@@ -70,7 +70,12 @@ final class DriverCore {
     /// Takes the sockets over and starts the kernel.
     func start(stream: CInt, datagram: CInt) -> EventLoopFuture<Void> {
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
-        return datagrams.start(datagram).and(streams.start(stream)).assumeIsolated()
+        do throws(TransportFailure) {
+            try datagrams.start(datagram)
+        } catch {
+            return streams.start(stream).flatMap { [loop] in loop.makeFailedFuture(error) }
+        }
+        return streams.start(stream).assumeIsolated()
             .map { _ in
                 if self.isStopped { return }
                 self.feed(.start)
@@ -89,7 +94,8 @@ final class DriverCore {
         for (_, answer) in waiting { answer(.failure(.notReady)) }
         resolver?.stop()
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
-        return streams.stop().and(datagrams.stop()).map { _ in }
+        datagrams.stop()
+        return streams.stop()
     }
 
     /// From now on these keys hold, for streams that are open as well.

@@ -17,7 +17,7 @@ package enum SendFailure: String, Hashable, Sendable, CaseIterable {
     case badAddress = "bad_address"
     /// Larger than the way allows (EMSGSIZE).
     case tooLarge = "too_large"
-    /// The socket is being opened again.
+    /// The socket is not open.
     case notOpen = "not_open"
     case other
 
@@ -85,7 +85,8 @@ enum SocketErrors {
 
     static func drops(at descriptor: CInt) -> UInt32 { gossipd_socket_drops(descriptor) }
 
-    private static func address(of storage: inout sockaddr_storage) -> Address? {
+    /// nil for anything but IPv4 and IPv6.
+    static func address(of storage: inout sockaddr_storage) -> Address? {
         withUnsafePointer(to: &storage) { pointer in
             switch pointer.pointee.ss_family {
             case sa_family_t(AF_INET):

@@ -223,20 +223,13 @@ struct DriverTests {
         }
     }
 
-    @Test("a socket that breaks is opened again on the same port")
+    @Test("a listening socket that breaks is opened again on the same port")
     func reopening() async throws {
         let node = try TestNode.make("phoenix")
         let address = node.driver.address
-        let raw = try RawSocket(SOCK_DGRAM)
         try await withNodes([node]) {
-            _ = try await node.driver.withCore { $0.datagrams?.channel?.close(promise: nil) }
-            try await eventually("the new UDP socket") { node.driver.counters.socketsReopened == 1 }
-            try await eventually("a datagram through it") {
-                raw.send([1], to: address)
-                return node.driver.counters.datagramsReceived > 0
-            }
             _ = try await node.driver.withCore { $0.streams?.listeningChannel?.close(promise: nil) }
-            try await eventually("the new listening socket") { node.driver.counters.socketsReopened == 2 }
+            try await eventually("the new listening socket") { node.driver.counters.socketsReopened == 1 }
             let client = try RawSocket.connected(to: address)
             try client.send([0xff, 0xff, 0xff, 0xff])
             try client.drain()

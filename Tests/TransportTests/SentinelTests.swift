@@ -71,16 +71,16 @@ struct SentinelTests {
             try await eventually("all watch all") { try await isWatching(nodes, held: 4) }
             // What the system does for a process that is killed: its sockets close, and nothing is said.
             _ = try await nodes[2].driver.withCore { core in
-                _ = core.datagrams?.stop()
+                core.datagrams?.stop()
                 _ = core.streams?.stop()
             }
             for node in nodes.dropLast() {
                 try await eventually("the failure") { !failures(node).isEmpty }
-                let evidence = try #require(failures(node).first)
-                #expect(evidence.streamRefused)
                 #expect(try await statistics(node).sentinelsBroken > 0)
             }
-            #expect(nodes.dropLast().contains { failures($0).contains { $0.hint != nil } })
+            // The other may have heard it from the first.
+            let evidence = nodes.dropLast().flatMap { failures($0) }
+            #expect(evidence.contains { $0.streamRefused && $0.hint != nil })
         }
     }
 
