@@ -120,6 +120,10 @@ def pulled_cable(fleet, network):
     mark = fleet.watcher.mark()
     network.set_link(6, "down")
     fleet.watcher.first(mark, fleet.others(name), "failed", name, 30)
+    # Until ARP has given up everywhere: its errors come to the sockets of both sides.
+    time.sleep(8)
+    for one, process in fleet.processes.items():
+        expect(process.child.poll() is None, f"{one} has ended")
     network.set_link(6, "up")
     fleet.watcher.settled(0, fleet.pairs(), ("alive", "joined"), 60)
     others = [one for one in fleet.failures(mark, by=fleet.others(name)) if one[1] != name]
