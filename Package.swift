@@ -83,8 +83,9 @@ let package = Package(
         module(
             "Transport",
             [
-                "ClusterTypes", "NodeKernel", "WireProtocol", "Sealing", nioCore, nioPosix,
+                "ClusterTypes", "SWIMCore", "NodeKernel", "WireProtocol", "Sealing", "CSocketErrors", nioCore, nioPosix,
             ]),
+        .systemLibrary(name: "CSocketErrors", path: "Sources/CSocketErrors"),
         .systemLibrary(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         // Pure over bytes, so that a program without SQLite can check a backup.

@@ -88,6 +88,9 @@ package struct DaemonConfiguration: Equatable, Sendable {
         package var suspicionMultiplier = 0
         package var suspicionMaxMultiplier = 0
         package var refusedSuspicionMin = Interval.zero
+        package var unreachableSuspicionMin = Interval.zero
+        package var secondLooks = 0
+        package var sentinels = 0
         package var awarenessMax = 0
         package var gossipInterval = Interval.zero
         package var gossipFanout = 0

@@ -48,6 +48,21 @@ extension KeyTable {
             "How long a suspicion lasts when the member's host refuses the stream: the process is gone.",
             source: "floor of the suspicion when connect() yields ECONNREFUSED; time for a restart to refute"),
         KeySpecification(
+            "membership.unreachable_suspicion_min", \.membership.unreachableSuspicionMin,
+            .duration(.milliseconds(50)...(.seconds(60))),
+            default: .profile(lan: .seconds(1), wan: .seconds(5), local: .milliseconds(250)),
+            "How long a suspicion lasts, once others confirm it, of a member that nothing reaches: neither datagrams nor"
+                + " relays nor a stream.",
+            source: "decision 0011: x max(1, log10(n) / 1.5); only with a relay's nack and local health 0"),
+        KeySpecification(
+            "membership.second_looks", \.membership.secondLooks, .integer(0...64), default: .value(10),
+            "About so many members probe a suspect themselves as soon as they hear of the suspicion.",
+            source: "decision 0011: each with probability second_looks / n"),
+        KeySpecification(
+            "membership.sentinels", \.membership.sentinels, .integer(0...8), default: .value(2),
+            "Idle streams to the next members on the ring of node ids; when one breaks off, its member is probed at once.",
+            source: "decision 0011; each process is watched by twice as many, at any size of the cluster"),
+        KeySpecification(
             "membership.awareness_max", \.membership.awarenessMax, .integer(0...32), default: .value(8),
             "The bound on this node's distrust of itself, which slows its probes.",
             source: "Lifeguard section IV-A, S: the score stays within 0...awareness_max"),

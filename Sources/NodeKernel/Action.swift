@@ -18,6 +18,8 @@ package enum Action: Sendable {
     case writeStream(StreamID, Packet)
     /// Close after everything written before is flushed. No further input about this stream is expected.
     case closeStream(StreamID)
+    /// The stream may stay open without a byte for as long as both ends like: no idle timeout. Ignored when it is gone.
+    case keepStream(StreamID)
     /// Hand `token` back at `at` or as soon as possible after it.
     case setTimer(TimerToken, at: Instant)
     /// Make the records durable atomically: all of them or none. Then answer `persisted(token)`.

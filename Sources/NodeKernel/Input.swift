@@ -12,6 +12,9 @@ package enum Input: Sendable {
     case packet(Packet, from: Address)
     /// A timer set by an action fired.
     case timer(TimerToken)
+    /// The peer's host has taken the connection of a stream that the kernel opened, and the peer itself has yet to prove its
+    /// key. Sealed streams only: a plain one is open at once. A process that stands still gets this far and no further.
+    case streamConnected(StreamID)
     /// A stream that the kernel opened is connected.
     case streamOpened(StreamID, isSealed: Bool = false)
     /// A peer opened a stream.
@@ -22,6 +25,13 @@ package enum Input: Sendable {
     case streamClosed(StreamID, StreamEnd)
     /// This host could not send a datagram (EPERM, ENOBUFS, no route...). It says nothing about the peer.
     case sendFailed(to: Address)
+    /// A datagram of ours to this address was refused: ICMP port unreachable. Anybody can forge it.
+    case refused(Address)
+    /// Something is wrong with this host that its peers are not to blame for.
+    case localTrouble(LocalTrouble)
+    /// The process is about to end without leaving: a restart, or a stop that is not to look like a leave. Peers that watch
+    /// it are told, so that they do not take the end of their streams for a death.
+    case stopping
     /// The records of this token are durable.
     case persisted(PersistToken)
     /// The disk's condition has changed. `persisted` comes for every token all the same, sooner or later.

@@ -24,6 +24,9 @@ package struct KernelConfiguration: Sendable {
     package var streamsMax: Int
     /// A stream without progress is closed after this. Default 10 s.
     package var streamIdleTimeout: Interval
+    /// Idle streams that this node keeps to the next members on the ring, so that the death of a process is noticed at
+    /// once. Default 2; 0...8.
+    package var sentinels: Int
     /// The shortest time between two synchronisations that this node starts for one reason. Default 250 ms.
     package var syncIntervalMin: Interval
     /// Writes that may wait for the disk before rows from peers are put off: anti-entropy brings them again. Default
@@ -55,6 +58,7 @@ package struct KernelConfiguration: Sendable {
         rememberedPeers = []
         streamsMax = 128
         streamIdleTimeout = .seconds(10)
+        sentinels = 2
         syncIntervalMin = .milliseconds(250)
         pendingWritesMax = 16_384
         collectionGrace = .seconds(24 * 3_600)

@@ -36,6 +36,10 @@ package struct KernelStatistics: Hashable, Sendable {
     package var storeSyncRowsSent: UInt64 = 0
     package var storeSyncRowsReceived: UInt64 = 0
     package var streamsEndedEarly: UInt64 = 0
+    /// Sentinel streams that came about, at both ends; that ended without a farewell; and refusals of datagrams.
+    package var sentinelsHeld: UInt64 = 0
+    package var sentinelsBroken: UInt64 = 0
+    package var datagramsRefused: UInt64 = 0
     /// Of this node's own direct probes.
     package var roundTrips = DurationHistogram()
 

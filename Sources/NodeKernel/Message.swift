@@ -82,6 +82,16 @@ package enum Message: Hashable, Sendable {
     case ranges(RangeMessage)
     /// The sender's key ring; on sealed streams alone.
     case keyRing(RingBytes)
+    /// About the stream it travels on: it watches its other end.
+    case sentinel(Sentinel)
+}
+
+/// What a node says of a stream whose only purpose is its end (decision 0011).
+package enum Sentinel: UInt8, Hashable, Sendable, CaseIterable {
+    /// "Keep this stream open; its end without a farewell means that I am gone." Answered alike, or with a farewell.
+    case hold = 0
+    /// "I close it in order: that says nothing of me."
+    case farewell = 1
 }
 
 /// Opens an exchange of stores.

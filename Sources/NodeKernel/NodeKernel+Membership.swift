@@ -59,7 +59,7 @@ extension NodeKernel {
             case .userEventMarks(let marks):
                 onUserEventMarks(marks, from: packet.sender, &turn)
             case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges,
-                .keyRing:
+                .keyRing, .sentinel:
                 ignore(.unexpected, from: address, &turn)
             }
         }
@@ -204,6 +204,7 @@ extension NodeKernel {
         endConfirmations(&turn)
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
+        closeSentinels(&turn)
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }
         streams.removeAll()
         turn.actions.append(.stopped(outcome))

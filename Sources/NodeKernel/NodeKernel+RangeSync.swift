@@ -46,7 +46,7 @@ extension NodeKernel {
             }
         case .comparison(let comparison):
             onComparedRanges(message, comparison, on: id, &turn)
-        case .probe, .memberSync, .pull, .reset, .tellFloor, .ringSync, .examination:
+        case .probe, .memberSync, .pull, .reset, .tellFloor, .ringSync, .examination, .sentinel, .watched:
             reject(id, &turn)
         }
     }

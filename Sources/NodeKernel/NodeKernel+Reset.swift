@@ -196,7 +196,8 @@ extension NodeKernel {
                 break
             case .ping, .ack, .indirectPing, .nack, .announcement, .confirmRequest, .confirmed, .collectRequest,
                 .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .coordinate,
-                .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks:
+                .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks,
+                .sentinel:
                 return breakOffReset(id, &turn)
             }
         }

@@ -131,7 +131,9 @@ extension NodeKernel {
             sync = former
             sync.way = .contexts
             sync.hasCompleted = false
-        case .storeSync, .memberSync, .probe, .pull, .comparison, .reset, .tellFloor, .ringSync, .examination: return
+        case .storeSync, .memberSync, .probe, .pull, .comparison, .reset, .tellFloor, .ringSync, .examination,
+            .sentinel, .watched:
+            return
         }
         guard !reset.isUnderWay else { return close(id, &turn) }
         if !request.isReset, !isExchangeOfUse(with: stream.peer) { return close(id, &turn) }
@@ -186,7 +188,9 @@ extension NodeKernel {
         case .storeSync(let sync) where sync.isInitiator: breakOff(id, &turn)
         case .pull: breakOff(id, &turn)
         case .comparison: endComparison(on: id, .unknown("it has another collection floor"), &turn)
-        case .storeSync, .memberSync, .probe, .reset, .tellFloor, .ringSync, .examination, .accepted: break
+        case .storeSync, .memberSync, .probe, .reset, .tellFloor, .ringSync, .examination, .sentinel, .watched,
+            .accepted:
+            break
         }
         onFloor(floor, from: sender, at: address, &turn)
     }
@@ -224,7 +228,7 @@ extension NodeKernel {
             statistics.storeSyncRowsReceived += UInt64(rows.count)
             streams[id]?.role = .pull(pull.afterRows)
             _ = take(in: rows, &turn)
-        case .probe, .memberSync, .accepted, .comparison, .reset, .tellFloor, .ringSync, .examination:
+        case .probe, .memberSync, .accepted, .comparison, .reset, .tellFloor, .ringSync, .examination, .sentinel, .watched:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

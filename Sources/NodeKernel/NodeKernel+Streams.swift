@@ -26,6 +26,10 @@ struct StreamState: Sendable {
         case tellFloor
         /// Ours: exchange key rings.
         case ringSync
+        /// Ours: its end is the news. Held once the peer has agreed to keep it.
+        case sentinel(target: NodeID, isHeld: Bool)
+        /// A peer's sentinel.
+        case watched
         /// A peer's, before its first message or after its request was served.
         case accepted
     }
@@ -77,6 +81,11 @@ extension NodeKernel {
         }
     }
 
+    /// To a probe the host's word counts as with a plain stream: whoever accepts and is mute may only stand still.
+    mutating func onStreamConnected(_ id: StreamID, _ turn: inout Turn) {
+        if case .probe(let sequence, _)? = streams[id]?.role { report(sequence, .connected, &turn) }
+    }
+
     mutating func onStreamOpened(_ id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
         streams[id]?.isOpen = true
@@ -85,7 +94,13 @@ extension NodeKernel {
         switch stream.role {
         case .probe(let sequence, let target):
             // The digest comes along: where only streams get through, they alone tell that something differs.
-            write([.ping(Ping(sequence: sequence, target: target)), .digest(digest)], to: id, &turn)
+            // So does the suspicion, as with a datagram.
+            var messages: [Message] = []
+            if let member = membership.table[target], member.state == .suspect {
+                messages.append(.update(member.update(accuser: selfID)))
+            }
+            messages += [.ping(Ping(sequence: sequence, target: target)), .digest(digest)]
+            write(messages, to: id, &turn)
             report(sequence, .connected, &turn)
         case .memberSync:
             tellRing(on: id, &turn)
@@ -105,7 +120,9 @@ extension NodeKernel {
             close(id, &turn)
         case .ringSync:
             if !tellRing(on: id, &turn) { close(id, &turn) }
-        case .accepted:
+        case .sentinel:
+            write([.sentinel(.hold)], to: id, &turn)
+        case .watched, .accepted:
             break
         }
     }
@@ -158,7 +175,8 @@ extension NodeKernel {
         case .ping(let ping):
             if membership.isForMe(ping) {
                 // The ack ends the stream, so it comes last.
-                write([.digest(digest), .ack(Ack(sequence: ping.sequence))], to: id, &turn)
+                let refutation = membership.takeRefutation(for: sender).map { [Message.update($0)] } ?? []
+                write(refutation + [.digest(digest), .ack(Ack(sequence: ping.sequence))], to: id, &turn)
             }
         case .ack(let ack):
             if case .examination(let peer) = stream.role, sender == peer {
@@ -190,6 +208,8 @@ extension NodeKernel {
             onStoreContinue(on: id, &turn)
         case .storeComplete(let context):
             onStoreComplete(context, on: id, &turn)
+        case .sentinel(let sentinel):
+            onSentinel(sentinel, on: id, from: sender, &turn)
         case .update(let update):
             membership.onMessage(
                 .update(update), from: sender, at: stream.address, clock: turn.clock, using: &turn.rng,
@@ -229,7 +249,8 @@ extension NodeKernel {
         case .memberSync(let seed?) where selfContactAt.map { $0 >= stream.openedAt } ?? false:
             close(id, &turn)
             seedIsSelf(seed, &turn)
-        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .probe, .examination:
+        case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .probe, .examination,
+            .sentinel, .watched:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -268,6 +289,10 @@ extension NodeKernel {
                 case .finished, .reset, .invalid, .localLimit: .brokenOff
                 }
             end(stream, joinFailure: failure, &turn)
+        case .sentinel(let target, let isHeld):
+            sentinelEnded(id, target: target, isHeld: isHeld, reason, &turn)
+        case .watched:
+            if let peer = stream.peer { watchedStreamEnded(of: peer, reason, &turn) }
         case .accepted:
             break
         }
@@ -297,9 +322,11 @@ extension NodeKernel {
         case .reset:
             statistics.streamsEndedEarly += 1
             onResetStreamEnded(nil, peer: stream.peer, &turn)
+        case .sentinel(let target, _):
+            sentinels.settle(target, retryAt: nextSentinelTry(target, &turn))
         case .examination(let peer):
             onExaminationStreamEnded(peer, joinFailure, &turn)
-        case .tellFloor, .ringSync, .accepted:
+        case .tellFloor, .ringSync, .watched, .accepted:
             break
         }
     }
@@ -329,6 +356,12 @@ extension NodeKernel {
 
     mutating func onStreamIdle(_ id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
+        switch stream.role {
+        case .sentinel(_, isHeld: true), .watched: return
+        case .sentinel, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .examination,
+            .accepted:
+            break
+        }
         guard turn.now - stream.lastProgress >= configuration.streamIdleTimeout else {
             setIdleTimer(id, &turn)
             return

@@ -39,6 +39,8 @@ package struct NodeKernel: Sendable {
     var userEventSchedule: UserEventSchedule
     var streams: [StreamID: StreamState] = [:]
     var nextStream: UInt64 = 0
+    var sentinels = SentinelState()
+    var suspendWatch = SuspendWatch()
     var repair = RepairState()
     var seeds: [Seed] = []
     var joins: [PendingJoin] = []
@@ -134,6 +136,8 @@ package struct NodeKernel: Sendable {
             onDatagram(packet, from: address, &turn)
         case .timer(let token):
             onTimer(token, &turn)
+        case .streamConnected(let id):
+            onStreamConnected(id, &turn)
         case .streamOpened(let id, let isSealed):
             streams[id]?.isSealed = isSealed
             onStreamOpened(id, &turn)
@@ -148,6 +152,14 @@ package struct NodeKernel: Sendable {
             statistics.sendFailures += 1
             membership.onSendFailed(to: address)
             noteSendFailure(to: address)
+        case .refused(let address):
+            statistics.datagramsRefused += 1
+            membership.onRefused(address, clock: turn.clock, into: &swimActions)
+            carryOutMembership(&turn)
+        case .localTrouble(let trouble):
+            onLocalTrouble(trouble, &turn)
+        case .stopping:
+            closeSentinels(&turn)
         case .persisted(let token):
             onPersisted(token, &turn)
         case .storage(let condition):
@@ -174,7 +186,9 @@ package struct NodeKernel: Sendable {
             onCommand(id, command, &turn)
         case .streamAccepted(let id, _, _):
             turn.actions.append(.closeStream(id))
-        case .start, .packet, .timer, .streamOpened, .streamPacket, .streamClosed, .sendFailed, .resolved:
+        case .start, .packet, .timer, .streamConnected, .streamOpened, .streamPacket, .streamClosed, .sendFailed,
+            .resolved,
+            .refused, .localTrouble, .stopping:
             break
         }
     }
@@ -182,10 +196,12 @@ package struct NodeKernel: Sendable {
     private mutating func onTimer(_ token: TimerToken, _ turn: inout Turn) {
         switch token {
         case .swim(let timer):
+            watchForSuspend(&turn)
             let stalls = membership.statistics.stalls
             membership.onTimer(timer, clock: turn.clock, using: &turn.rng, into: &swimActions)
             carryOutMembership(&turn)
             if membership.statistics.stalls > stalls { reportStall(&turn) }
+            if case .period = timer { keepSentinels(&turn) }
         case .gossip(let generation):
             onGossipTimer(generation, &turn)
         case .join(let generation):

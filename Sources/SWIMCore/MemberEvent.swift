@@ -12,6 +12,14 @@ package enum ProbePath: UInt8, Hashable, Comparable, Sendable, CaseIterable {
     package static func < (a: ProbePath, b: ProbePath) -> Bool { a.rawValue < b.rawValue }
 }
 
+/// What made this node probe a member before its turn. None of them decides anything.
+package enum ProbeHint: UInt8, Hashable, Sendable, CaseIterable {
+    /// A sentinel stream ended without a farewell: most likely the host's kernel closed it for a process that died.
+    case streamEnded = 0
+    /// A datagram to the member was refused: ICMP port unreachable.
+    case datagramRefused = 1
+}
+
 /// Why a member is suspected or failed, as far as this node knows.
 package struct Evidence: Hashable, Sendable {
     /// Who first said so; this node itself when `isLocal`.
@@ -24,6 +32,12 @@ package struct Evidence: Hashable, Sendable {
     package var pathsFailed: [ProbePath]
     /// The stream connect was refused: the host answers, the process is gone.
     package var streamRefused: Bool
+    /// Ping, relays and stream connect all failed while a relay answered us: the host is gone or cut off.
+    package var isUnreachable: Bool
+    /// Its host took the connection and nobody answered on it: the process stands still.
+    package var isMute: Bool
+    /// The probe was asked for by a hint: a sentinel stream broke off, or a datagram was refused.
+    package var hint: ProbeHint?
     /// Other nodes that said the same, in the order they were heard, at most `suspicionConfirmations`.
     package var confirmedBy: [NodeID]
     /// When the first unanswered probe was sent or the first claim arrived.
@@ -36,6 +50,8 @@ package struct Evidence: Hashable, Sendable {
         probes = 0
         pathsFailed = []
         streamRefused = false
+        isUnreachable = false
+        isMute = false
         confirmedBy = []
     }
 }
@@ -57,6 +73,8 @@ package enum MemberEventKind: Hashable, Sendable {
     case reaped
     /// The latest probes were answered over a stream alone: datagrams do not get through.
     case udpBlocked(probes: Int)
+    /// Datagrams of a member told as `udpBlocked` arrive again.
+    case udpRestored
     /// Another active member uses the same name.
     case nameConflict(with: NodeID)
     /// A statement in its name was refused: another key signed it, or none.

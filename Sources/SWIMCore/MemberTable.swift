@@ -23,6 +23,10 @@ package struct MemberTable: Sendable {
     private var active = ChunkedArray<Int32>(shift: 6)
     /// Each row's place in `active`; `nowhere` for the others.
     private var positions = ChunkedArray<Int32>(shift: 6)
+    /// Active members by id, this node included: the ring that probes and sentinels go around.
+    package private(set) var ring: [NodeID] = []
+    /// Grows whenever `ring`, or what an active member says of itself, changes.
+    package private(set) var ringVersion: UInt64 = 0
     private var stateCounts = [Int](repeating: 0, count: MemberState.allCases.count)
 
     private static let nowhere: Int32 = -1
@@ -121,7 +125,10 @@ package struct MemberTable: Sendable {
         guard isOther || before.since != after.since || before.info !== after.info else { return }
         if isOther { discount(row, staysActive: after.state.isActive) }
         rows[row] = after
-        if isOther { account(for: row) }
+        if isOther {
+            account(for: row)
+            if before.info != after.info { ringVersion += 1 }
+        }
         if before.info.name != after.info.name {
             unname(row, before.info.name)
             name(row, after.info.name)
@@ -179,7 +186,9 @@ package struct MemberTable: Sendable {
         let member = rows[row]
         stateCounts[Int(member.state.rawValue)] += 1
         fingerprint &+= Self.hash(member)
-        guard member.state.isActive, member.id != selfID, positions[row] == Self.nowhere else { return }
+        guard member.state.isActive else { return }
+        enterRing(member.id)
+        guard member.id != selfID, positions[row] == Self.nowhere else { return }
         positions[row] = Int32(active.count)
         active.append(Int32(row))
     }
@@ -188,7 +197,9 @@ package struct MemberTable: Sendable {
         let member = rows[row]
         stateCounts[Int(member.state.rawValue)] -= 1
         fingerprint &-= Self.hash(member)
-        if !staysActive { deactivate(row) }
+        guard !staysActive else { return }
+        if member.state.isActive { leaveRing(member.id) }
+        deactivate(row)
     }
 
     private mutating func deactivate(_ row: Int) {
@@ -208,6 +219,39 @@ package struct MemberTable: Sendable {
 
     private mutating func unname(_ row: Int, _ name: String) {
         if names[name]?.remove(Int32(row)) == true { names[name] = nil }
+    }
+
+    /// The place of `id` in `ring`, or where it would be.
+    private func place(of id: NodeID) -> Int {
+        var low = 0
+        var high = ring.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ring[middle] < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private mutating func enterRing(_ id: NodeID) {
+        let place = place(of: id)
+        if place < ring.count, ring[place] == id { return }
+        ring.insert(id, at: place)
+        ringVersion += 1
+    }
+
+    private mutating func leaveRing(_ id: NodeID) {
+        let place = place(of: id)
+        guard place < ring.count, ring[place] == id else { return }
+        ring.remove(at: place)
+        ringVersion += 1
+    }
+
+    /// The active member `distance` places after this node on the ring; nil when this node is not on it or alone.
+    package func peer(at distance: Int) -> NodeID? {
+        let place = place(of: selfID)
+        guard ring.count > 1, place < ring.count, ring[place] == selfID else { return nil }
+        let id = ring[(place + distance) % ring.count]
+        return id == selfID ? nil : id
     }
 
     private static func hash(_ member: MemberRow) -> UInt64 {
@@ -243,6 +287,8 @@ package struct MemberTable: Sendable {
         for (position, row) in active.enumerated() {
             precondition(positions[Int(row)] == Int32(position), "active row \(row) is not where the index says")
         }
+        precondition(
+            ring == rows.filter { $0.state.isActive }.map(\.id).sorted(), "the ring is out of step with the table")
         precondition(rows.count <= Bounds.membersMax, "\(rows.count) members exceed the bound")
     }
 }

@@ -10,6 +10,7 @@ extension Membership {
     ) {
         guard isForMe(ping) else { return }
         var messages: [SWIMMessage] = [.ack(Ack(sequence: ping.sequence, wall: clock.wall.milliseconds))]
+        if let refutation = takeRefutation(for: sender) { messages.append(.update(refutation)) }
         if let member = table[sender], !member.state.isActive {
             messages.append(.update(member.update(accuser: selfID)))
         } else if table[sender] == nil, let incarnation = reaped[sender] {
@@ -18,6 +19,23 @@ extension Membership {
             messages.append(.update(MemberUpdate(subject: sender, incarnation: incarnation, claim: claim)))
         }
         actions.append(.send(messages, to: address))
+    }
+
+    /// The few transmissions of a refutation may all have missed `sender`, who still accuses: it is told directly, in the
+    /// answer to its ping.
+    package mutating func takeRefutation(for sender: NodeID) -> MemberUpdate? {
+        guard accuser == sender, !isLeaving else { return nil }
+        accuser = nil
+        return me.update(accuser: selfID)
+    }
+
+    /// Called after an update was taken in: an accusation that is answered by what this node says of itself now.
+    mutating func noteAccusation(_ update: MemberUpdate, by sender: NodeID) {
+        guard update.subject == selfID, me.incarnation > update.incarnation else { return }
+        switch update.claim {
+        case .suspect, .failed: accuser = sender
+        case .alive, .left, .forgotten: break
+        }
     }
 
     /// Whether a ping names this node; one meant for somebody else is counted and not answered.

@@ -11,10 +11,37 @@ extension Membership {
         let period = awareness.scale(configuration.probeInterval)
         actions.append(.setTimer(.period(generation: generation), at: clock.now + period))
         let inFlight = probes.map(\.target)
-        if let target = order.advance(in: table, using: &rng, where: { !inFlight.contains($0) }) {
+        let target = scheduledTarget(clock).flatMap { inFlight.contains($0) ? nil : $0 }
+        if let target = target ?? order.advance(in: table, using: &rng, where: { !inFlight.contains($0) }) {
             startProbe(of: target, clock: clock, into: &actions)
         }
         probeSuspect(clock: clock, using: &rng, into: &actions)
+        probeStreamOnly(clock: clock, into: &actions)
+    }
+
+    /// The member that is ours to probe in this period of the wall clock (decision 11): nodes that agree on the ring and
+    /// on the time probe each member once. nil when this period's turn is used up, as when the clock stands still.
+    ///
+    /// The distance on the ring runs through a permutation of 1...n-1 in every n-1 periods: `1 + (a * p + b) mod (n-1)`,
+    /// a coprime to n-1, both drawn anew for each round.
+    private mutating func scheduledTarget(_ clock: Clock) -> NodeID? {
+        let period = UInt64(clamping: max(1, configuration.probeInterval.nanoseconds / 1_000_000))
+        let slot = clock.wall.milliseconds / period
+        guard slot != lastSlot, table.ring.count > 1 else { return nil }
+        lastSlot = slot
+        let others = UInt64(table.ring.count - 1)
+        let (round, place) = slot.quotientAndRemainder(dividingBy: others)
+        var draw = SeededGenerator(seed: round)
+        var step = 1 + draw.next() % others
+        let offset = draw.next() % others
+        while Self.greatestCommonDivisor(step, others) != 1 { step = step % others + 1 }
+        return table.peer(at: Int(1 + (step * place + offset) % others))
+    }
+
+    private static func greatestCommonDivisor(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        var (a, b) = (a, b)
+        while b != 0 { (a, b) = (b, a % b) }
+        return a
     }
 
     /// Beside the member whose turn it is, one suspect is probed in each period and so told of the suspicion: whoever
@@ -31,14 +58,16 @@ extension Membership {
 
     /// Sends the direct ping. A suspect is told of the suspicion in the same datagram, so that it can refute at once
     /// (Lifeguard's buddy system, section IV-C).
-    mutating func startProbe(of id: NodeID, clock: Clock, into actions: inout [SWIMAction]) {
+    mutating func startProbe(
+        of id: NodeID, for purpose: Probe.Purpose = .turn, clock: Clock, into actions: inout [SWIMAction]
+    ) {
         guard let member = table[id] else { return }
         let sequence = takeSequence()
         let wait = directTimeout(for: member)
         let deadline = clock.now + wait + awareness.scale(configuration.probeTimeout)
         probes.append(
             Probe(
-                sequence: sequence, target: id, address: member.info.address, sentAt: clock,
+                sequence: sequence, target: id, address: member.info.address, purpose: purpose, sentAt: clock,
                 timeoutAt: clock.now + wait, deadline: deadline))
         statistics.probes += 1
         var messages: [SWIMMessage] = []
@@ -46,15 +75,22 @@ extension Membership {
         messages.append(.ping(Ping(sequence: sequence, target: id)))
         actions.append(.send(messages, to: member.info.address))
         actions.append(.setTimer(.probeTimeout(sequence: sequence), at: clock.now + wait))
+        if purpose != .turn { openStream(at: probes.count - 1, into: &actions) }
     }
 
-    /// `SRTT + 4 * RTTVAR` within bounds once a round trip is known (RFC 6298 section 2.3), scaled by awareness.
+    mutating func openStream(at index: Int, into actions: inout [SWIMAction]) {
+        guard !probes[index].streamIsOpened else { return }
+        probes[index].streamIsOpened = true
+        let probe = probes[index]
+        actions.append(.openProbeStream(sequence: probe.sequence, target: probe.target, to: probe.address))
+    }
+
+    /// `SRTT + 4 * RTTVAR` within bounds once a round trip is known (RFC 6298 section 2.3), scaled by awareness. Until
+    /// then twice what is usual among the peers: escalating too early costs a few messages and no verdict.
     func directTimeout(for member: Member) -> Interval {
-        let base =
-            member.roundTrip.map {
-                min(configuration.probeTimeout, max(configuration.probeTimeoutMin, $0.timeout))
-            } ?? configuration.probeTimeout
-        return awareness.scale(base)
+        let estimate = member.roundTrip?.timeout ?? usualRoundTrip.map { $0.timeout * 2 }
+        let base = estimate.map { min(configuration.probeTimeout, max(configuration.probeTimeoutMin, $0)) }
+        return awareness.scale(base ?? configuration.probeTimeout)
     }
 
     /// No direct ack in time: ask relays, and try a stream at once.
@@ -71,24 +107,34 @@ extension Membership {
             actions.append(.setTimer(.probeTimeout(sequence: sequence), at: probes[index].timeoutAt))
             return
         }
-        let target = probes[index].target
-        let address = probes[index].address
         probes[index].stage = .escalated
+        if probes[index].stream == .refused {
+            // Refused before the ping's time was over.
+            fail(at: index, clock: clock, into: &actions)
+            return
+        }
         actions.append(.setTimer(.probeDeadline(sequence: sequence), at: probes[index].deadline))
+        askRelays(at: index, clock: clock, using: &rng, into: &actions)
+        openStream(at: index, into: &actions)
+    }
+
+    private mutating func askRelays(
+        at index: Int, clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
+    ) {
+        let target = probes[index].target
         let relays = table.randomPeers(configuration.indirectProbes, using: &rng) { peer in
             peer != target && table[peer]?.state == .alive
         }
         probes[index].relays = relays
         let wait = probes[index].deadline - clock.now
         let request = IndirectPing(
-            sequence: sequence, target: target, targetAddress: address,
+            sequence: probes[index].sequence, target: target, targetAddress: probes[index].address,
             deadlineMilliseconds: UInt32(clamping: wait.nanoseconds / 1_000_000))
         for relay in relays {
             guard let member = table[relay] else { continue }
             actions.append(.send([.indirectPing(request)], to: member.info.address))
         }
         statistics.indirectPingsSent += UInt64(relays.count)
-        actions.append(.openProbeStream(sequence: sequence, target: target, to: address))
     }
 
     /// An ack for a probe of ours, for a ping we relayed, or for an operator's ping.
@@ -110,8 +156,8 @@ extension Membership {
             } else {
                 return
             }
-            if sender == probe.target { table.change(sender) { $0.streamOnlyProbes = 0 } }
-            succeed(at: index, into: &actions)
+            if sender == probe.target { datagramsArrive(from: sender, into: &actions) }
+            succeed(at: index, clock: clock, into: &actions)
         } else if let index = relayed.firstIndex(where: { $0.sequence == ack.sequence && $0.target == sender }) {
             guard !relayed[index].isAnswered else { return }
             relayed[index].isAnswered = true
@@ -144,13 +190,18 @@ extension Membership {
             statistics.probesAcknowledgedByStream += 1
             note(.probeRescued(by: .stream), of: probes[index].target, into: &actions)
             noteStreamOnly(probes[index].target, into: &actions)
-            succeed(at: index, into: &actions)
+            succeed(at: index, clock: clock, into: &actions)
         case .refused:
-            fail(at: index, clock: clock, into: &actions)
+            // A connect that left together with the ping: the ack may still come, and then nothing is wrong.
+            if probes[index].stage == .escalated || probes[index].pingWasRefused {
+                fail(at: index, clock: clock, into: &actions)
+            }
         case .failed:
             // The connection broke after all, and the probe has had its time.
             if probes[index].awaitsStalledTarget { fail(at: index, clock: clock, into: &actions) }
-        case .connected, .notTried:
+        case .connected:
+            probes[index].streamWasAccepted = true
+        case .notTried:
             break
         }
     }
@@ -165,7 +216,9 @@ extension Membership {
     mutating func onProbeDeadline(
         _ sequence: UInt32, clock: Clock, using rng: inout SeededGenerator, into actions: inout [SWIMAction]
     ) {
-        guard let index = probes.firstIndex(where: { $0.sequence == sequence }) else { return }
+        // Put off meanwhile: another timer is set.
+        guard let index = probes.firstIndex(where: { $0.sequence == sequence }), clock.now >= probes[index].deadline
+        else { return }
         if !probes[index].wasExtended, wasStalled(due: probes[index].deadline, clock: clock, into: &actions) {
             probes[index].wasExtended = true
             probes[index].deadline = clock.now + configuration.probeTimeout
@@ -181,27 +234,19 @@ extension Membership {
         fail(at: index, clock: clock, into: &actions)
     }
 
-    /// A member that answers over streams alone is alive, but gossip does not reach it and changes come late: its operator
-    /// must hear of it, and not only the metrics.
-    private mutating func noteStreamOnly(_ id: NodeID, into actions: inout [SWIMAction]) {
-        guard let member = table[id] else { return }
-        let count = member.streamOnlyProbes + 1
-        table.change(id) { $0.streamOnlyProbes = count }
-        if count == Self.streamOnlyProbesTold { emit(.udpBlocked(probes: count), of: id, into: &actions) }
-    }
-
-    private mutating func succeed(at index: Int, into actions: inout [SWIMAction]) {
+    private mutating func succeed(at index: Int, clock: Clock, into actions: inout [SWIMAction]) {
         let probe = probes.remove(at: index)
         suspicions[probe.target]?.forgetProbe()
+        restorePatience(with: probe.target, clock: clock, into: &actions)
         statistics.probesAcknowledged += 1
         raiseAwareness(by: -1, into: &actions)
     }
 
     /// The verdict: nobody got through. Nacks that should have come and did not are charged to this node.
-    private mutating func fail(at index: Int, clock: Clock, into actions: inout [SWIMAction]) {
+    mutating func fail(at index: Int, clock: Clock, into actions: inout [SWIMAction]) {
         let probe = probes.remove(at: index)
         statistics.probesFailed += 1
-        if probe.sendFailed, probe.nackedBy.isEmpty, probe.stream != .refused, probe.stream != .connected {
+        if probe.sendFailed, probe.nackedBy.isEmpty, probe.stream != .refused, !probe.streamWasAccepted {
             statistics.probesNotSent += 1
             note(.probeNotSent, of: probe.target, into: &actions)
             raiseAwareness(by: 1, into: &actions)
@@ -211,7 +256,7 @@ extension Membership {
         note(.probeFailed(probe.pathsFailed, streamRefused: wasRefused), of: probe.target, into: &actions)
         // A stream that was refused or accepted, or a single nack, shows that this node's own network works; silence all
         // around does not.
-        if probe.stream != .refused, probe.stream != .connected, probe.nackedBy.isEmpty {
+        if probe.stream != .refused, !probe.streamWasAccepted, probe.nackedBy.isEmpty {
             raiseAwareness(by: max(1, probe.relays.count), into: &actions)
         }
         guard let member = table[probe.target], member.state.isActive else { return }
@@ -219,11 +264,17 @@ extension Membership {
         evidence.probes = probe.attempts
         evidence.pathsFailed = probe.pathsFailed
         evidence.streamRefused = probe.stream == .refused
+        evidence.isUnreachable =
+            probe.streamWasTried && !probe.streamWasAccepted && !evidence.streamRefused && !probe.sendFailed
+            && !probe.nackedBy.isEmpty && awareness.score == 0
+        evidence.isMute = probe.streamWasAccepted
+        if case .hint(let hint) = probe.purpose { evidence.hint = hint }
         suspect(probe.target, incarnation: member.incarnation, evidence: evidence, clock: clock, into: &actions)
     }
 
     private mutating func addRoundTrip(_ sample: Interval, of id: NodeID) {
         guard table[id] != nil else { return }
+        if usualRoundTrip == nil { usualRoundTrip = RoundTrip(first: sample) } else { usualRoundTrip?.add(sample) }
         table.change(id) { member in
             if member.roundTrip == nil {
                 member.roundTrip = RoundTrip(first: sample)

@@ -23,7 +23,7 @@ extension Membership {
         var suspicion = Suspicion(
             evidence: evidence, startedAt: clock.now, generation: nextGeneration(), timeoutMin: timeoutMin,
             timeoutMax: timeoutMin * configuration.suspicionMaxMultiplier, expectedConfirmations: expected)
-        if evidence.streamRefused { suspicion.lower(to: configuration.refusedSuspicionMin) }
+        shorten(&suspicion, by: evidence)
         suspicions[id] = suspicion
         dropStaleProof(of: id, at: incarnation)
         table.change(id) {
@@ -34,6 +34,29 @@ extension Membership {
         setSuspicionTimer(of: id, clock: clock, into: &actions)
         disseminate(MemberUpdate(subject: id, incarnation: incarnation, claim: .suspect(by: evidence.accuser)))
         emit(.suspected(evidence), of: id, into: &actions)
+        if !evidence.isLocal { considerSecondLook(at: id, incarnation: incarnation, clock: clock, into: &actions) }
+    }
+
+    /// What a probe of our own found on the way to the member decides how long the suspicion takes.
+    private func shorten(_ suspicion: inout Suspicion, by evidence: Evidence) {
+        guard evidence.isLocal else { return }
+        if evidence.streamRefused {
+            suspicion.lower(to: configuration.refusedSuspicionMin)
+        } else if evidence.isUnreachable {
+            suspicion.hasten(to: Suspicion.unreachableMin(configuration, members: table.activeCount))
+        } else if evidence.isMute {
+            suspicion.restorePatience()
+        }
+    }
+
+    /// Something answers there after all.
+    mutating func restorePatience(with id: NodeID, clock: Clock, into actions: inout [SWIMAction]) {
+        guard var suspicion = suspicions[id] else { return }
+        let former = suspicion.deadline
+        suspicion.restorePatience()
+        guard suspicion.deadline != former else { return }
+        suspicions[id] = suspicion
+        setSuspicionTimer(of: id, clock: clock, into: &actions)
     }
 
     private mutating func addEvidence(
@@ -49,10 +72,11 @@ extension Membership {
                 suspicion.evidence.pathsFailed.append(path)
             }
             suspicion.evidence.pathsFailed.sort()
-            if evidence.streamRefused {
-                suspicion.evidence.streamRefused = true
-                suspicion.lower(to: configuration.refusedSuspicionMin)
-            }
+            suspicion.evidence.streamRefused = suspicion.evidence.streamRefused || evidence.streamRefused
+            suspicion.evidence.isUnreachable = evidence.isUnreachable
+            suspicion.evidence.hint = suspicion.evidence.hint ?? evidence.hint
+            suspicion.evidence.isMute = suspicion.evidence.isMute || evidence.isMute
+            shorten(&suspicion, by: evidence)
         }
         suspicions[id] = suspicion
         if isNews {
@@ -62,7 +86,7 @@ extension Membership {
                 MemberUpdate(
                     subject: id, incarnation: member.incarnation, claim: .suspect(by: evidence.accuser)))
         }
-        if isNews || evidence.streamRefused { setSuspicionTimer(of: id, clock: clock, into: &actions) }
+        if isNews || evidence.isLocal { setSuspicionTimer(of: id, clock: clock, into: &actions) }
     }
 
     /// A deadline that new evidence has moved into the past is due now: it is not late, this process was not stalled.

@@ -32,6 +32,18 @@ package struct Membership: Sendable {
     /// What this node will say of itself with its next incarnation; nil: what it says already.
     var wantedInfo: MemberInfo?
     package internal(set) var authors = AuthorState()
+    /// Who last brought an accusation that this node has answered: its ping gets that answer again.
+    var accuser: NodeID?
+    /// The round trip to the peers together, for those that were never measured.
+    var usualRoundTrip: RoundTrip?
+    /// The number of the last period of the wall clock in which this node probed by the schedule.
+    var lastSlot: UInt64?
+    /// When the latest hint about a member was followed, for the present and the last period.
+    var hintedAt: [NodeID: Instant] = [:]
+    /// Members that answered the last probe over a stream alone: probed again each period until that is sure or over.
+    var streamOnly: [NodeID] = []
+    /// When each kind of local trouble was last charged, by `LocalTrouble.index`.
+    var troubledAt = [Instant?](repeating: nil, count: LocalTrouble.kinds)
 
     /// Incarnations up to this one are durably reserved for this process.
     var incarnationFence: UInt64
@@ -57,6 +69,13 @@ package struct Membership: Sendable {
     static let relayedMax = 1_024
     /// How long after a probe's deadline a suspicion looks at its outcome.
     static let afterProbe = Interval.milliseconds(1)
+    /// Probes in flight that hints asked for, and those that second looks asked for, at most; more are not followed.
+    static let hintedProbesMax = 32
+    static let secondLooksMax = 32
+    /// A second look begins within this, so that those who look do not all do so at once.
+    static let secondLookSpread = Interval.milliseconds(50)
+    /// Members whose datagrams are in doubt and that are looked at again, at most.
+    static let streamOnlyMax = 16
     /// Reaped members remembered at most.
     static let reapedMax = 20_000
     /// Of the dropped members that a part of a peer's table calls alive, so many are asked at most.
@@ -162,6 +181,7 @@ package struct Membership: Sendable {
             onNack(nack, from: sender)
         case .update(let update):
             onUpdate(update, clock: clock, using: &rng, into: &actions)
+            noteAccusation(update, by: sender)
         }
     }
 
@@ -181,6 +201,8 @@ package struct Membership: Sendable {
             onRelayNack(sequence, into: &actions)
         case .pingExpiry(let sequence):
             onPingExpiry(sequence, into: &actions)
+        case .secondLook(let id, let incarnation):
+            onSecondLook(id, incarnation: incarnation, clock: clock, into: &actions)
         case .suspicion(let id, let generation):
             onSuspicionTimer(id, generation: generation, clock: clock, into: &actions)
         case .reconnect(let generation):

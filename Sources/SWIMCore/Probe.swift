@@ -12,9 +12,21 @@ struct Probe: Hashable, Sendable {
         case escalated
     }
 
+    /// What asked for it.
+    enum Purpose: Hashable, Sendable {
+        /// The member's turn, or a suspect that is looked at again.
+        case turn
+        /// Ping and stream connect leave together; relays follow when the ping's time is over.
+        case hint(ProbeHint)
+        /// Somebody else suspects the member: as for a hint. It needs its relays, or all those behind a one-way cut would
+        /// confirm each other.
+        case secondLook
+    }
+
     let sequence: UInt32
     let target: NodeID
     let address: Address
+    let purpose: Purpose
     let sentAt: Clock
     /// When the direct wait is over, and when the verdict falls.
     var timeoutAt: Instant
@@ -23,6 +35,11 @@ struct Probe: Hashable, Sendable {
     var relays: [NodeID] = []
     var nackedBy: [NodeID] = []
     var stream: StreamProbeOutcome?
+    var streamIsOpened = false
+    /// The target's host took the connection, whatever came after.
+    var streamWasAccepted = false
+    /// The ping was refused: no ack will come.
+    var pingWasRefused = false
     /// This host could not send the ping: the silence says nothing about the target.
     var sendFailed = false
     /// The deadline was put off once because this process had been stalled.
@@ -33,7 +50,7 @@ struct Probe: Hashable, Sendable {
     /// Probes sent without an answer: the direct ping, one per relay, the stream.
     var attempts: Int { (sendFailed ? 0 : 1) + relays.count + (streamWasTried ? 1 : 0) }
 
-    var streamWasTried: Bool { stage == .escalated && stream != .notTried }
+    var streamWasTried: Bool { streamIsOpened && stream != .notTried }
 
     var pathsFailed: [ProbePath] {
         // What was never sent is no evidence.

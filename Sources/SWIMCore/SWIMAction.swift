@@ -44,6 +44,26 @@ package enum StreamProbeOutcome: Hashable, Sendable {
     case notTried
 }
 
+/// Something on this host that makes it deaf or late, so that its peers are not to blame.
+package enum LocalTrouble: Hashable, Sendable {
+    /// A timer fired this long after its time: the process was stopped, or starved.
+    case late(Interval)
+    /// So many received datagrams were dropped at our own socket since the last look.
+    case datagramsDropped(UInt64)
+    /// The wall clock went on and the monotonic one did not: the machine was suspended.
+    case suspended(Interval)
+
+    package var index: Int {
+        switch self {
+        case .late: 0
+        case .datagramsDropped: 1
+        case .suspended: 2
+        }
+    }
+
+    package static let kinds = 3
+}
+
 /// Counters since the process began.
 package struct SWIMStatistics: Hashable, Sendable {
     package var probes: UInt64 = 0
@@ -63,6 +83,11 @@ package struct SWIMStatistics: Hashable, Sendable {
     /// Statements in the name of a member that it did not sign.
     package var claimsForged: UInt64 = 0
     package var stalls: UInt64 = 0
+    /// Probes started before their turn: by hints, and to look at what others suspect.
+    package var hintedProbes: UInt64 = 0
+    package var secondLooks: UInt64 = 0
+    /// Times that this host's own trouble was noticed, by kind (`LocalTrouble.index`).
+    package var localTroubles = [UInt64](repeating: 0, count: LocalTrouble.kinds)
 
     package init() {}
 }

@@ -26,6 +26,14 @@ package struct SWIMConfiguration: Hashable, Sendable {
     package var suspicionConfirmations: Int
     /// The shortest suspicion when the stream connect was refused: the process is gone. Default 500 ms.
     package var refusedSuspicionMin: Interval
+    /// The shortest suspicion of a member that nothing reaches, neither ping nor relays nor a stream connect, is this
+    /// `* max(1, log10(n) / 1.5)`; all that is said of `suspicionMultiplier` holds for it. A host that is gone cannot
+    /// refute; one that stands still accepts the stream. The time is for three confirmations and a refutation.
+    /// `probeInterval`: 1 s (lan), 5 s (wan), 250 ms (local).
+    package var unreachableSuspicionMin: Interval
+    /// About so many nodes look at a suspect themselves as soon as they hear of the suspicion, each with probability
+    /// `secondLooks / n`. Default 10; 0: none.
+    package var secondLooks: Int
     /// How much longer a probe waits for a member that accepted the stream and does not answer on it: its process exists
     /// and stands still (stopped, swapped out, starved), as one that is gone or cut off cannot. Nobody hears of a
     /// suspicion meanwhile. Twice `probeInterval`.
@@ -70,6 +78,8 @@ package struct SWIMConfiguration: Hashable, Sendable {
         suspicionMaxMultiplier = 6
         suspicionConfirmations = 3
         refusedSuspicionMin = .milliseconds(500)
+        unreachableSuspicionMin = probeInterval
+        secondLooks = 10
         stalledTargetPatience = probeInterval * 2
         awarenessMax = 8
         gossipFanout = 3

@@ -15,6 +15,8 @@ package enum SWIMTimer: Hashable, Sendable {
     case relayNack(sequence: UInt32)
     /// A relayed ping or an operator's ping can be forgotten.
     case pingExpiry(sequence: UInt32)
+    /// Look at a member that somebody else suspects.
+    case secondLook(NodeID, incarnation: UInt64)
     /// The suspicion of this member runs out.
     case suspicion(NodeID, generation: UInt64)
     /// Try to reach a failed member again.

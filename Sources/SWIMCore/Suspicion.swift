@@ -15,15 +15,20 @@ package struct Suspicion: Hashable, Sendable {
     /// The shortest and longest timeout; `lower()` may shorten both.
     package private(set) var timeoutMin: Interval
     package private(set) var timeoutMax: Interval
+    /// What the two were before anything was known of the way to the member.
+    private let patientMin: Interval
+    private let patientMax: Interval
     private let expected: Int
-    /// A failed probe of our own speaks against the member for this long: the shortest timeout before it was lowered,
-    /// which the probe that decides always fits into.
-    private let freshness: Interval
+    /// A failed probe of our own speaks against the member for this long: the shortest timeout before a refusal or a verdict
+    /// lowered it, which the probe that decides always fits into; a quarter longer than a hastened one.
+    private var freshness: Interval
     private var notBefore: Instant?
     /// When the latest probe by this node failed; nil while all that is known is hearsay, or when it was answered.
     private var probedAt: Instant?
     /// When the probe is over that decides, because nothing else does.
     private var decidedAt: Instant?
+    /// The process is known to be gone, or another node's verdict is known: that is not taken back.
+    private var isLowered = false
     /// A node that suspected the member as long as it had to says that it has failed.
     private var hasVerdict = false
 
@@ -36,6 +41,8 @@ package struct Suspicion: Hashable, Sendable {
         self.generation = generation
         self.timeoutMin = timeoutMin
         self.timeoutMax = Swift.max(timeoutMin, timeoutMax)
+        patientMin = timeoutMin
+        patientMax = self.timeoutMax
         expected = expectedConfirmations
         freshness = timeoutMin
         if evidence.isLocal { probedAt = startedAt }
@@ -90,8 +97,31 @@ package struct Suspicion: Hashable, Sendable {
 
     /// The process is known to be gone: let the suspicion run at `floor`, counted from its start.
     package mutating func lower(to floor: Interval) {
+        isLowered = true
         timeoutMin = Swift.min(timeoutMin, floor)
         timeoutMax = timeoutMin
+    }
+
+    /// Nothing reaches the member: the shortest timeout is `shortest`, and the longest falls in proportion.
+    package mutating func hasten(to shortest: Interval) {
+        guard !isLowered, shortest < patientMin else { return }
+        timeoutMin = shortest
+        timeoutMax = patientMax * (shortest.seconds / patientMin.seconds)
+        freshness = shortest * 1.25
+    }
+
+    /// A later probe found that something accepts there after all: it may only stand still.
+    package mutating func restorePatience() {
+        guard !isLowered else { return }
+        timeoutMin = patientMin
+        timeoutMax = patientMax
+        freshness = patientMin
+    }
+
+    /// The shortest timeout for a member that nothing reaches: `unreachableSuspicionMin * max(1, log10(n) / 1.5)`.
+    package static func unreachableMin(_ configuration: SWIMConfiguration, members: Int) -> Interval {
+        let scale = Swift.max(1, Logarithm.base10(Double(Swift.max(1, members))) / 1.5)
+        return configuration.unreachableSuspicionMin * scale
     }
 
     /// The shortest timeout among `members` active nodes: `multiplier * max(1, log10 n) * probeInterval`.

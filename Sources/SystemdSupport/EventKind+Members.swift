@@ -74,6 +74,12 @@ extension EventKind {
             """,
         action: "Open the port for UDP as well as TCP in every firewall between the two hosts.")
 
+    static let memberUDPRestoredDescription = Description(
+        messageID: "5e0c9d1b7f3a4c6f8a2d41b6903e7c58", level: .notice,
+        subject: "Datagrams reach member @GOSSIPD_MEMBER@ again",
+        meaning: "The member answers probes over UDP again, after it had answered over TCP streams alone.",
+        action: "Nothing.")
+
     static let memberUpdatedDescription = Description(
         messageID: "aa563d4f454242c9a82a1d667d692b47", level: .info,
         subject: "Member @GOSSIPD_MEMBER@ changed its name, address or tags",

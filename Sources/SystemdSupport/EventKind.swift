@@ -16,6 +16,7 @@ package enum EventKind: String, CaseIterable, Sendable {
     case memberForgotten = "member_forgotten"
     case memberReaped = "member_reaped"
     case memberUDPBlocked = "member_udp_blocked"
+    case memberUDPRestored = "member_udp_restored"
     case memberUpdated = "member_updated"
     case memberNameConflict = "member_name_conflict"
     case memberForged = "member_forged"
@@ -115,6 +116,7 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .memberForgotten: Self.memberForgottenDescription
         case .memberReaped: Self.memberReapedDescription
         case .memberUDPBlocked: Self.memberUDPBlockedDescription
+        case .memberUDPRestored: Self.memberUDPRestoredDescription
         case .memberUpdated: Self.memberUpdatedDescription
         case .memberNameConflict: Self.memberNameConflictDescription
         case .memberForged: Self.memberForgedDescription

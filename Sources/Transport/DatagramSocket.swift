@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns the UDP socket: vectored reads through SwiftNIO, direct sends, decoding, and its reopening.
+// Owns the UDP socket: reads, sends, decoding, errors of datagrams.
 
 import ClusterTypes
 import Glibc
 import NIOCore
-import NIOPosix
 import NodeKernel
 import Sealing
 import WireProtocol
 
 /// The node's UDP socket on its event loop. Everything here happens on that loop.
 ///
-/// Sends go to the socket at once, past SwiftNIO: its datagram channel closes itself on EPERM, ENOBUFS, ENETUNREACH,
-/// EACCES or EINVAL, and the last three a peer can provoke with the address it claims for a third one. A full socket
-/// buffer drops the datagram, as the network may; so nothing is ever queued here.
+/// It is no channel of SwiftNIO's: such a channel closes itself on EPERM, ENOBUFS, ENETUNREACH, EACCES or EINVAL, of which
+/// a peer can provoke some with the address it claims for a third one, and does not survive a socket whose errors are queued
+/// (`SocketPoller`). Sends go out at once: a full socket buffer drops the datagram, as the network may; nothing is ever queued.
+/// Errors that ICMP reports are taken from the error queue (`SocketErrors`) with the datagrams, and when a send meets them.
 final class DatagramSocket {
     private let address: Address
     private let family: SocketFamily
@@ -25,17 +25,17 @@ final class DatagramSocket {
     private let deliver: (Input) -> Void
     private let scratch: UnsafeMutableRawBufferPointer
 
-    private enum State {
-        case closed
-        case opening
-        case open(any Channel, descriptor: CInt)
-        case stopped
-    }
-    private var state = State.closed
+    /// The socket itself; -1 before the start and after the stop.
+    private var descriptor: CInt = -1
+    private var poller: SocketPoller?
+    private var dropsSeen: UInt32 = 0
+    /// Refusals told in the second that began then.
+    private var refusalBudget = SecondBudget(most: 100)
 
-    /// Bytes that one received datagram may have; longer ones are cut by the system.
-    private let slotBytes: Int
-    private let slots: Int
+    /// One received datagram; longer ones are cut by the system.
+    private let received: UnsafeMutableRawBufferPointer
+    /// Datagrams that are taken before timers and streams have their turn.
+    private static let datagramsPerTurnMax = 64
 
     init(
         address: Address, cluster: ClusterID, configuration: TransportConfiguration, loop: any EventLoop,
@@ -53,41 +53,31 @@ final class DatagramSocket {
         // One byte more than the largest good datagram shows that a datagram was cut. Peers that were switched to sealing while they
         // ran seal packets of the full size.
         let bytesMax = configuration.datagramBytesMax + SealedLayout.overheadBytes
-        slotBytes = max(2_048, (bytesMax + 1 + 511) & ~511)
-        slots = max(1, min(16, (256 << 10) / slotBytes))
+        received = .allocate(byteCount: max(2_048, (bytesMax + 1 + 511) & ~511), alignment: 8)
     }
 
-    deinit { scratch.deallocate() }
-
-    /// Takes the bound socket over; the future fails when it cannot be registered.
-    func start(_ descriptor: CInt) -> EventLoopFuture<Void> {
-        state = .opening
-        let handler = NIOLoopBound(DatagramHandler(self), eventLoop: loop)
-        return DatagramBootstrap(group: loop)
-            .channelOption(.datagramVectorReadMessageCount, value: slots)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: slotBytes * slots))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(handler.value)
-                }
-            }
-            .withBoundSocket(descriptor)
-            .assumeIsolated()
-            .map { channel in
-                if case .stopped = self.state {
-                    channel.close(promise: nil)
-                } else {
-                    self.state = .open(channel, descriptor: descriptor)
-                }
-            }
-            .nonisolated()
+    deinit {
+        scratch.deallocate()
+        received.deallocate()
+        if descriptor >= 0 { _ = close(descriptor) }
     }
 
-    func stop() -> EventLoopFuture<Void> {
-        defer { state = .stopped }
-        guard case .open(let channel, _) = state else { return loop.makeSucceededVoidFuture() }
-        state = .stopped
-        return channel.close().flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
+    /// Takes the bound socket over.
+    func start(_ descriptor: CInt) throws(TransportFailure) {
+        self.descriptor = descriptor
+        _ = SocketErrors.enable(descriptor, family: family)
+        dropsSeen = SocketErrors.drops(at: descriptor)
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let poller = try SocketPoller(descriptor, at: address, loop: loop) { bound.value.takeWhatWaits() }
+        try poller.start()
+        self.poller = poller
+    }
+
+    func stop() {
+        poller?.stop()
+        poller = nil
+        if descriptor >= 0 { _ = close(descriptor) }
+        descriptor = -1
     }
 
     func send(_ packet: Packet, to target: Address) {
@@ -99,24 +89,19 @@ final class DatagramSocket {
             deliver(.sendFailed(to: target))
             return
         }
-        guard case .open(_, let descriptor) = state, family.reaches(target), target.port != 0 else {
-            return failed(target)
-        }
+        guard descriptor >= 0 else { return failed(target, .notOpen) }
+        guard family.reaches(target), target.port != 0 else { return failed(target, .badAddress) }
+        errno = 0
         let isSent = seal.forms(of: UnsafeMutableRawBufferPointer(rebasing: scratch[..<size]), to: target) { bytes in
-            send(bytes, to: target, descriptor)
+            send(bytes, to: target)
         }
-        if !isSent { failed(target) }
+        if !isSent { failed(target, SendFailure(errno: errno)) }
     }
 
-    private func send(_ bytes: UnsafeRawBufferPointer, to target: Address, _ descriptor: CInt) -> Bool {
-        let sent = target.withSockaddr(family) { name, length in
-            var sent: Int
-            repeat {
-                sent = sendto(
-                    descriptor, bytes.baseAddress, bytes.count, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL), name, length)
-            } while sent < 0 && errno == EINTR
-            return sent
-        }
+    private func send(_ bytes: UnsafeRawBufferPointer, to target: Address) -> Bool {
+        var sent = transmit(bytes, to: target)
+        // An error that an earlier datagram met is told at the next call: this one was not sent, and is not to blame.
+        if sent < 0, takeErrors() { sent = transmit(bytes, to: target) }
         if sent < 0 { return false }
         counters.update {
             $0.datagramsSent += 1
@@ -125,23 +110,80 @@ final class DatagramSocket {
         return true
     }
 
-    private func failed(_ target: Address) {
-        counters.update { $0.datagramSendErrors += 1 }
+    private func transmit(_ bytes: UnsafeRawBufferPointer, to target: Address) -> Int {
+        target.withSockaddr(family) { name, length in
+            var sent: Int
+            repeat {
+                sent = sendto(
+                    descriptor, bytes.baseAddress, bytes.count, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL), name, length)
+            } while sent < 0 && errno == EINTR
+            return sent
+        }
+    }
+
+    private func failed(_ target: Address, _ reason: SendFailure) {
+        counters.update { $0.count(reason) }
         deliver(.sendFailed(to: target))
     }
 
-    fileprivate func received(_ envelope: AddressedEnvelope<ByteBuffer>) {
-        let size = envelope.data.readableBytes
+    /// Empties the error queue; true when something was in it. A refusal is handed on as a hint; that a host or network is
+    /// unreachable is counted, as the probe in flight will find it out.
+    private func takeErrors() -> Bool {
+        // Sending must be able to say afterwards why it failed.
+        let code = errno
+        defer { errno = code }
+        guard descriptor >= 0 else { return false }
+        return SocketErrors.take(from: descriptor) { error, target in
+            counters.update { $0.count(error) }
+            guard error == .refused, let target, refusalBudget.take() else { return }
+            deliver(.refused(target))
+        }
+    }
+
+    /// Datagrams that our own socket has dropped since the last look.
+    func takeDrops() -> UInt64 {
+        guard descriptor >= 0 else { return 0 }
+        let drops = SocketErrors.drops(at: descriptor)
+        let fresh = UInt64(drops &- dropsSeen)
+        dropsSeen = drops
+        if fresh > 0 { counters.update { $0.datagramsDropped += fresh } }
+        return fresh
+    }
+
+    private func takeWhatWaits() {
+        defer { poller?.rearm() }
+        var name = sockaddr_storage()
+        for _ in 0..<Self.datagramsPerTurnMax {
+            // Stopped by what the datagram before it said.
+            guard descriptor >= 0 else { return }
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let count = withUnsafeMutablePointer(to: &name) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    recvfrom(descriptor, received.baseAddress, received.count, CInt(MSG_DONTWAIT), $0, &length)
+                }
+            }
+            if count >= 0 {
+                take(UnsafeRawBufferPointer(rebasing: received[..<count]), from: SocketErrors.address(of: &name))
+            } else if errno == EAGAIN {
+                break
+            } else if errno != EINTR, !takeErrors() {
+                counters.update { $0.datagramReceiveErrors += 1 }
+            }
+        }
+        _ = takeErrors()
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer, from source: Address?) {
         counters.update {
             $0.datagramsReceived += 1
-            $0.datagramBytesReceived += UInt64(size)
-            if size >= slotBytes { $0.datagramsTruncated += 1 }
+            $0.datagramBytesReceived += UInt64(bytes.count)
+            if bytes.count >= received.count { $0.datagramsTruncated += 1 }
         }
-        guard let source = Address(envelope.remoteAddress) else { return }
+        guard let source else { return }
         let decoded: DecodedPacket
         do throws(DecodeFailure) {
-            switch envelope.data.withUnsafeReadableBytes({ seal.open($0, from: source) }) {
-            case .plain: decoded = try envelope.data.decodePacket(bytes: size).get()
+            switch seal.open(bytes, from: source) {
+            case .plain: decoded = try PacketCodec.decode(bytes)
             case .opened(let packet): decoded = try PacketCodec.decode(packet)
             case .refused: return
             }
@@ -159,52 +201,26 @@ final class DatagramSocket {
         }
         deliver(.packet(decoded.packet, from: source))
     }
-
-    fileprivate func receiveFailed() { counters.update { $0.datagramReceiveErrors += 1 } }
-
-    /// The channel closed by itself: an error on the socket that SwiftNIO does not survive. The node does.
-    fileprivate func closed() {
-        if case .stopped = state { return }
-        state = .closed
-        reopenSoon()
-    }
-
-    private func reopenSoon() {
-        loop.assumeIsolated().scheduleTask(in: .milliseconds(200)) { [weak self] in self?.reopen() }
-    }
-
-    private func reopen() {
-        guard case .closed = state else { return }
-        let descriptor: CInt
-        do throws(TransportFailure) {
-            descriptor = try NodeSockets.openDatagram(
-                address, receiveBufferBytes: configuration.receiveBufferBytes)
-        } catch {
-            return reopenSoon()
-        }
-        counters.update { $0.socketsReopened += 1 }
-        start(descriptor).assumeIsolated().whenFailure { [weak self] _ in self?.closed() }
-    }
-
-    /// For tests: the channel, to break it.
-    var channel: (any Channel)? {
-        if case .open(let channel, _) = state { channel } else { nil }
-    }
 }
 
-private final class DatagramHandler: ChannelInboundHandler {
-    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+/// So many of something in a second, and then none until the next one.
+struct SecondBudget {
+    let most: Int
+    private var began = NIODeadline.now()
+    private var taken = 0
 
-    private let socket: DatagramSocket
+    init(most: Int) { self.most = most }
 
-    init(_ socket: DatagramSocket) { self.socket = socket }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { socket.received(unwrapInboundIn(data)) }
-
-    /// ECONNREFUSED and ENOMEM, which leave the channel open, and the others, which close it: counted either way.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { socket.receiveFailed() }
-
-    func channelInactive(context: ChannelHandlerContext) { socket.closed() }
+    mutating func take() -> Bool {
+        let now = NIODeadline.now()
+        if now - began >= .seconds(1) {
+            began = now
+            taken = 0
+        }
+        guard taken < most else { return false }
+        taken += 1
+        return true
+    }
 }
 
 extension ByteBuffer {

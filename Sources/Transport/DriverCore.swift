@@ -4,6 +4,7 @@
 import ClusterTypes
 import NIOCore
 import NodeKernel
+import SWIMCore
 import Sealing
 
 /// The part of a driver that lives on the event loop; nothing here is touched from elsewhere.
@@ -30,6 +31,8 @@ final class DriverCore {
     private var replies: [CommandID: (Reply) -> Void] = [:]
     private var nextCommand: UInt64 = 1
     private(set) var isStopped = false
+    /// A timer that is later than this says that the process was stopped or starved: half of a probe's direct wait.
+    private let latenessTold: Interval
 
     init(
         kernel: NodeKernel, address: Address, configuration: TransportConfiguration, host: any KernelHost,
@@ -45,6 +48,7 @@ final class DriverCore {
         var system = SystemRandomNumberGenerator()
         generator = SeededGenerator(seed: system.next())
         let cluster = kernel.configuration.cluster
+        latenessTold = kernel.configuration.swim.probeTimeout / 2
         let seal = NodeSeal(
             settings: configuration.seal, cluster: cluster, datagramBytesMax: configuration.datagramBytesMax,
             counters: counters
@@ -67,7 +71,12 @@ final class DriverCore {
     /// Takes the sockets over and starts the kernel.
     func start(stream: CInt, datagram: CInt) -> EventLoopFuture<Void> {
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
-        return datagrams.start(datagram).and(streams.start(stream)).assumeIsolated()
+        do throws(TransportFailure) {
+            try datagrams.start(datagram)
+        } catch {
+            return streams.start(stream).flatMap { [loop] in loop.makeFailedFuture(error) }
+        }
+        return streams.start(stream).assumeIsolated()
             .map { _ in
                 if self.isStopped { return }
                 self.feed(.start)
@@ -78,6 +87,7 @@ final class DriverCore {
     /// Closes the sockets and answers what waits; afterwards the kernel gets no input.
     func stop() -> EventLoopFuture<Void> {
         if isStopped { return loop.makeSucceededVoidFuture() }
+        feed(.stopping)
         isStopped = true
         inputs.removeAll()
         let waiting = replies.sorted { $0.key < $1.key }
@@ -85,7 +95,14 @@ final class DriverCore {
         for (_, answer) in waiting { answer(.failure(.notReady)) }
         resolver?.stop()
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
-        return streams.stop().and(datagrams.stop()).map { _ in }
+        datagrams.stop()
+        return streams.stop()
+    }
+
+    /// From now on these keys hold, for streams that are open as well.
+    func seal(with settings: SealSettings) {
+        seal.update(settings)
+        if !isStopped { streams?.endUnaccepted() }
     }
 
     /// Hands a command to the kernel; `answer` is called exactly once.
@@ -154,6 +171,8 @@ final class DriverCore {
             streams?.write(id, packet)
         case .closeStream(let id):
             streams?.close(id)
+        case .keepStream(let id):
+            streams?.keep(id)
         case .setTimer(let token, let at):
             setTimer(token, at)
         case .persist(let token, let records):
@@ -194,6 +213,11 @@ final class DriverCore {
         counters.update {
             $0.loopLagMax = max($0.loopLagMax, lag)
             $0.loopLag.add(lag)
+        }
+        // Told before the timer: whoever is late does not blame its peers.
+        if lag > latenessTold { feed(.localTrouble(.late(lag))) }
+        if case .swim(.period) = token, let drops = datagrams?.takeDrops(), drops > 0 {
+            feed(.localTrouble(.datagramsDropped(drops)))
         }
         feed(.timer(token))
     }

@@ -61,10 +61,11 @@ package final class KernelDriver: Sendable {
         }
     }
 
-    /// Seals and opens with these keys from now on; connections that are open go on as they are.
+    /// Seals and opens with these keys from now on; connections that were opened under
+    /// others end.
     package func seal(with settings: SealSettings) {
         let core = core
-        loop.execute { core.value?.seal.update(settings) }
+        loop.execute { core.value?.seal(with: settings) }
     }
 
     /// Takes plain packets beside sealed ones, or no longer.

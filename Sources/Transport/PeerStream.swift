@@ -30,6 +30,7 @@ final class PeerStream: ChannelInboundHandler {
     let id: StreamID
     let direction: Direction
     private let table: StreamTable
+    private let sealing: SealedStreamHandler?
     private var phase = Phase.connecting
     private var channel: (any Channel)?
     /// The kernel knows of the stream: it asked for it, or it was told `streamAccepted`.
@@ -41,13 +42,17 @@ final class PeerStream: ChannelInboundHandler {
     private var bufferedBytes = 0
     private var hasUnflushed = false
     private var isOutputShut = false
+    /// Both ends hold it open: it does not time out while it is idle.
+    private var isKept = false
     private var isInputShut = false
     private var failure: (any Error)?
     private var check: Scheduled<Void>?
     private var checkAt = NIODeadline.distantFuture
 
-    init(id: StreamID, direction: Direction, table: StreamTable) {
+    /// `sealing` stands in front of this handler; nil: every byte is plain.
+    init(id: StreamID, direction: Direction, sealing: SealedStreamHandler?, table: StreamTable) {
         self.id = id
+        self.sealing = sealing
         self.direction = direction
         self.table = table
         isKnown = direction == .outbound
@@ -89,6 +94,25 @@ final class PeerStream: ChannelInboundHandler {
         channel?.flush()
     }
 
+    /// The stream may stay idle for as long as both ends like. The end that opened it has the system ask every five minutes
+    /// whether the connection still exists, for a firewall may have forgotten it, or the peer's host may have lost its power and be
+    /// back. Five minutes is below what firewalls wait (350 s is the least that is common); it costs less than 1 B/s a node.
+    func keep() {
+        isKept = true
+        scheduleCheck()
+        guard direction == .outbound, let options = channel?.syncOptions else { return }
+        // Without them the stream watches as well as before.
+        for (option, value) in Self.keepAliveOptions { try? options.setOption(.tcpOption(option), value: value) }
+        try? options.setOption(.socketOption(.so_keepalive), value: 1)
+    }
+
+    /// Seconds of idleness, seconds between questions, questions: TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT of tcp(7), which
+    /// SwiftNIO does not name.
+    private static let keepAliveOptions: [(NIOBSDSocket.Option, SocketOptionValue)] = [
+        (NIOBSDSocket.Option(rawValue: 4), 300), (NIOBSDSocket.Option(rawValue: 5), 15),
+        (NIOBSDSocket.Option(rawValue: 6), 3),
+    ]
+
     /// The kernel is done with the stream.
     func close() {
         switch phase {
@@ -118,6 +142,9 @@ final class PeerStream: ChannelInboundHandler {
         table.remove(self)
         if tells { table.deliver(.streamClosed(id, reason)) }
     }
+
+    /// Whether the stream may go on under these settings.
+    func isAccepted(by settings: SealSettings) -> Bool { sealing?.isAccepted(by: settings) ?? !settings.requiresSeal }
 
     /// The connection did not come about.
     func connectFailed(_ error: any Error) {
@@ -171,6 +198,9 @@ final class PeerStream: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .inputClosed? = event as? ChannelEvent { inputClosed() }
+        if case .connected? = event as? SealedStreamEvent, phase == .connecting {
+            table.deliver(.streamConnected(id))
+        }
         context.fireUserInboundEventTriggered(event)
     }
 
@@ -265,6 +295,7 @@ final class PeerStream: ChannelInboundHandler {
         check = nil
         guard let channel, phase != .ended else { return }
         checkAt = deadline
+        if checkAt == .distantFuture { return }
         check = channel.eventLoop.assumeIsolated().scheduleTask(deadline: checkAt) { [weak self] in
             self?.deadlinePassed()
         }
@@ -273,7 +304,8 @@ final class PeerStream: ChannelInboundHandler {
     private var deadline: NIODeadline {
         let configuration = table.configuration
         if phase == .finishing, isOutputShut { return lastProgress + TimeAmount(configuration.lingerTimeout) }
-        let idle = lastProgress + TimeAmount(configuration.streamIdleTimeout)
+        let idle =
+            isKept && phase == .open ? .distantFuture : lastProgress + TimeAmount(configuration.streamIdleTimeout)
         guard phase == .open, let frameBegan else { return idle }
         return min(idle, frameBegan + TimeAmount(configuration.frameTimeout))
     }

@@ -8,6 +8,12 @@ import NodeKernel
 import Sealing
 import WireProtocol
 
+/// What the handler above is told before the channel is active to it.
+enum SealedStreamEvent: Sendable {
+    /// The peer's host has taken our connection; the handshake is under way.
+    case connected
+}
+
 /// Handshake and records of one connection, on its channel's event loop.
 final class SealedStreamHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
@@ -26,6 +32,8 @@ final class SealedStreamHandler: ChannelDuplexHandler {
     /// Of an outbound connection: to whom, and the key to begin with; nil: plain.
     private let target: Address?
     private let key: ClusterKey?
+    /// Of an inbound connection: the keys that its peer may choose from.
+    private var offered: [KeyID] = []
     private var remote: Address?
     private var state = State.waiting
     private var isTold = false
@@ -48,6 +56,17 @@ final class SealedStreamHandler: ChannelDuplexHandler {
         self.key = key
     }
 
+    /// Whether what passes here is still good under these settings: a stream lives as long as both ends like, and the key
+    /// that it was opened with may have been retired meanwhile.
+    func isAccepted(by settings: SealSettings) -> Bool {
+        let accepted = settings.keys.map(\.id)
+        return switch state {
+        case .sealed(let stream): (stream.key.map { [$0] } ?? offered).allSatisfy(accepted.contains)
+        case .plain: !settings.requiresSeal
+        case .waiting, .ended: true
+        }
+    }
+
     func channelActive(context: ChannelHandlerContext) {
         remote = context.remoteAddress.flatMap { Address($0) }
         if let key {
@@ -56,10 +75,12 @@ final class SealedStreamHandler: ChannelDuplexHandler {
             guard let (stream, bytes) = beginning else { return context.close(promise: nil) }
             state = .sealed(stream)
             write(bytes, context)
+            context.fireUserInboundEventTriggered(SealedStreamEvent.connected)
         } else if target != nil {
             state = .plain
             return context.fireChannelActive()
         } else {
+            offered = seal.settings.keys.map(\.id)
             state = .sealed(
                 SealedStream(
                     accepting: seal.settings.keys, cluster: seal.cluster, version: ProtocolVersion.current))

@@ -56,7 +56,8 @@ final class StreamTable {
             return deliver(.streamClosed(id, .localLimit))
         }
         guard target.port != 0, !target.isUnspecified else { return deliver(.streamClosed(id, .unreachable)) }
-        let stream = PeerStream(id: id, direction: .outbound, table: self)
+        let sealing = sealing(to: target)
+        let stream = PeerStream(id: id, direction: .outbound, sealing: sealing, table: self)
         streams[id] = stream
         outbound += 1
         var bootstrap = ClientBootstrap(group: loop)
@@ -72,7 +73,7 @@ final class StreamTable {
                 .channelOption(.ipOption(Self.bindAddressNoPort), value: 1)
                 .bind(to: source.socketAddress)
         }
-        let handlers = NIOLoopBound(handlers(of: stream, to: target), eventLoop: loop)
+        let handlers = NIOLoopBound(Self.handlers(sealing, stream), eventLoop: loop)
         bootstrap.channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandlers(handlers.value) }
         }
@@ -84,6 +85,8 @@ final class StreamTable {
     func write(_ id: StreamID, _ packet: Packet) { streams[id]?.write(packet) }
 
     func close(_ id: StreamID) { streams[id]?.close() }
+
+    func keep(_ id: StreamID) { streams[id]?.keep() }
 
     func flush() {
         if unflushed.isEmpty { return }
@@ -131,6 +134,16 @@ final class StreamTable {
             .nonisolated()
     }
 
+    /// Ends the streams that were opened under a key or a rule that holds no more: a sentinel would keep a retired key in use
+    /// for as long as both processes live. That is this node's decision and speaks against nobody.
+    func endUnaccepted() {
+        for id in streams.keys.sorted() {
+            guard let stream = streams[id], !stream.isAccepted(by: seal.settings) else { continue }
+            counters.update { $0.streamsEndedByKeys += 1 }
+            stream.end(.localLimit)
+        }
+    }
+
     /// Closes the listening socket and every stream; the kernel is told nothing any more.
     func stop() -> EventLoopFuture<Void> {
         isStopped = true
@@ -149,12 +162,14 @@ final class StreamTable {
             // The failed initialiser closes the connection.
             throw Refused()
         }
-        let stream = PeerStream(id: StreamID(rawValue: nextInbound), direction: .inbound, table: self)
+        let sealing = sealing(to: nil)
+        let stream = PeerStream(
+            id: StreamID(rawValue: nextInbound), direction: .inbound, sealing: sealing, table: self)
         nextInbound += 2
         streams[stream.id] = stream
         inbound += 1
         do {
-            try channel.pipeline.syncOperations.addHandlers(handlers(of: stream, to: nil))
+            try channel.pipeline.syncOperations.addHandlers(Self.handlers(sealing, stream))
         } catch {
             remove(stream)
             throw error
@@ -162,10 +177,14 @@ final class StreamTable {
     }
 
     /// A node without keys has no handler more than it needs.
-    private func handlers(of stream: PeerStream, to target: Address?) -> [any ChannelHandler] {
-        if seal.settings.keys.isEmpty { return [stream] }
-        guard let target else { return [SealedStreamHandler(accepting: seal), stream] }
-        return [SealedStreamHandler(opening: seal, to: target, key: seal.streamKey(to: target)), stream]
+    private func sealing(to target: Address?) -> SealedStreamHandler? {
+        if seal.settings.keys.isEmpty { return nil }
+        guard let target else { return SealedStreamHandler(accepting: seal) }
+        return SealedStreamHandler(opening: seal, to: target, key: seal.streamKey(to: target))
+    }
+
+    private static func handlers(_ sealing: SealedStreamHandler?, _ stream: PeerStream) -> [any ChannelHandler] {
+        if let sealing { [sealing, stream] } else { [stream] }
     }
 
     fileprivate func acceptFailed() { counters.update { $0.streamAcceptErrors += 1 } }

@@ -14,6 +14,12 @@ package struct TransportCounters: Hashable, Sendable {
     package var datagramBytesSent: UInt64 = 0
     /// Datagrams that this host could not send; they say nothing about the peer.
     package var datagramSendErrors: UInt64 = 0
+    /// The same by reason; for what came from the error queue, the way to the peer, see `pathErrors`.
+    package private(set) var sendFailures: [SendFailure: UInt64] = [:]
+    /// What routers and hosts said of datagrams of ours, by reason.
+    package private(set) var pathErrors: [PathError: UInt64] = [:]
+    /// Datagrams that were dropped at our own socket, for want of room.
+    package var datagramsDropped: UInt64 = 0
     /// Datagrams as long as the receive buffer: probably cut.
     package var datagramsTruncated: UInt64 = 0
     /// Errors of the UDP socket while receiving.
@@ -43,6 +49,8 @@ package struct TransportCounters: Hashable, Sendable {
     /// Outbound streams beyond the bound, and streams whose write buffer grew beyond its bound.
     package var streamsEndedAtLimit: UInt64 = 0
     package var streamsTimedOut: UInt64 = 0
+    /// Streams that were ended because the key that they were opened with, or plain bytes, are no longer accepted.
+    package var streamsEndedByKeys: UInt64 = 0
     /// Errors of the listening socket, such as too many open files.
     package var streamAcceptErrors: UInt64 = 0
     package var framesReceived: UInt64 = 0
@@ -63,6 +71,13 @@ package struct TransportCounters: Hashable, Sendable {
 
     /// All packets that were refused as a whole.
     package var decodeFailuresTotal: UInt64 { decodeFailures.values.reduce(0, &+) }
+
+    mutating func count(_ failure: SendFailure) {
+        datagramSendErrors += 1
+        sendFailures[failure, default: 0] += 1
+    }
+
+    mutating func count(_ error: PathError) { pathErrors[error, default: 0] += 1 }
 
     mutating func count(_ failure: DecodeFailure) { decodeFailures[failure, default: 0] += 1 }
     mutating func count(_ refusal: SealRefusal) { sealRefusals[refusal, default: 0] += 1 }

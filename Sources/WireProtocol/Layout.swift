@@ -102,6 +102,7 @@ enum MessageKind: UInt8, CaseIterable {
     case ranges = 22
     /// Several rows; to the kernel they are as many row messages.
     case rows = 23
+    case sentinel = 24
     case coordinate = 25
     case viewRequest = 26
     case viewAnswer = 27

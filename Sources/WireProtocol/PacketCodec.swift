@@ -151,6 +151,7 @@ extension ByteSink {
         case .ranges(let message): put(message)
         case .userEvent(let notice): put(notice)
         case .userEventMarks(let marks): put(marks)
+        case .sentinel(let sentinel): put(sentinel.rawValue)
         }
         closeFrame(mark)
     }
@@ -193,6 +194,7 @@ extension ByteReader {
         case .ranges: try ranges().map { .ranges($0) }
         case .userEvent: .userEvent(try userEvent())
         case .userEventMarks: .userEventMarks(try userEventMarks())
+        case .sentinel: Sentinel(rawValue: try uint8()).map { .sentinel($0) }
         // Several messages: `rows(into:)` reads them.
         case .rows: nil
         }
@@ -226,6 +228,7 @@ extension MessageKind {
         case .ranges: .ranges
         case .userEvent: .userEvent
         case .userEventMarks: .userEventMarks
+        case .sentinel: .sentinel
         case .memberTable: .memberTable
         case .storeRequest: .storeRequest
         case .storeComplete: .storeComplete

@@ -84,7 +84,7 @@ extension Message {
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
             .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .coordinate,
-            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks:
+            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks, .sentinel:
             false
         }
     }
@@ -132,7 +132,7 @@ extension ByteSink {
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
             .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .coordinate,
-            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks:
+            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks, .sentinel:
             refuse()
         }
     }

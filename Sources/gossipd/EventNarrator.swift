@@ -120,6 +120,10 @@ struct EventNarrator: Sendable {
                 + "UDP to \(event.info.address) blocked?"
             evidence.probes = probes
             evidence.pathsFailed = [Self.word(.udp), Self.word(.relay)]
+        case .udpRestored:
+            narration.kind = .memberUDPRestored
+            narration.reason = "udp_restored"
+            narration.message = "member \(member.name) answers datagrams again"
         case .reaped:
             narration.kind = .memberReaped
             narration.message = "member \(member.name) dropped from the table: gone for longer than it is kept"
@@ -154,7 +158,14 @@ struct EventNarrator: Sendable {
             let paths = evidence.pathsFailed.map(Self.word)
             let probes = evidence.probes == 1 ? "1 probe" : "\(evidence.probes) probes"
             text = "no ack from \(probes) over \(Self.join(paths))"
-            if evidence.streamRefused { text += " (connection refused)" }
+            if evidence.streamRefused {
+                text += " (connection refused)"
+            } else if evidence.isMute {
+                text += " (it accepts connections and does not answer)"
+            } else if evidence.isUnreachable {
+                text += " (nothing reaches the host)"
+            }
+            if let hint = evidence.hint { text += ", looked at because \(Self.word(hint))" }
             text += " since \(since)"
             if evidence.accuser != selfID { text += ", first reported by \(identity(evidence.accuser).name)" }
         } else {
@@ -180,6 +191,7 @@ struct EventNarrator: Sendable {
 
     private static func reason(_ evidence: SWIMCore.Evidence) -> String {
         if evidence.streamRefused { return "refused" }
+        if evidence.isUnreachable { return "unreachable" }
         return evidence.probes > 0 ? "no_ack" : "reported"
     }
 
@@ -212,6 +224,13 @@ struct EventNarrator: Sendable {
         case .udp: "udp"
         case .relay: "relays"
         case .stream: "stream"
+        }
+    }
+
+    private static func word(_ hint: ProbeHint) -> String {
+        switch hint {
+        case .streamEnded: "its watched stream broke off"
+        case .datagramRefused: "a datagram was refused"
         }
     }
 

@@ -52,7 +52,7 @@ final class FleetFeed: Sendable {
     private static func isVisible(_ event: MemberEvent) -> Bool {
         switch event.kind {
         case .joined, .alive, .updated, .suspected, .failed, .left, .forgotten, .reaped: true
-        case .udpBlocked, .nameConflict, .forged, .equivocated, .refuted: false
+        case .udpBlocked, .udpRestored, .nameConflict, .forged, .equivocated, .refuted: false
         }
     }
 }

@@ -86,6 +86,13 @@ struct Metrics: Sendable {
         samples.counter(
             "gossipd_claims_forged_total", "Statements in a member's name that it did not sign.", swim.claimsForged)
         samples.counter("gossipd_stalls_total", "Times this process found itself stalled.", swim.stalls)
+        for (reason, count) in [("hint", swim.hintedProbes), ("second_look", swim.secondLooks)] {
+            samples.counter(
+                "gossipd_probes_early_total", "Probes before their turn.", count, ("reason", reason))
+        }
+        for (kind, count) in zip(["late", "datagrams_dropped", "suspended"], swim.localTroubles) {
+            samples.counter("gossipd_local_trouble_total", "This host's own trouble noticed.", count, ("kind", kind))
+        }
         samples.counter("gossipd_pings_wrong_target_total", "Pings meant for another node.", swim.wrongTarget)
     }
 
@@ -113,6 +120,10 @@ struct Metrics: Sendable {
         samples.counter("gossipd_sync_rows_sent_total", "Rows sent in synchronisations.", kernel.storeSyncRowsSent)
         samples.counter(
             "gossipd_sync_rows_received_total", "Rows received in synchronisations.", kernel.storeSyncRowsReceived)
+        for (outcome, count) in [("held", kernel.sentinelsHeld), ("broken", kernel.sentinelsBroken)] {
+            samples.counter(
+                "gossipd_sentinels_total", "Streams that watch their other end.", count, ("outcome", outcome))
+        }
         samples.counter(
             "gossipd_streams_ended_early_total", "Streams that broke before their end.", kernel.streamsEndedEarly)
         samples.counter(
@@ -160,33 +171,31 @@ struct Metrics: Sendable {
         }
         samples.counter("gossipd_packets_malformed_total", "Packets that do not decode.", counters.decodeFailuresTotal)
         samples.counter("gossipd_messages_skipped_total", "Messages of an unknown kind.", counters.messagesSkipped)
-        samples.counter("gossipd_send_errors_total", "Datagrams this host failed to send.", counters.datagramSendErrors)
-        samples.counter("gossipd_streams_opened_total", "Streams opened to peers.", counters.streamsOpened)
-        samples.counter("gossipd_streams_accepted_total", "Streams accepted.", counters.streamsAccepted)
+        for reason in SendFailure.allCases {
+            samples.counter(
+                "gossipd_send_errors_total", "Datagrams this host failed to send.", counters.sendFailures[reason] ?? 0,
+                ("reason", reason.rawValue))
+        }
+        for reason in PathError.allCases {
+            samples.counter(
+                "gossipd_path_errors_total", "What ICMP said of our datagrams.", counters.pathErrors[reason] ?? 0,
+                ("reason", reason.rawValue))
+        }
         samples.counter(
-            "gossipd_streams_refused_total", "Streams beyond the bound.", counters.streamsRefusedAtLimit)
-        samples.counter(
-            "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
-        samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)
+            "gossipd_datagrams_dropped_total", "Datagrams dropped at our own socket.", counters.datagramsDropped)
         for (reason, count) in [
             ("truncated", counters.datagramsTruncated), ("receive_error", counters.datagramReceiveErrors),
             ("other_cluster", counters.otherClusterPackets), ("too_large_to_send", counters.encodeFailures),
             ("stream_limit", counters.streamsEndedAtLimit), ("accept_error", counters.streamAcceptErrors),
-            ("command_limit", counters.commandsRefused), ("name_unresolved", counters.resolutionFailures),
+            ("stream_key", counters.streamsEndedByKeys), ("command_limit", counters.commandsRefused),
+            ("name_unresolved", counters.resolutionFailures),
         ] {
             samples.counter(
                 "gossipd_transport_drops_total", "What the network layer gave up, by reason.", count, ("reason", reason)
             )
         }
         samples.counter("gossipd_sockets_reopened_total", "Times a socket was opened again.", counters.socketsReopened)
-        for (direction, frames) in [("received", counters.framesReceived), ("sent", counters.framesSent)] {
-            samples.counter("gossipd_stream_frames_total", "Packets on streams.", frames, ("direction", direction))
-        }
-        for (direction, bytes) in [
-            ("received", counters.streamBytesReceived), ("sent", counters.streamBytesSent),
-        ] {
-            samples.counter("gossipd_stream_bytes_total", "Bytes of streams.", bytes, ("direction", direction))
-        }
+        addStreams(counters, to: &samples)
         samples.append(
             MetricSample(
                 "gossipd_loop_lag_seconds", help: "How late the kernel's last timer fired.", kind: .gauge,
@@ -197,6 +206,24 @@ struct Metrics: Sendable {
             MetricSample(
                 "gossipd_loop_lag_max_seconds", help: "The latest that a timer of the kernel ever fired.",
                 kind: .gauge, value: counters.loopLagMax.seconds))
+    }
+
+    private static func addStreams(_ counters: TransportCounters, to samples: inout [MetricSample]) {
+        samples.counter("gossipd_streams_opened_total", "Streams opened to peers.", counters.streamsOpened)
+        samples.counter("gossipd_streams_accepted_total", "Streams accepted.", counters.streamsAccepted)
+        samples.counter(
+            "gossipd_streams_refused_total", "Streams beyond the bound.", counters.streamsRefusedAtLimit)
+        samples.counter(
+            "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
+        samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)
+        for (direction, frames) in [("received", counters.framesReceived), ("sent", counters.framesSent)] {
+            samples.counter("gossipd_stream_frames_total", "Packets on streams.", frames, ("direction", direction))
+        }
+        for (direction, bytes) in [
+            ("received", counters.streamBytesReceived), ("sent", counters.streamBytesSent),
+        ] {
+            samples.counter("gossipd_stream_bytes_total", "Bytes of streams.", bytes, ("direction", direction))
+        }
     }
 
     /// Names as every Prometheus client library has them.

@@ -56,6 +56,7 @@ extension KernelConfiguration {
         }
         streamsMax = configuration.limits.streamsMax
         streamIdleTimeout = configuration.limits.streamIdleTimeout
+        sentinels = configuration.membership.sentinels
         syncIntervalMin = configuration.store.syncIntervalMin
         collectionGrace = configuration.store.collectionGrace
         collectionInterval = configuration.store.collectionInterval
@@ -96,6 +97,9 @@ extension SWIMConfiguration {
         suspicionMultiplier = membership.suspicionMultiplier
         suspicionMaxMultiplier = membership.suspicionMaxMultiplier
         refusedSuspicionMin = membership.refusedSuspicionMin
+        unreachableSuspicionMin = membership.unreachableSuspicionMin
+        stalledTargetPatience = membership.probeInterval * 2
+        secondLooks = membership.secondLooks
         awarenessMax = membership.awarenessMax
         gossipInterval = membership.gossipInterval
         gossipFanout = membership.gossipFanout

@@ -51,6 +51,8 @@ struct LoadTests {
         #expect(membership.indirectProbes == 3)
         #expect(membership.suspicionMaxMultiplier == 6)
         #expect(membership.refusedSuspicionMin == .milliseconds(500))
+        #expect(membership.unreachableSuspicionMin == interval)
+        #expect(membership.secondLooks == 10 && membership.sentinels == 2)
         #expect(membership.awarenessMax == 8)
         #expect(membership.gossipFanout == 3)
         #expect(membership.retransmitMultiplier == 4)

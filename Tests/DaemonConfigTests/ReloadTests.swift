@@ -45,7 +45,7 @@ struct ReloadTests {
         #expect(
             difference.restart.map(\.key) == [
                 "membership.profile", "membership.probe_interval", "membership.probe_timeout",
-                "membership.suspicion_multiplier", "membership.gossip_interval",
+                "membership.suspicion_multiplier", "membership.unreachable_suspicion_min", "membership.gossip_interval",
             ])
     }
 

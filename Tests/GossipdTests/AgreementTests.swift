@@ -109,6 +109,7 @@ struct AgreementTests {
         #expect(kernel.streamsMax == own.streamsMax)
         #expect(kernel.streamIdleTimeout == own.streamIdleTimeout)
         #expect(kernel.syncIntervalMin == own.syncIntervalMin)
+        #expect(kernel.sentinels == own.sentinels)
         let transport = TransportConfiguration(configured, seal: SealSettings())
         #expect(transport.datagramBytesMax == TransportConfiguration().datagramBytesMax)
         #expect(transport.inboundStreamsMax == TransportConfiguration().inboundStreamsMax)

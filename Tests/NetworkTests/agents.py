@@ -138,8 +138,16 @@ class Gossipd(Fleet):
         kind = cls.KINDS.get(line.get("event"))
         return (kind, line.get("member")) if kind else None
 
-    def await_ready(self, name, timeout=30):
-        self.reader.first(0, [name], lambda text: '"event":"started"' in text, timeout)
+    def restart(self, name):
+        """As `systemctl restart` does it."""
+        process, mark = self.processes[name], self.reader.mark()
+        os.kill(process.pid, signal.SIGUSR2)
+        process.child.wait(10)
+        self.launch(name, next(iter(self.others(name))))
+        self.await_ready(name, mark=mark)
+
+    def await_ready(self, name, timeout=30, mark=0):
+        self.reader.first(mark, [name], lambda text: '"event":"started"' in text, timeout)
 
     def kill(self, name):
         super().kill(name)

@@ -52,6 +52,7 @@ enum FakeSizes {
         case .padding(let count): 5 + count
         case .userEvent(let notice): 60 + notice.event.name.utf8.count + notice.event.payload.count
         case .userEventMarks(let marks): 5 + 40 * marks.marks.count
+        case .sentinel: 4
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
         case .storeComplete(let context): 4 + 40 * context.entries.count
         case .storeBatchEnd, .storeContinue: 3
@@ -84,6 +85,7 @@ struct KernelBench {
     var opened: [(id: StreamID, to: Address)] = []
     var written: [(id: StreamID, packet: Packet)] = []
     var closed: [StreamID] = []
+    var kept: [StreamID] = []
     var events: [KernelEvent] = []
     var replies: [(id: CommandID, reply: Reply)] = []
     var resolving: [String] = []
@@ -105,6 +107,8 @@ struct KernelBench {
         configure: (inout KernelConfiguration) -> Void = { _ in }
     ) {
         var configuration = KernelConfiguration(cluster: Self.cluster, sizes: FakeSizes.wire)
+        // Tests of streams count them; those of sentinels ask for theirs.
+        configuration.sentinels = 0
         configure(&configuration)
         self.number = number
         self.now = now
@@ -152,6 +156,7 @@ struct KernelBench {
         case .openStream(let id, let to, _): opened.append((id, to))
         case .writeStream(let id, let packet): written.append((id, packet))
         case .closeStream(let id): closed.append(id)
+        case .keepStream(let id): kept.append(id)
         case .setTimer(let token, let at):
             timersSet += 1
             timers.append(Timer(at: at, order: timersSet, token: token))
@@ -266,6 +271,7 @@ struct KernelBench {
 
     mutating func clear() {
         log.removeAll()
+        kept.removeAll()
         sent.removeAll()
         opened.removeAll()
         written.removeAll()

@@ -293,6 +293,7 @@ extension MemberEventKind {
         case .left: "left"
         case .forgotten(let by): "forgotten by \(name(of: by))"
         case .reaped: "reaped"
+        case .udpRestored: "answers datagrams again"
         case .udpBlocked(let probes): "answers over streams alone, \(probes) probes"
         case .nameConflict(let other): "has the same name as \(name(of: other))"
         case .forged(let forgery): "a statement refused, incarnation \(forgery.incarnation)"
@@ -312,6 +313,9 @@ extension Evidence {
     var words: String {
         var words = isLocal ? "\(probes) probes over \(pathsFailed.map { "\($0)" }.joined(separator: ", "))" : "hearsay"
         if streamRefused { words += ", stream refused" }
+        if isUnreachable { words += ", unreachable" }
+        if isMute { words += ", mute" }
+        if let hint { words += ", hint \(hint)" }
         words += ", accused by \(name(of: accuser))"
         if !confirmedBy.isEmpty { words += ", confirmed by \(confirmedBy.map(name(of:)).joined(separator: ", "))" }
         return words

@@ -214,6 +214,8 @@ struct Cluster {
     }
 
     private mutating func answerStream(_ sequence: UInt32, of number: Int, target: Int) {
+        // Members that only claims speak of are not there.
+        guard fates.indices.contains(target - 1) else { return }
         let isCut = cuts.contains([number, target]) || cuts.contains([target, number])
         let outcome: StreamProbeOutcome? =
             switch fates[target - 1] {

@@ -25,7 +25,7 @@ struct OddPeerTests {
         #expect(bench.kinds(2) == [.udpBlocked(probes: 3)])
         try probe(byStream: false)
         for _ in 1...3 { try probe(byStream: true) }
-        #expect(bench.kinds(2) == [.udpBlocked(probes: 3), .udpBlocked(probes: 3)])
+        #expect(bench.kinds(2) == [.udpBlocked(probes: 3), .udpRestored, .udpBlocked(probes: 3)])
         #expect(bench.state(2) == .alive)
     }
 

@@ -23,7 +23,7 @@ struct ProbeTests {
 
     @Test("no ack leads to suspect with relays used")
     func noAckLeadsToSuspect() throws {
-        var bench = Bench.knowing(2...6)
+        var bench = Bench.knowing(2...6) { $0.probeTimeoutMin = .milliseconds(500) }
         let sequence = try bench.probe(of: 4)
         bench.clear()
         let begin = bench.now
@@ -81,7 +81,7 @@ struct ProbeTests {
 
     @Test("health score degrades, recovers, handles missed nacks")
     func healthScore() throws {
-        var bench = Bench.knowing(2...6)
+        var bench = Bench.knowing(2...6) { $0.probeTimeoutMin = .milliseconds(500) }
         // Three relays were asked and none said a word: the trouble may be here.
         _ = try bench.probe(of: 4)
         bench.pass(.seconds(1))
@@ -292,7 +292,7 @@ struct ProbeTests {
     }
 
     @Test("shuffled round-robin: once the joins are over everyone is probed once a round", arguments: 1...5)
-    func roundRobin(seed: Int) {
+    func roundRobin(seed: Int) throws {
         let peers = 12
         var bench = Bench.knowing(2...(peers + 1), seed: UInt64(seed)) { $0.indirectProbes = 0 }
         var probed: [Int] = []
@@ -309,13 +309,17 @@ struct ProbeTests {
         for peer in 2...(peers + 1) {
             let turns = probed.indices.filter { probed[$0] == peer }
             let gaps = zip(turns, turns.dropFirst()).map { $1 - $0 }
-            #expect(gaps.dropFirst().allSatisfy { $0 == peers }, "node \(peer) had its turns at \(turns)")
-            #expect(turns.first ?? .max < 2 * peers)
+            // SWIM's bound: once in each round, so at most two rounds apart.
+            #expect(gaps.allSatisfy { $0 < 2 * peers }, "node \(peer) had its turns at \(turns)")
+            #expect((9...11).contains(turns.count) && (turns.first ?? .max) < 2 * peers)
         }
-        // Each round is a permutation of all peers, and not in the order of the table.
-        let rounds = (2..<9).map { Array(probed[($0 * peers)..<(($0 + 1) * peers)]) }
-        #expect(rounds.allSatisfy { Set($0).count == peers })
-        #expect(rounds.allSatisfy { $0 != Array(2...(peers + 1)) })
+        // Rounds begin where the wall clock says; each is a permutation of all peers, and not always the same one.
+        let beginnings = (0..<peers).filter { offset in
+            (0..<8).allSatisfy { Set(probed[(offset + $0 * peers)..<(offset + ($0 + 1) * peers)]).count == peers }
+        }
+        let offset = try #require(beginnings.first, "\(probed)")
+        let rounds = (0..<8).map { Array(probed[(offset + $0 * peers)..<(offset + ($0 + 1) * peers)]) }
+        #expect(Set(rounds).count > 1)
     }
 
     @Test("one chain of periods: a minute holds as many probes as seconds")

@@ -25,6 +25,17 @@ struct SimulationTests {
         ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) }
     }
 
+    /// Failure detection at its targets; `make simulate` takes fresh seeds of these as of all others.
+    static let detectionCases: [Case] =
+        ["dead", "vanished", "third", "rolling", "oneways", "suspended"].flatMap { scenario in
+            ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) }
+        } + ["stopped", "lossy", "lossier", "sick"].map { Case(scenario: $0, seed: 1) } + [
+            // Second looks without relays let all those behind a one-way cut confirm each other.
+            Case(scenario: "oneways", seed: 2_139_159_843),
+            // A refutation's few transmissions went to nodes that could not hear it, and whoever still accused was not told.
+            Case(scenario: "oneways", seed: 592_886_531), Case(scenario: "lossier", seed: 2_526_742_166),
+        ]
+
     /// Stories about what lasts: crashes, disks, collection, clocks, copies.
     static let lastingCases: [Case] = [
         "crashes", "disk-full", "disk-stall", "disk-error", "away", "stranded", "interrupted", "year-ahead", "restored",
@@ -52,7 +63,9 @@ struct SimulationTests {
         Case(scenario: "ttl", seed: 355_846_234),
     ]
 
-    @Test("A disturbed cluster ends where its scenario says", arguments: cases + smallCases + lastingCases + keptCases)
+    @Test(
+        "A disturbed cluster ends where its scenario says",
+        arguments: cases + smallCases + detectionCases + lastingCases + keptCases)
     func scenario(of test: Case) throws {
         // Said before it runs: a broken invariant ends the process.
         print("simulating: \(test.testDescription)")

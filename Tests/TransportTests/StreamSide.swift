@@ -68,6 +68,10 @@ final class Side: Sendable {
         inputs.withLock { $0.compactMap { if case .streamClosed(let id, let end) = $0 { (id, end) } else { nil } } }
     }
 
+    var connected: [StreamID] {
+        inputs.withLock { $0.compactMap { if case .streamConnected(let id) = $0 { id } else { nil } } }
+    }
+
     var opened: [StreamID] {
         inputs.withLock { $0.compactMap { if case .streamOpened(let id, _) = $0 { id } else { nil } } }
     }

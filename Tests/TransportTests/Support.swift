@@ -178,7 +178,8 @@ struct TestNode {
 
     static func make(
         _ name: String, at address: Address = loopback, seeds: [Address] = [], cluster: ClusterID = testCluster,
-        advertise: Address? = nil, configure: (inout TransportConfiguration) -> Void = { _ in }
+        advertise: Address? = nil, loop: (any EventLoop)? = nil,
+        configure: (inout TransportConfiguration) -> Void = { _ in }
     ) throws -> TestNode {
         let sockets = try NodeSockets.bind(to: address)
         var kernelConfiguration = KernelConfiguration(cluster: cluster, sizes: PacketCodec.sizes)
@@ -196,7 +197,7 @@ struct TestNode {
             configuration: kernelConfiguration, identity: identity, clock: SystemClock.now())
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: configuration, host: host,
-            loop: MultiThreadedEventLoopGroup.singleton.next())
+            loop: loop ?? MultiThreadedEventLoopGroup.singleton.next())
         return TestNode(driver: driver, host: host)
     }
 

@@ -40,6 +40,9 @@ package struct SimulatedNode {
     var disk: SimulatedDisk
 
     var stalledUntil: Instant?
+    var stalledSince: Instant?
+    /// Datagrams that found the socket full since the process last ran.
+    var dropsWhileStalled: UInt64 = 0
     var waiting: [Waiting] = []
     var waitingBytes = 0
     var mutedUntil = Instant.origin
@@ -148,6 +151,8 @@ package struct SimulatedNode {
     mutating func endProcess() -> Int {
         kernel = nil
         stalledUntil = nil
+        stalledSince = nil
+        dropsWhileStalled = 0
         waiting = []
         waitingBytes = 0
         streams = [:]

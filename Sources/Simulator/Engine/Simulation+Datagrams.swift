@@ -65,7 +65,10 @@ extension Simulation {
     }
 
     mutating func receive(_ bytes: [UInt8], from: Int, to: Int) {
-        guard nodes[to].isRunning else { return }
+        guard nodes[to].isRunning else {
+            refuse(from: from, to: to)
+            return
+        }
         do {
             let decoded = try PacketCodec.decode(bytes)
             figures.copies.received(decoded.packet)
@@ -75,6 +78,17 @@ extension Simulation {
         } catch {
             violations.add("n\(to + 1) cannot decode a datagram of n\(from + 1): \(error)")
         }
+    }
+
+    /// Nobody listens there: the host says so with an ICMP message, which the network may lose.
+    private mutating func refuse(from: Int, to: Int) {
+        guard nodes[to].isHostUp, !topology.blocks(from: to, to: from) else { return }
+        let link = links.settings(from: to, to: from)
+        var random = linkRandomness.next(from: to, to: from)
+        guard link.loss == 0 || !random.chance(link.loss) else { return }
+        queue.push(
+            .input(node: from, process: nodes[from].process, .refused(nodes[to].address)),
+            at: now + link.delay + link.jitter * random.fraction())
     }
 
     /// Shows the rows that a packet carries to the checks.

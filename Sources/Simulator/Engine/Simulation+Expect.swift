@@ -50,6 +50,7 @@ extension Simulation {
             var generator = rng
             let others = falseFailures.subjects(except: try draw(selector, using: &generator, line: line))
             return others.first.map { "\(others.count) other nodes were called failed, n\($0 + 1) first" }
+        case .noFailures(but: let selector): return try failureFinding(but: selector, line: line)
         case .failed(let selector): return try finding(selector, line: line, .failed)
         case .alive(let selector): return try finding(selector, line: line, .alive)
         case .left(let selector): return try finding(selector, line: line, .left)
@@ -198,6 +199,14 @@ extension Simulation {
         return nil
     }
 
+    private func failureFinding(but selector: NodeSelector?, line: Int) throws(ScenarioFailure) -> String? {
+        var generator = rng
+        var excused: [Int] = []
+        if let selector { excused = try draw(selector, using: &generator, line: line) }
+        let others = failedSubjects.subtracting(excused).sorted().map { "n\($0 + 1)" }
+        return others.isEmpty ? nil : "called failed: \(others.joined(separator: ", "))"
+    }
+
     private func queueFinding(_ selector: NodeSelector, _ count: Int, line: Int) throws(ScenarioFailure) -> String? {
         var generator = rng
         for node in try draw(selector, using: &generator, line: line) {
@@ -228,6 +237,16 @@ extension Simulation {
 }
 
 extension Scenario.Condition {
+    /// False for what is broken once and for all.
+    var isWorthWaitingFor: Bool {
+        switch self {
+        case .noFalseFailures, .noFailures: false
+        case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
+            .actors, .rows, .versions, .queued, .estimates:
+            true
+        }
+    }
+
     /// The condition for people, without its nodes and values.
     var name: String {
         switch self {
@@ -238,6 +257,7 @@ extension Scenario.Condition {
         case .left: "left"
         case .noFalseFailures: "no false failures"
         case .noFalseFailuresBut: "no false failures of others"
+        case .noFailures: "no failures"
         case .members(let count): "\(count) members"
         case .value(let key, _): "value of \(key)"
         case .counter(let key, let count): "counter \(key) = \(count)"

@@ -59,6 +59,7 @@ extension Simulation {
         case .failed:
             views.set(.failed, of: subject, by: node)
             figures.failureEvents += 1
+            failedSubjects.insert(subject)
             noteDeparture(of: subject, by: node)
             judgeFailure(of: subject, by: node)
         case .left:
@@ -69,7 +70,7 @@ extension Simulation {
             // Its own change is no news to the node itself.
             if node != subject { figures.updateSeen(of: subject, at: now) }
         case .refuted: figures.refutations += 1
-        case .udpBlocked, .equivocated: break
+        case .udpBlocked, .udpRestored, .equivocated: break
         case .forged:
             violations.add("n\(node + 1) takes a statement of n\(subject + 1) for a forgery")
         case .nameConflict(let other):

@@ -39,6 +39,7 @@ extension Simulation {
     mutating func stall(_ node: Int, for duration: Interval) {
         guard nodes[node].isRunning else { return }
         let until = max(nodes[node].stalledUntil ?? .origin, now + duration)
+        if nodes[node].stalledUntil == nil { nodes[node].stalledSince = now }
         nodes[node].stalledUntil = until
         replies.delayed(node: node, by: duration)
         queue.push(.resume(node: node, process: nodes[node].process), at: until)
@@ -48,6 +49,17 @@ extension Simulation {
     mutating func resume(_ node: Int, process: Int32) {
         guard nodes[node].process == process, let until = nodes[node].stalledUntil, until <= now else { return }
         nodes[node].stalledUntil = nil
+        // The driver sees by its first late timer that it was not running.
+        let late = until - (nodes[node].stalledSince ?? until)
+        nodes[node].stalledSince = nil
+        if late > baseConfiguration.swim.probeTimeout / 2 {
+            deliver(.localTrouble(.late(late)), to: node, process: process)
+        }
+        if nodes[node].dropsWhileStalled > 0 {
+            let drops = nodes[node].dropsWhileStalled
+            nodes[node].dropsWhileStalled = 0
+            deliver(.localTrouble(.datagramsDropped(drops)), to: node, process: process)
+        }
         let waiting = nodes[node].waiting
         nodes[node].waiting = []
         nodes[node].waitingBytes = 0
@@ -62,6 +74,7 @@ extension Simulation {
             let charge = bytes > 0 ? bytes + SimulatedNode.datagramOverheadBytes : 0
             guard charge == 0 || nodes[node].waitingBytes + charge <= SimulatedNode.socketBufferBytes else {
                 figures.socketDrops += 1
+                nodes[node].dropsWhileStalled += 1
                 return
             }
             nodes[node].waitingBytes += charge
@@ -89,14 +102,16 @@ extension Simulation {
     /// Inputs about streams that the process has closed meanwhile do not reach it.
     private mutating func admit(_ input: Input, at node: Int) -> Bool {
         switch input {
-        case .streamOpened(let id, isSealed: _), .streamAccepted(let id, from: _, isSealed: _),
+        case .streamConnected(let id), .streamOpened(let id, isSealed: _), .streamAccepted(let id, from: _, isSealed: _),
             .streamPacket(let id, _):
             return nodes[node].streams[id] != nil
         case .streamClosed(let id, _):
             guard let serial = nodes[node].streams.removeValue(forKey: id) else { return false }
             forgetStream(serial)
             return true
-        case .start, .packet, .timer, .sendFailed, .persisted, .storage, .resolved, .command: return true
+        case .start, .packet, .timer, .sendFailed, .refused, .localTrouble, .stopping, .persisted, .storage, .resolved,
+            .command:
+            return true
         }
     }
 
@@ -109,6 +124,8 @@ extension Simulation {
             openStream(id, from: node, to: address, timeout: timeout)
         case .writeStream(let id, let packet): writeStream(id, packet, from: node)
         case .closeStream(let id): closeStream(id, at: node)
+        // Nothing here ends an idle stream.
+        case .keepStream: break
         case .setTimer(let token, at: let at):
             let time = max(now, at - nodes[node].monotonicOrigin)
             queue.push(.input(node: node, process: process, .timer(token)), at: time)

@@ -82,8 +82,8 @@ extension Simulation {
             for node in try resolve(selector, line: line) { end(node, cause: "kill", isHostUp: true) }
         case .hostDown(let selector):
             for node in try resolve(selector, line: line) { end(node, cause: "down", isHostUp: false) }
-        case .bounce(let selector, down: let down):
-            for node in try resolve(selector, line: line) { bounce(node, down: down) }
+        case .bounce(let selector, down: let down, let isOrderly):
+            for node in try resolve(selector, line: line) { bounce(node, down: down, isOrderly: isOrderly) }
         case .roll(let selector, down: let down, every: let every):
             for (place, node) in try resolve(selector, line: line).enumerated() {
                 queue.push(.bounce(node: node, down: down), at: now + every * place)
@@ -118,10 +118,11 @@ extension Simulation {
         }
     }
 
-    mutating func bounce(_ node: Int, down: Interval) {
+    mutating func bounce(_ node: Int, down: Interval, isOrderly: Bool = false) {
         guard nodes[node].isRunning else { return }
-        tell("n\(node + 1) is killed")
-        end(node, cause: "kill", isHostUp: true)
+        tell("n\(node + 1) \(isOrderly ? "stops for a restart" : "is killed")")
+        if isOrderly { deliver(.stopping, to: node, process: nodes[node].process) }
+        end(node, cause: isOrderly ? "restart" : "kill", isHostUp: true)
         queue.push(.start(node: node), at: now + down)
     }
 

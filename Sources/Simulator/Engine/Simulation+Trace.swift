@@ -26,12 +26,16 @@ extension Simulation {
         case .start: line(node, "start")
         case .packet(let packet, from: let from): line(node, "<- \(from) \(Self.names(packet))")
         case .timer(let token): line(node, "timer \(token)")
+        case .streamConnected(let id): line(node, "stream \(id.rawValue) connected")
         case .streamOpened(let id, isSealed: _): line(node, "stream \(id.rawValue) opened")
         case .streamAccepted(let id, from: let from, isSealed: _):
             line(node, "stream \(id.rawValue) accepted from \(from)")
         case .streamPacket(let id, let packet): line(node, "<= stream \(id.rawValue) \(Self.names(packet))")
         case .streamClosed(let id, let reason): line(node, "stream \(id.rawValue) \(reason)")
         case .sendFailed(to: let address): line(node, "cannot send to \(address)")
+        case .refused(let address): line(node, "\(address) refuses datagrams")
+        case .localTrouble(let trouble): line(node, "local trouble: \(trouble)")
+        case .stopping: line(node, "stops without leaving")
         case .persisted(let token): line(node, "durable \(token.rawValue)")
         case .storage(let condition): line(node, "disk \(condition)")
         case .resolved(seed: let seed, let addresses):
@@ -121,6 +125,7 @@ extension Simulation {
         case .ranges(let message): "\(message.ranges.count) ranges"
         case .userEvent(let notice): "event \(notice.event.id.sequence) of \(notice.event.id.origin.short)"
         case .userEventMarks(let marks): "\(marks.isRequest ? "request for" : "marks of") \(marks.marks.count) origins"
+        case .sentinel(let sentinel): "sentinel \(sentinel)"
         }
     }
 
@@ -146,6 +151,7 @@ extension Simulation {
         case .forgotten(by: let by): "forgotten by \(by.short)"
         case .reaped: "reaped"
         case .udpBlocked(let probes): "answered over streams alone, \(probes) times"
+        case .udpRestored: "answers datagrams again"
         case .nameConflict: "name conflict"
         case .forged: "statement refused"
         case .equivocated: "equivocated"

@@ -69,6 +69,8 @@ package struct Simulation {
     /// The command of the step that a kernel is making.
     var commandInStep: CommandID?
     var falseFailures = FalseFailures()
+    /// Whoever was called failed by anybody.
+    var failedSubjects: Set<Int> = []
     var figures: FigureBook
     var expectations: [ExpectationState]
     var story: [StoryLine] = []

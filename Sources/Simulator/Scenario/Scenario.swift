@@ -53,8 +53,8 @@ package struct Scenario: Sendable {
         case kill(NodeSelector)
         /// The host is gone: nothing answers.
         case hostDown(NodeSelector)
-        /// The process is killed and comes back after a while.
-        case bounce(NodeSelector, down: Interval)
+        /// The process is killed and comes back after a while; in order, it says farewell before, as for a restart.
+        case bounce(NodeSelector, down: Interval, isOrderly: Bool)
         /// The same to one after the other.
         case roll(NodeSelector, down: Interval, every: Interval)
         case leave(NodeSelector)
@@ -145,6 +145,8 @@ package struct Scenario: Sendable {
         case noFalseFailures
         /// Of no node but these that was said.
         case noFalseFailuresBut(NodeSelector)
+        /// Nobody was called failed at all, by anybody, but for these.
+        case noFailures(but: NodeSelector?)
         /// Every running node counts so many active members.
         case members(Int)
         /// On every running node:

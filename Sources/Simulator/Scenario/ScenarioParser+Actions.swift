@@ -52,7 +52,7 @@ extension ScenarioLine {
         case "bounce":
             let nodes = try selector()
             try require("for")
-            return .bounce(nodes, down: try duration())
+            return .bounce(nodes, down: try duration(), isOrderly: accept("orderly"))
         case "roll":
             let nodes = try selector()
             try require("for")
@@ -252,9 +252,12 @@ extension ScenarioLine {
                 try require("failures")
                 return accept("but") ? .noFalseFailuresBut(try selector()) : .noFalseFailures
             }
+            if accept("failures") { return .noFailures(but: accept("but") ? try selector() : nil) }
             if accept("key") { return .missing(key: try self.word("a key")) }
             if accept("element") { return .noElement(key: try self.word("a key"), try text("the element")) }
-            throw LineFailure(reason: "after 'expect no' comes 'false failures', 'key KEY' or 'element KEY \"TEXT\"'")
+            throw LineFailure(
+                reason:
+                    "after 'expect no' comes 'false failures', 'failures [but N]', 'key KEY' or 'element KEY \"TEXT\"'")
         default:
             throw LineFailure(
                 reason: "'\(word)' cannot be expected; write formed, converged, failed, alive, left, members, value, "

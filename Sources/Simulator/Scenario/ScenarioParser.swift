@@ -105,8 +105,8 @@ package struct ScenarioParser {
     private mutating func expectation(_ line: inout ScenarioLine, isAtOnce: Bool) throws(LineFailure) {
         let condition = try line.condition()
         let hasPatience = line.accept("within")
-        if condition.isAboutThePast, hasPatience {
-            throw LineFailure(reason: "'no false failures' does not become true by waiting: leave 'within' out")
+        if hasPatience, !condition.isWorthWaitingFor {
+            throw LineFailure(reason: "'\(condition.name)' does not become true by waiting: leave 'within' out")
         }
         let within: Interval? = hasPatience ? try line.duration() : isAtOnce ? .zero : nil
         scenario.expectations.append(
@@ -174,8 +174,8 @@ extension Scenario.Action {
     /// The nodes that the action names.
     var selectors: [NodeSelector] {
         switch self {
-        case .start(let nodes), .kill(let nodes), .hostDown(let nodes), .bounce(let nodes, down: _), .leave(let nodes),
-            .roll(let nodes, down: _, every: _), .tag(let nodes, _), .stall(let nodes, _), .mute(let nodes, _),
+        case .start(let nodes), .kill(let nodes), .hostDown(let nodes), .bounce(let nodes, down: _, isOrderly: _),
+            .leave(let nodes), .roll(let nodes, down: _, every: _), .tag(let nodes, _), .stall(let nodes, _), .mute(let nodes, _),
             .isolate(let nodes, _),
             .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
             .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _):
@@ -196,6 +196,7 @@ extension Scenario.Condition {
         case .failed(let nodes), .alive(let nodes), .left(let nodes), .queued(let nodes, _),
             .noFalseFailuresBut(let nodes):
             [nodes]
+        case .noFailures(let nodes): nodes.map { [$0] } ?? []
         case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement, .actors,
             .rows, .versions, .estimates:
             []
