@@ -34,7 +34,7 @@ extension Membership {
         guard update.subject == selfID, me.incarnation > update.incarnation else { return }
         switch update.claim {
         case .suspect, .failed: accuser = sender
-        case .alive, .left, .forgotten: break
+        case .alive, .left, .forgotten, .evicted: break
         }
     }
 

@@ -3,6 +3,7 @@
 
 import AdminClient
 import AdminModel
+import AdminServerFixture
 import Glibc
 import Testing
 
