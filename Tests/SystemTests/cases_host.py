@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Owns the cases of one host: installation, unit, sandbox, journal, reload, watchdog, backoff, further clusters."""
 
-import base64
 import concurrent.futures
 import json
 import pathlib
@@ -358,12 +357,12 @@ def credentials(lab, _):
     """Files of root in keys.d reach the daemon, and only it; their absence is no error."""
     host = lab.hosts[1]
     host.run("mkdir", "-p", "-m", "700", "/etc/gossipd/keys.d")
-    # A key that no other host has: with insecure = true this one still speaks with them.
-    secret = base64.b64encode(bytes(range(32))).decode()
-    host.put("/etc/gossipd/keys.d/one", secret, 0o600)
+    # A key as `key_file` takes it; the host goes on speaking plainly with the others, as its configuration says.
+    key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+    host.put("/etc/gossipd/keys.d/one", key, 0o600)
     host.run("systemctl", "restart", "gossipd")
     folder = "/run/credentials/gossipd.service"
-    require(host.run("cat", f"{folder}/keys_one") == secret, "the key does not arrive")
+    require(host.run("cat", f"{folder}/keys_one") == key, "the key does not arrive")
     require(host.run("stat", "-c", "%U %a", f"{folder}/keys_one").strip() == "gossipd 400", "others may read it")
     host.run("rm", "-r", "/etc/gossipd/keys.d")
     host.run("systemctl", "restart", "gossipd")
