@@ -14,10 +14,10 @@ package enum RenderDirectory {
     /// the folder does, so a reader that is root takes only what belongs to root and nobody else can write.
     ///
     /// - Parameters:
-    ///   - dataDirectory: the daemon's own folder, where no destination may be.
+    ///   - limits: where no destination may be; the folder `path` is none either.
     ///   - isRoot: whether the descriptions are carried out with root's rights.
     package static func read(
-        _ path: String, dataDirectory: String? = nil, isRoot: Bool = geteuid() == 0
+        _ path: String, within limits: DestinationLimits = .init(), isRoot: Bool = geteuid() == 0
     ) -> RenderListing {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else {
@@ -31,6 +31,8 @@ package enum RenderDirectory {
         guard let names = names(in: folder) else {
             return whole(path, "cannot be listed, or holds more than \(RenderBounds.entriesMax) entries")
         }
+        var limits = limits
+        limits.folders.insert(path, at: 0)
         var listing = RenderListing()
         for (index, name) in names.enumerated() {
             let file = path + (path.hasSuffix("/") ? "" : "/") + name + suffix
@@ -39,9 +41,7 @@ package enum RenderDirectory {
                     throw problem(file, "there are more than \(RenderBounds.filesMax) descriptions: remove some")
                 }
                 listing.specs.append(
-                    try spec(
-                        name, file: file, in: folder, isRoot: isRoot,
-                        outside: [path, dataDirectory].compactMap { $0 }.filter { !$0.isEmpty }))
+                    try spec(name, file: file, in: folder, isRoot: isRoot, within: limits))
             } catch {
                 listing.problems += error.problems.map { RenderProblem(name: name, sentence: $0.description) }
             }
@@ -85,7 +85,7 @@ package enum RenderDirectory {
     }
 
     private static func spec(
-        _ name: String, file: String, in folder: CInt, isRoot: Bool, outside folders: [String]
+        _ name: String, file: String, in folder: CInt, isRoot: Bool, within limits: DestinationLimits
     ) throws(ConfigurationError) -> RenderSpec {
         do throws(Refusal) {
             _ = try ValueRule<String>.name.decode(.string(name))
@@ -109,7 +109,7 @@ package enum RenderDirectory {
         } catch {
             throw problem(file, error.reason)
         }
-        return try RenderDescription.parse(bytes, file: file, name: name, outside: folders)
+        return try RenderDescription.parse(bytes, file: file, name: name, within: limits)
     }
 
     /// Why what is open must not be followed; nil when it may.
