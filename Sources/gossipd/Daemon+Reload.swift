@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns SIGHUP: what takes effect at once, what waits for a restart, and what happens to a bad file.
 
+import AdminModel
+import ClusterTypes
 import DaemonConfig
 import Delivery
 import Logging
 import NodeKernel
 import SWIMCore
+import Sealing
 import SystemdSupport
 import Transport
 
@@ -18,20 +21,15 @@ extension Daemon {
         do throws(ConfigurationError) {
             loaded = try DaemonConfiguration.load(file: configurationFile, overrides: overrides)
         } catch {
-            logger.event(
-                .reloadFailed, "the configuration was not loaded again: \(error)", metadata: ["reason": "\(error)"])
-            notifier.ready(status: await statusLine())
-            return current
+            return await refuse("the configuration was not loaded again", "\(error)", current)
         }
         let seal: SealSettings
         do throws(KeyFailure) {
             seal = try KeySource.settings(loaded)
         } catch {
-            logger.event(
-                .reloadFailed, "the keys were not loaded again: \(error)", metadata: ["reason": "\(error)"])
-            notifier.ready(status: await statusLine())
-            return current
+            return await refuse("the keys were not loaded again", "\(error)", current)
         }
+        refusedReload.clear()
         driver.seal(with: seal)
         let difference = DaemonConfiguration.reloadDifference(from: current, to: loaded)
         let adopted = current.adopting(reloadable: loaded)
@@ -43,15 +41,35 @@ extension Daemon {
             logger.event(
                 .reloadFailed, "the tags were not changed: \(failure)", metadata: ["reason": "\(failure)"])
         }
-        let changes = difference.atOnce.map(\.description).joined(separator: "; ")
-        logger.event(
-            .reloaded, "configuration loaded again: \(changes.isEmpty ? "nothing has changed" : changes)")
+        await delivery.reload()
+        let what = Self.whatWasLoaded(difference.atOnce, seal, files: await delivery.status().files.count)
+        logger.event(.reloaded, "configuration loaded again: \(what)")
         for change in difference.restart {
             logger.event(
                 .restartRequired, "\(change) takes effect after a restart", metadata: ["key": "\(change.key)"])
         }
-        await delivery.reload()
         notifier.ready(status: await statusLine())
         return adopted
+    }
+
+    /// The settings that changed, and what was read again whether it did or not.
+    static func whatWasLoaded(_ changes: [ReloadDifference.Change], _ seal: SealSettings, files: Int) -> String {
+        if changes.isEmpty, seal.keys.isEmpty, files == 0 { return "nothing has changed" }
+        var parts = changes.isEmpty ? ["no setting has changed"] : changes.map(\.description)
+        if !seal.keys.isEmpty {
+            parts.append("keys read: \(seal.keys.map { "\($0.id)" }.joined(separator: ", ")), the first seals")
+        }
+        if files > 0 { parts.append("\(counted(files, "description")) of files read") }
+        return parts.joined(separator: "; ")
+    }
+
+    /// Goes on with what is in force, and has it seen until a reload succeeds.
+    private func refuse(_ what: String, _ reason: String, _ current: DaemonConfiguration) async -> DaemonConfiguration {
+        logger.event(.reloadFailed, "\(what): \(reason)", metadata: ["reason": "\(reason)"])
+        let lines = reason.split(separator: "\n")
+        let more = lines.count > 1 ? " (and \(counted(lines.count - 1, "more problem")))" : ""
+        refusedReload.set((lines.first.map(String.init) ?? what) + more, at: Timestamp(SystemClock.now().wall))
+        notifier.ready(status: await statusLine())
+        return current
     }
 }

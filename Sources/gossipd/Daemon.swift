@@ -51,6 +51,7 @@ struct Daemon: Sendable {
     let hub: EventHub
     let driver: KernelDriver
     let delivery: DeliveryEngine
+    let refusedReload: RefusedReload
     let admin: AdminServer
     /// What an operator should know for as long as the daemon runs.
     let warnings: [String]
@@ -111,6 +112,9 @@ struct Daemon: Sendable {
         let notifier = SystemdNotifier()
         let seal = try seal(configuration)
         let directory = try await openDirectory(configuration.dataDirectory, notifier: notifier, logger: logger)
+        for path in KeySource.credentials().ignored where configuration.keyFile.isEmpty {
+            logger.warning("\(path): looks like a copy that an editor has left, and is ignored: remove it from keys.d")
+        }
         for warning in directory.warnings { logger.warning("\(warning)") }
         let sockets = try bind(configuration.bind)
         let advertised = configuration.advertised(boundTo: sockets.address)
@@ -147,12 +151,14 @@ struct Daemon: Sendable {
         let delivery = delivery(
             configuration, nodeID: identity.id, hub: hub,
             knowsOthers: !configuration.join.isEmpty || !directory.peers.isEmpty, perform: driver.perform)
+        let refusedReload = RefusedReload()
         let metrics = Metrics(driver: driver, past: past, delivery: delivery)
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings(seal),
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
-            storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery)
+            storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery,
+            refusedReload: refusedReload)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
@@ -160,7 +166,8 @@ struct Daemon: Sendable {
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, delivery: delivery, admin: admin, warnings: configuration.standingWarnings(seal),
+            driver: driver, delivery: delivery, refusedReload: refusedReload, admin: admin,
+            warnings: configuration.standingWarnings(seal),
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 

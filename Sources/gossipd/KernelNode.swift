@@ -28,6 +28,7 @@ struct KernelNode: NodeHandle {
     let storeConfiguration: StoreConfiguration
     let samples: @Sendable () async -> [MetricSample]
     let delivery: DeliveryEngine
+    let refusedReload: RefusedReload
 
     func status() async throws(AdminFailure) -> StatusDocument {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }
