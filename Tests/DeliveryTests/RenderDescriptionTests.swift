@@ -164,14 +164,14 @@ struct RenderDescriptionTests {
     @Test(
         "What the helper's unit hides, replaces or makes read-only is no destination, unless another helper is named",
         arguments: [
-            ("/tmp/a", "/tmp"), ("/var/tmp/b/a", "/var/tmp"), ("/home/a/b", "/home"), ("/root/a", "/root"),
-            ("/run/user/0/a", "/run/user"), ("/dev/a", "/dev"), ("/usr/local/etc/a", "/usr"), ("/boot/a", "/boot"),
-            ("/etc/gossipd/evil.toml", "/etc/gossipd"), ("/var/spool/link/a", "/tmp"),
+            ("/tmp", "/tmp"), ("/var/tmp/b", "/var/tmp"), ("/home", "/home"), ("/root", "/root"),
+            ("/run/user/0", "/run/user"), ("/dev", "/dev"), ("/usr/local/etc", "/usr"), ("/boot", "/boot"),
+            ("/etc/gossipd", "/etc/gossipd"), ("/var/spool/link", "/tmp"),
         ])
     func hiddenFolders(path: String, folder: String) throws {
         let place = try TestFolder()
         try CommandRunner.run(["ln", "-s", "/tmp", place.path("link")], timeout: .seconds(5)).expectSuccess()
-        let text = "destination = \"\(path.replacing("/var/spool", with: place.path))\"\nkey = \"a\"\n"
+        let text = "destination = \"\(path.replacing("/var/spool", with: place.path))/a.toml\"\nkey = \"a\"\n"
         let told = problems(text, within: DestinationLimits(isConfined: true))
         #expect(told.hasPrefix("web.toml:1: destination: must not be below \(folder), "), "\(told)")
         #expect(told.contains("gossipd-apply") && told.contains("choose a folder below /etc, /run or /var"), "\(told)")

@@ -314,7 +314,7 @@ def helper_sandbox(lab, _):
         # Destinations outside of its paths.
         host.run("mkdir", "-p", "/srv/site")
         places = {"srv": "/srv/site/a", "usr": "/usr/lib/a", "own": "/etc/gossipd/render.d/more.toml",
-                  "evil": "/etc/gossipd/evil.toml", "tmp": "/tmp/a", "vartmp": "/var/tmp/a", "home": "/root/a",
+                  "evil": "/etc/gossipd/evil.toml", "tmp": "/tmp/a", "vartmp": "/var/tmp/a", "home": "/home" + "/a",
                   "dev": "/dev/shm/a", "state": "/var/lib/gossipd-apply/a", "run": "/run/gossipd-second/a"}
         for name, path in places.items():
             host.put(f"/etc/gossipd/render.d/{name}.toml", f'destination = "{path}"\nkey = "web/extra"\n')
