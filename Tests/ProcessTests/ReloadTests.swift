@@ -87,8 +87,8 @@ extension ProcessTests {
                 daemon.child.signal(SIGHUP)
                 let line = try await daemon.logged("reloaded") { $0.event == "reloaded" }
                 #expect(
-                    line.message == "configuration loaded again: no setting has changed; keys read: ee32d191, the first"
-                        + " seals; 1 description of files read", "\(line.message)")
+                    line.message == "configuration loaded again: no setting has changed; keys read: ee32d191 from"
+                        + " the files; 1 description of files read", "\(line.message)")
             }
         }
 
