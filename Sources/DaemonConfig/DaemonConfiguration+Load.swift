@@ -180,8 +180,9 @@ struct ConfigurationLoader {
         let bind = configuration.bind
         let isSealed = hasKeys || !configuration.keyFile.isEmpty
         check("bind", "insecure", !bind.isLoopback && !configuration.insecure && !isSealed) {
-            "\(bind) is not a loopback address and there is no key to seal packets with; write key_file = \"PATH\", or"
-                + " insecure = true to accept that whoever reaches the port can change members and configuration"
+            "\(bind) is not a loopback address and there is no key to seal packets with; put a key file into the folder"
+                + " keys.d beside this file, which the unit passes on (NAME.keys.d for gossipd@NAME), or write key_file ="
+                + " \"PATH\", or insecure = true to accept that whoever reaches the port can change members and configuration"
         }
         let membership = configuration.membership
         check(

@@ -26,7 +26,7 @@ package struct Applier: Sendable {
     static let presentBytesTotalMax = 16 << 20
 
     let settings: Settings
-    let specs: @Sendable () -> [RenderSpec]
+    private let listing: @Sendable () -> RenderListing
     let turns = ApplyTurns()
     let journal: ReloadJournal
 
@@ -34,10 +34,10 @@ package struct Applier: Sendable {
 
     var state: StateFolder { Self.state(settings) }
 
-    /// - Parameter specs: the descriptions; asked anew for each request.
-    package init(_ settings: Settings, specs: @escaping @Sendable () -> [RenderSpec]) {
+    /// - Parameter listing: the descriptions and what is wrong with others; asked anew for each request.
+    package init(_ settings: Settings, listing: @escaping @Sendable () -> RenderListing) {
         self.settings = settings
-        self.specs = specs
+        self.listing = listing
         journal = ReloadJournal(Self.state(settings))
     }
 
@@ -62,11 +62,30 @@ package struct Applier: Sendable {
         return answer
     }
 
-    private var known: [String: RenderSpec] {
-        Dictionary(specs().map { ($0.name, $0) }) { _, last in last }
+    func specs() -> [RenderSpec] { listing().specs }
+
+    /// The descriptions as they are at one moment.
+    private struct Descriptions {
+        private let specs: [String: RenderSpec]
+        private let problems: [RenderProblem]
+
+        init(_ listing: RenderListing) {
+            specs = Dictionary(listing.specs.map { ($0.name, $0) }) { _, last in last }
+            problems = listing.problems
+        }
+
+        subscript(name: String) -> RenderSpec? { specs[name] }
+
+        /// Why there is none of this name: what is wrong with its file, or with the folder.
+        func problem(of name: String) -> String {
+            problems.first { $0.name == name || $0.name.isEmpty }?.sentence
+                ?? "there is no \(name).toml where the helper looks: see --directory of gossipd-apply.service"
+        }
     }
 
-    private static func lanes(_ files: [ApplyRequest.File], _ known: [String: RenderSpec]) -> Set<ApplyTurns.Lane> {
+    private var known: Descriptions { Descriptions(listing()) }
+
+    private static func lanes(_ files: [ApplyRequest.File], _ known: Descriptions) -> Set<ApplyTurns.Lane> {
         var lanes: Set<ApplyTurns.Lane> = []
         for spec in files.compactMap({ known[$0.name] }) {
             lanes.insert(.destination(spec.destination))
@@ -92,12 +111,10 @@ package struct Applier: Sendable {
     }
 
     private func look(
-        _ file: ApplyRequest.File, _ known: [String: RenderSpec]
+        _ file: ApplyRequest.File, _ known: Descriptions
     ) throws(DeliveryFailure) -> Candidate {
         guard let spec = known[file.name] else {
-            throw .refused(
-                "there is no description \(file.name) that can be used: correct \(file.name).toml, which belongs to root"
-                    + " and which nobody else may write")
+            throw .refused("its description cannot be used: \(known.problem(of: file.name))")
         }
         guard file.content.count <= Self.contentBytesMax else {
             throw .refused(
@@ -132,7 +149,7 @@ package struct Applier: Sendable {
 
     // MARK: compare
 
-    private func compare(_ files: [ApplyRequest.File], _ known: [String: RenderSpec]) -> ApplyAnswer {
+    private func compare(_ files: [ApplyRequest.File], _ known: Descriptions) -> ApplyAnswer {
         var room = Self.presentBytesTotalMax
         return ApplyAnswer(
             files: files.map { file in
@@ -142,7 +159,11 @@ package struct Applier: Sendable {
                         name: file.name, outcome: candidate.difference == nil ? .unchanged : .differs,
                         reason: candidate.isNewContent ? nil : candidate.difference,
                         version: candidate.present?.version)
-                    if let refusal = candidate.refusal { (answer.outcome, answer.reason) = (.refused, refusal) }
+                    if let refusal = candidate.refusal {
+                        (answer.outcome, answer.reason) = (.refused, refusal)
+                    } else if candidate.difference != nil, let failure = candidate.file.folder.writeFailure {
+                        (answer.outcome, answer.reason) = (.failed, failure.sentence)
+                    }
                     if let content = candidate.present?.content, content.count <= min(room, Self.presentBytesMax) {
                         answer.present = content
                         room -= content.count
@@ -179,7 +200,7 @@ package struct Applier: Sendable {
         var reload: Int?
     }
 
-    private func apply(_ files: [ApplyRequest.File], _ known: [String: RenderSpec]) -> ApplyAnswer {
+    private func apply(_ files: [ApplyRequest.File], _ known: Descriptions) -> ApplyAnswer {
         var answers: [ApplyAnswer.File] = []
         var ready: [Ready] = []
         var seen: Set<String> = []
@@ -195,7 +216,7 @@ package struct Applier: Sendable {
                 guard candidate.difference != nil else { continue }
                 let staged = try candidate.file.stage(file.content, candidate.rights)
                 do throws(DeliveryFailure) {
-                    try check(candidate.spec, staged)
+                    try check(candidate.spec, staged, file.content)
                 } catch {
                     staged.discard()
                     throw error
@@ -212,11 +233,12 @@ package struct Applier: Sendable {
         return settle(entry, answers, placed)
     }
 
-    /// Runs the description's check on the staged file.
-    private func check(_ spec: RenderSpec, _ staged: StagedFile) throws(DeliveryFailure) {
+    /// Runs the description's check on the staged file, which has to be the same afterwards.
+    private func check(_ spec: RenderSpec, _ staged: StagedFile, _ content: [UInt8]) throws(DeliveryFailure) {
         guard let check = spec.check else { return }
         let path = staged.folder.path(of: staged.temporary)
         let words = check.map { Self.replace(RenderRules.fileMark, by: path, in: $0) }
+        let witness = try StagedWitness(staged)
         let result: CommandResult
         do throws(DeliveryFailure) {
             result = try CommandRunner.run(words, timeout: spec.checkTimeout)
@@ -224,8 +246,11 @@ package struct Applier: Sendable {
             throw .command(
                 "its check could not be done: \(error.sentence); correct check or check_timeout in \(spec.name).toml")
         }
-        guard result.status != 0 else { return }
-        throw .refused("its check failed: " + Self.failure(check, result))
+        guard result.status == 0 else { throw .refused("its check failed: " + Self.failure(check, result)) }
+        guard witness.isUnchanged(content) else {
+            throw .command(
+                "its check changed the file: a check may only read {file}, so correct check in \(spec.name).toml")
+        }
     }
 
     /// Chooses reloads for what has passed, and notes them before anything is renamed. What cannot be noted has failed.

@@ -93,7 +93,11 @@ extension DeliveryEngine {
         planned.version = ContentVersion.of(file.content)
         switch answer.outcome {
         case .unchanged: return planned
-        case .differs, .applied: planned.change = answer.version == nil ? .created : .changed
+        case .differs, .applied:
+            planned.change = answer.version == nil ? .created : .changed
+            if let status = statuses[file.name], status.state.isTrouble, let error = status.error {
+                planned.error = "at the last try it \(Self.words(status.state)): \(error)"
+            }
         case .refused, .failed, .rolledBack: planned.change = .failed
         }
         // Without the old content there is nothing to compare with, unless there is no file.
@@ -101,6 +105,14 @@ extension DeliveryEngine {
             (planned.old, planned.new) = (answer.present, file.content)
         }
         return planned
+    }
+
+    private static func words(_ state: RenderFileStatus.State) -> String {
+        switch state {
+        case .refused: "was refused"
+        case .rolledBack: "was rolled back"
+        case .failed, .ok, .pending, .unknown: "could not be put in place"
+        }
     }
 
     /// Leaves contents out that are too large together.

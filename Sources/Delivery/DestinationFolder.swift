@@ -144,6 +144,11 @@ final class DestinationFolder {
         return -1
     }
 
+    /// Why no file can be created here, as far as that is known before it is tried; nil when nothing is.
+    var writeFailure: DeliveryFailure? {
+        faccessat(descriptor, ".", W_OK, 0) == 0 ? nil : Self.failure("create a file in", path, errno)
+    }
+
     func synchronise() throws(DeliveryFailure) {
         while fsync(descriptor) != 0 {
             if errno != EINTR { throw Self.failure("synchronise the folder", path, errno) }

@@ -63,20 +63,32 @@ package struct HelperServer: Sendable {
         for leftover in applier.prepare() {
             workers.start { tell(applier.makeGood(leftover)) }
         }
+        let lobby = HelperLobby()
         while true {
-            let left = workers.idleSince + idleExit - .now
+            let left = max(workers.idleSince, lobby.newestSince ?? workers.idleSince) + idleExit - .now
             if left <= .zero { return }
+            // Who comes while all threads are busy waits in the socket's queue.
+            let isFull = workers.isFull
             var waits = [
-                // Who comes while all threads are busy waits in the socket's queue.
-                pollfd(fd: workers.isFull ? -1 : listener, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: isFull ? -1 : listener, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: workers.bell, events: Int16(POLLIN), revents: 0),
             ]
-            let count = poll(&waits, nfds_t(waits.count), CInt(min(left.milliseconds, 60_000)))
+            if !isFull { waits += lobby.waits }
+            let patience = min(left, lobby.oldestSince.map { $0 + Self.exchangeMax - .now } ?? left, .seconds(60))
+            let count = poll(&waits, nfds_t(waits.count), CInt(max(patience, .zero).milliseconds))
             if count < 0, errno != EINTR { throw .helper("waiting for connections failed: \(SystemText.of(errno))") }
+            for _ in 0..<lobby.removeSilent(since: .now - Self.exchangeMax) { notify(.turnedAway(Self.late)) }
             guard count > 0 else { continue }
             if waits[1].revents != 0 { return }
             if waits[2].revents != 0 { workers.quiet() }
+            for connection in lobby.take(waits.dropFirst(3).filter { $0.revents != 0 }.map(\.fd)) {
+                // Its request is here, or it has closed: neither keeps a thread for long.
+                workers.start {
+                    serve(connection)
+                    close(connection)
+                }
+            }
             guard waits[0].revents != 0 else { continue }
             let connection = accept(listener, nil, nil)
             guard connection >= 0 else {
@@ -85,12 +97,11 @@ package struct HelperServer: Sendable {
             }
             // Programs that are run get no other descriptor than 0, 1 and 2 in any case.
             _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
-            workers.start {
-                serve(connection)
-                close(connection)
-            }
+            if lobby.add(connection) { notify(.turnedAway("too many connections say nothing: the oldest was closed")) }
         }
     }
+
+    private static let late = "a request was not whole after \(SystemText.of(exchangeMax))"
 
     private func serve(_ connection: CInt) {
         guard let user = UnixSocket.peerUser(connection) else {
@@ -112,7 +123,7 @@ package struct HelperServer: Sendable {
             switch error {
             // Nobody asked anything; a client that is stopped by us connects again.
             case .closed, .stopped: return
-            case .late: notify(.turnedAway("a request was not whole after \(SystemText.of(Self.exchangeMax))"))
+            case .late: notify(.turnedAway(Self.late))
             case .malformed:
                 notify(.turnedAway("what came is no request of this version"))
                 reply(HelperReply(error: "what came is no request of this version: restart gossipd"), connection)

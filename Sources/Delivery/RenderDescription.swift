@@ -24,14 +24,14 @@ struct RenderDescription {
     /// - Parameters:
     ///   - bytes: the file's content, whatever it is.
     ///   - file: its path, for errors.
-    ///   - folders: where a destination may not be.
+    ///   - limits: where a destination may not be.
     /// - Throws: all problems of the file.
     static func parse(
-        _ bytes: [UInt8], file: String, name: String, outside folders: [String] = []
+        _ bytes: [UInt8], file: String, name: String, within limits: DestinationLimits = .init()
     ) throws(ConfigurationError) -> RenderSpec {
         let document = try TOMLDocument.parse(bytes, file: file)
         var description = RenderDescription(file: file, document: document)
-        return try description.spec(name: name, outside: folders)
+        return try description.spec(name: name, within: limits)
     }
 
     private init(file: String, document: TOMLDocument) {
@@ -78,9 +78,10 @@ struct RenderDescription {
 
     // MARK: The whole
 
-    private mutating func spec(name: String, outside folders: [String]) throws(ConfigurationError) -> RenderSpec {
+    private mutating func spec(name: String, within limits: DestinationLimits) throws(ConfigurationError) -> RenderSpec
+    {
         let destination = take("destination") { node throws(Refusal) in
-            try RenderRules.destination(node, outside: folders)
+            try RenderRules.destination(node, within: limits)
         }
         if values["destination"] == nil {
             report(["destination"], "missing: write destination = \"/path/of/the/file\"")

@@ -8,16 +8,17 @@ package enum RenderDirectory {
     /// Reads every `NAME.toml` in the folder `path`; each file fails alone. A folder that does not exist has no files.
     ///
     /// - Parameters:
-    ///   - dataDirectory: the daemon's own folder, where no destination may be.
+    ///   - limits: where no destination may be; the folder `path` is none either.
     ///   - isRoot: whether the descriptions are carried out with root's rights.
     package static func read(
-        _ path: String, dataDirectory: String? = nil, isRoot: Bool = geteuid() == 0
+        _ path: String, within limits: DestinationLimits = .init(), isRoot: Bool = geteuid() == 0
     ) -> RenderListing {
         var specs: [RenderSpec] = []
-        let folders = [path, dataDirectory].compactMap { $0 }.filter { !$0.isEmpty }
+        var limits = limits
+        limits.folders.insert(path, at: 0)
         let problems = DescriptionFolder.read(path, filesMax: RenderBounds.filesMax, isRoot: isRoot) {
             name, file, bytes throws(ConfigurationError) in
-            specs.append(try RenderDescription.parse(bytes, file: file, name: name, outside: folders))
+            specs.append(try RenderDescription.parse(bytes, file: file, name: name, within: limits))
         }
         var listing = RenderListing(specs: specs, problems: problems)
         refuseShared(&listing, path: path)

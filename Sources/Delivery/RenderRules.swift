@@ -22,45 +22,6 @@ enum RenderRules {
         return path
     }
 
-    /// File systems that are no disk: nothing can be put beside a file there and renamed.
-    private static let kernelFolders = ["/proc", "/sys"]
-
-    /// A path that is in none of `folders` nor of the kernel's, neither as it is written nor where its folder's links lead.
-    static func destination(_ node: TOMLNode, outside folders: [String]) throws(Refusal) -> String {
-        let path = try path(node)
-        let slash = path.lastIndex(of: "/") ?? path.startIndex
-        let leaf = path[slash...]
-        let real = resolved(slash == path.startIndex ? "/" : String(path[..<slash])).map { $0 + leaf }
-        for place in [path, real ?? path] {
-            for folder in kernelFolders where isInside(place, folder) {
-                throw Refusal(
-                    reason:
-                        "must not be below \(folder), where the kernel shows itself and no file can be put: deliver a"
-                        + " file for sysctl.d(5) or tmpfiles.d(5), and reload what reads it")
-            }
-        }
-        for folder in folders {
-            for place in [path, real ?? path] {
-                for parent in [folder, resolved(folder) ?? folder] where isInside(place, parent) {
-                    throw Refusal(reason: "must not be inside \(folder), which is gossipd's own")
-                }
-            }
-        }
-        return path
-    }
-
-    private static func isInside(_ path: String, _ folder: String) -> Bool {
-        let parent = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        return path == parent || path.utf8.starts(with: (parent + "/").utf8)
-    }
-
-    /// The path without links; nil when it does not exist.
-    static func resolved(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
-        defer { free(real) }
-        return String(cString: real)
-    }
-
     static func templateText(_ node: TOMLNode) throws(Refusal) -> String {
         let text = try decodeString(node, "a template as text")
         guard !text.isEmpty else { throw Refusal(reason: "must not be empty") }

@@ -76,6 +76,7 @@ extension NodeKernel {
         let own = doubles.startedAt
         let isLater = startedAt != own ? startedAt < own : address < membership.me.info.address
         guard isLater, outcome == nil else { return }
+        closeSentinels(&turn)
         outcome = LeaveOutcome(acknowledged: 0, asked: 0)
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }
         streams.removeAll()

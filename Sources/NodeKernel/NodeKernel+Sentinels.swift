@@ -177,7 +177,8 @@ extension NodeKernel {
         for (id, stream) in streams.sorted(by: { $0.key < $1.key }) {
             switch stream.role {
             case .sentinel, .watched: sayFarewell(on: id, &turn)
-            case .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .examination, .accepted:
+            case .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .examination,
+                .accepted:
                 break
             }
         }

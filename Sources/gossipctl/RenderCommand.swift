@@ -23,7 +23,8 @@ struct RenderPlanCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what rendering would change; nothing is changed.",
         discussion: """
-            Prints a unified difference for each file that would change. Files that cannot be rendered are named, which \
+            Prints a unified difference for each file that would change, and what is known of it: that it was refused at \
+            the last try, since a plan runs no checks, or that only owner or mode differ. Files that cannot be rendered are named, which \
             is no failure of the command. Needs the admin role: contents may be secret.
 
             EXAMPLES
@@ -48,7 +49,7 @@ struct RenderPlanCommand: DaemonCommand {
             case .failed:
                 text += paint("# \(file.name) would not be put in place: \(file.error ?? "")", .red, terminal)
             case .created, .changed:
-                text += paint("# \(file.name)", .bold, terminal)
+                text += paint("# \(file.name)" + (file.error.map { ": \($0)" } ?? ""), .bold, terminal)
             case .unchanged, .unknown: continue
             }
             text += difference(file, terminal)

@@ -10,10 +10,12 @@ struct RenderStatusCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show which content is on disk, since when, and what went wrong last.",
         discussion: """
-            With --fleet every host's files, as each has told; BEHIND marks a host that has an older version than most.
+            With --fleet every host's files, as each has told last; behind a host's name stands its state unless it is \
+            alive. BEHIND marks a host that has an older version than most.
 
             EXAMPLES
               gossipctl render status
+              gossipctl render status nginx
               gossipctl render status --fleet
               gossipctl --output json render status --fleet
             """)
@@ -23,12 +25,45 @@ struct RenderStatusCommand: DaemonCommand {
     @Flag(help: "All hosts instead of this one.")
     var fleet = false
 
+    @Argument(help: ArgumentHelp("Names of files; none means all.", valueName: "name"))
+    var names: [String] = []
+
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         let now = Timestamp(milliseconds: Int64(time(nil)) * 1_000)
         if fleet {
-            try show(try await client.renderFleet(), on: terminal) { Self.render($0, now: now, terminal) }
+            let document = try Self.choose(names, of: try await client.renderFleet())
+            try show(document, on: terminal) { Self.render($0, now: now, terminal) }
         } else {
-            try show(try await client.renderStatus(), on: terminal) { Self.render($0, now: now, terminal) }
+            let document = try Self.choose(names, of: try await client.renderStatus())
+            try show(document, on: terminal) { Self.render($0, now: now, terminal) }
+        }
+    }
+
+    /// Only these files; all without a name.
+    static func choose(
+        _ names: [String], of document: RenderStatusDocument
+    ) throws(AdminFailure) -> RenderStatusDocument {
+        guard !names.isEmpty else { return document }
+        try check(names, document.files.map(\.name), "no file of \(document.directory)")
+        var chosen = document
+        chosen.files.removeAll { !names.contains($0.name) }
+        return chosen
+    }
+
+    /// Only these files, and the hosts that have one of them.
+    static func choose(_ names: [String], of document: RenderFleetDocument) throws(AdminFailure) -> RenderFleetDocument
+    {
+        guard !names.isEmpty else { return document }
+        try check(names, document.hosts.flatMap { $0.files.map(\.status.name) }, "no file of any host")
+        var chosen = document
+        for index in chosen.hosts.indices { chosen.hosts[index].files.removeAll { !names.contains($0.status.name) } }
+        chosen.hosts.removeAll(where: \.files.isEmpty)
+        return chosen
+    }
+
+    private static func check(_ names: [String], _ known: [String], _ what: String) throws(AdminFailure) {
+        for name in names where !known.contains(name) {
+            throw AdminFailure(.notFound, "\(what) is named \(name.quoted): see gossipctl render status")
         }
     }
 
@@ -50,7 +85,8 @@ struct RenderStatusCommand: DaemonCommand {
         for host in document.hosts {
             // Who is gone and has told nothing is of no interest here.
             if host.reportedAt == nil, host.state == .left { continue }
-            let node = TextTable.Cell(host.member.name, host.state == .alive ? nil : Format.colour(host.state))
+            let mark = host.state == .alive ? "" : " (\(host.state.rawValue))"
+            let node = TextTable.Cell(host.member.name + mark, mark.isEmpty ? nil : Format.colour(host.state))
             guard !host.files.isEmpty else {
                 table.add([node, .init("-"), .init("-", .grey), .init("-"), .init("-"), .init("-")])
                 continue

@@ -29,6 +29,9 @@ struct GossipdApply: ParsableCommand {
     @Option(help: "Ends when nobody asked for so long.", transform: HelperArguments.duration)
     var idleExit: Duration = .seconds(60)
 
+    @Flag(help: ArgumentHelp("Runs outside its unit, which hides folders from it; for tests.", visibility: .hidden))
+    var unconfined = false
+
     @Option(help: ArgumentHelp("Program that reloads units, for tests.", visibility: .hidden))
     var systemctl = "systemctl"
 
@@ -46,11 +49,11 @@ struct GossipdApply: ParsableCommand {
         let log = HelperLog(label: "gossipd-apply")
         defer { log.flush() }
         let folder = directory
-        let data = dataDir
+        let limits = DestinationLimits(folders: [dataDir, stateDir], isConfined: !unconfined)
         let applier = Applier(Applier.Settings(stateFolder: stateDir, systemctl: [systemctl])) {
-            let listing = RenderDirectory.read(folder, dataDirectory: data)
+            let listing = RenderDirectory.read(folder, within: limits)
             log.problems(listing.problems)
-            return listing.specs
+            return listing
         }
         let server = HelperServer(
             listener: listener.descriptor, applier: applier, idleExit: idleExit, stop: stop, notify: log.notice)

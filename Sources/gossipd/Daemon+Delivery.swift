@@ -31,7 +31,7 @@ extension Daemon {
         var parts = DeliveryParts(
             directory: render.directory, interval: .nanoseconds(render.interval.nanoseconds), fleet: fleet,
             applier: applier(configuration),
-            list: { RenderDirectory.read(render.directory, dataDirectory: configuration.dataDirectory) },
+            list: { RenderDirectory.read(render.directory, within: configuration.destinationLimits) },
             render: { spec, contents async throws(DeliveryFailure) in try await renderer.render(spec, contents) },
             now: { startedAt.duration(to: .now) }, wall: { Timestamp(SystemClock.now().wall) })
         parts.tell = { hub.tell(DeliveryNarrator.tell($0), at: SystemClock.now()) }
@@ -49,10 +49,9 @@ extension Daemon {
     private static func applier(_ configuration: DaemonConfiguration) -> any FileApplier {
         let render = configuration.render
         guard render.helper.isEmpty else { return HelperClient(path: render.helper) }
-        let data = configuration.dataDirectory
         return LocalApplier(
-            Applier(Applier.Settings(stateFolder: data + "/render")) {
-                RenderDirectory.read(render.directory, dataDirectory: data).specs
+            Applier(Applier.Settings(stateFolder: configuration.dataDirectory + "/render")) {
+                RenderDirectory.read(render.directory, within: configuration.destinationLimits)
             })
     }
 
@@ -109,6 +108,13 @@ extension Daemon {
             group.cancelAll()
         }
         running.task.cancel()
+    }
+}
+
+extension DaemonConfiguration {
+    /// Where no destination may be, for whoever writes the files.
+    var destinationLimits: DestinationLimits {
+        DestinationLimits(folders: [dataDirectory], isConfined: render.helper == DestinationLimits.unitSocket)
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns SIGHUP: what takes effect at once, what waits for a restart, and what happens to a bad file.
 
+import AdminModel
+import ClusterTypes
 import DaemonConfig
 import Delivery
 import Handlers
@@ -20,20 +22,15 @@ extension Daemon {
         do throws(ConfigurationError) {
             loaded = try DaemonConfiguration.load(file: configurationFile, overrides: overrides)
         } catch {
-            logger.event(
-                .reloadFailed, "the configuration was not loaded again: \(error)", metadata: ["reason": "\(error)"])
-            notifier.ready(status: await statusLine())
-            return current
+            return await refuse("the configuration was not loaded again", "\(error)", current)
         }
         let files: [ClusterKey]
         do throws(KeyFailure) {
             files = try KeySource.keys(loaded)
         } catch {
-            logger.event(
-                .reloadFailed, "the keys were not loaded again: \(error)", metadata: ["reason": "\(error)"])
-            notifier.ready(status: await statusLine())
-            return current
+            return await refuse("the keys were not loaded again", "\(error)", current)
         }
+        refusedReload.clear()
         _ = await adopt(files, acceptsPlain: loaded.insecure)
         let difference = DaemonConfiguration.reloadDifference(from: current, to: loaded)
         let adopted = current.adopting(reloadable: loaded)
@@ -45,16 +42,37 @@ extension Daemon {
             logger.event(
                 .reloadFailed, "the tags were not changed: \(failure)", metadata: ["reason": "\(failure)"])
         }
-        let changes = difference.atOnce.map(\.description).joined(separator: "; ")
-        logger.event(
-            .reloaded, "configuration loaded again: \(changes.isEmpty ? "nothing has changed" : changes)")
+        await delivery.reload()
+        let what = Self.whatWasLoaded(
+            difference.atOnce, keys: files.map(\.id), files: await delivery.status().files.count)
+        logger.event(.reloaded, "configuration loaded again: \(what)")
         for change in difference.restart {
             logger.event(
                 .restartRequired, "\(change) takes effect after a restart", metadata: ["key": "\(change.key)"])
         }
-        await delivery.reload()
         await handlers.reload()
         notifier.ready(status: await statusLine())
         return adopted
+    }
+
+    /// The settings that changed, and what was read again whether it did or not.
+    static func whatWasLoaded(_ changes: [ReloadDifference.Change], keys: [KeyID], files: Int) -> String {
+        if changes.isEmpty, keys.isEmpty, files == 0 { return "nothing has changed" }
+        var parts = changes.isEmpty ? ["no setting has changed"] : changes.map(\.description)
+        if !keys.isEmpty {
+            parts.append("keys read: \(keys.map(\.description).joined(separator: ", ")) from the files")
+        }
+        if files > 0 { parts.append("\(counted(files, "description")) of files read") }
+        return parts.joined(separator: "; ")
+    }
+
+    /// Goes on with what is in force, and has it seen until a reload succeeds.
+    private func refuse(_ what: String, _ reason: String, _ current: DaemonConfiguration) async -> DaemonConfiguration {
+        logger.event(.reloadFailed, "\(what): \(reason)", metadata: ["reason": "\(reason)"])
+        let lines = reason.split(separator: "\n")
+        let more = lines.count > 1 ? " (and \(counted(lines.count - 1, "more problem")))" : ""
+        refusedReload.set((lines.first.map(String.init) ?? what) + more, at: Timestamp(SystemClock.now().wall))
+        notifier.ready(status: await statusLine())
+        return current
     }
 }

@@ -144,6 +144,7 @@ extension Daemon {
         for trouble in Self.troubles(of: store) { line += "; \(trouble)" }
         let undelivered = await filesInTrouble()
         if undelivered > 0 { line += "; \(counted(undelivered, "file")) not delivered" }
+        if let reason = refusedReload.reason { line += "; reload refused: \(reason)" }
         return line
     }
 

@@ -55,6 +55,7 @@ struct Daemon: Sendable {
     let keys: NodeKeys
     let delivery: DeliveryEngine
     let handlers: HandlerEngine
+    let refusedReload: RefusedReload
     let admin: AdminServer
     /// What an operator should know for as long as the daemon runs.
     let warnings: [String]
@@ -115,6 +116,9 @@ struct Daemon: Sendable {
         let notifier = SystemdNotifier()
         let files = try keys(configuration)
         let directory = try await openDirectory(configuration.dataDirectory, notifier: notifier, logger: logger)
+        for path in KeySource.credentials().ignored where configuration.keyFile.isEmpty {
+            logger.warning("\(path): looks like a copy that an editor has left, and is ignored: remove it from keys.d")
+        }
         for warning in directory.warnings { logger.warning("\(warning)") }
         let starting = try StartingKeys.load(
             files, configuration, directory, now: SystemClock.now().wall.milliseconds)
@@ -163,11 +167,13 @@ struct Daemon: Sendable {
             configuration, id: identity.id, address: advertised, hub: hub, logger: log.logger(label: "gossipd.handlers")
         )
         let metrics = Metrics(driver: driver, past: past, delivery: delivery, handlers: hub.handlers)
+        let refusedReload = RefusedReload()
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
             leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings(seal),
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
-            storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery, keys: keys)
+            storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery, keys: keys,
+            refusedReload: refusedReload)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
@@ -175,7 +181,8 @@ struct Daemon: Sendable {
         return Daemon(
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
-            driver: driver, keys: keys, delivery: delivery, handlers: handlers, admin: admin,
+            driver: driver, keys: keys, delivery: delivery, handlers: handlers,
+            refusedReload: refusedReload, admin: admin,
             warnings: configuration.standingWarnings(seal),
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }

@@ -72,7 +72,7 @@ struct Gossipd: AsyncParsableCommand {
     func run() async throws {
         let overrides = ConfigurationOverrides(
             name: name, bind: bind, advertise: advertise, dataDirectory: dataDir, socket: socket, join: join,
-            logFormat: logFormat, logLevel: logLevel, hasKeys: KeySource.hasCredentials(beside: nil))
+            logFormat: logFormat, logLevel: logLevel, hasKeys: !KeySource.credentials().used.isEmpty)
         let status = await Daemon.run(configurationFile: config, overrides: overrides)
         throw ExitCode(status.rawValue)
     }

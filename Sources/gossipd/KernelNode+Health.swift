@@ -31,6 +31,7 @@ extension KernelNode {
         guard case .status(let status) = try await ask(.status) else { throw .unexpectedReply }
         guard case .diagnosis(let store) = try await ask(.diagnose) else { throw .unexpectedReply }
         var findings = setAside.map(Self.setAsideFinding)
+        findings += refusedReload.findings
         findings += warnings.map {
             DoctorDocument.Finding(.warning, code: "standing_warning", summary: $0, advice: "see Docs/operations.md")
         }

@@ -30,6 +30,7 @@ struct KernelNode: NodeHandle {
     let samples: @Sendable () async -> [MetricSample]
     let delivery: DeliveryEngine
     let keys: NodeKeys
+    let refusedReload: RefusedReload
 
     func status() async throws(AdminFailure) -> StatusDocument {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }

@@ -156,7 +156,7 @@ struct ProblemTests {
         arguments: [
             (
                 "bind = \"10.0.0.1:1\"",
-                "1: bind: 10.0.0.1:1 is not a loopback address and there is no key to seal packets with; write key_file = \"PATH\", or insecure = true to accept that whoever reaches the port can change members and configuration"
+                "1: bind: 10.0.0.1:1 is not a loopback address and there is no key to seal packets with; put a key file into the folder keys.d beside this file, which the unit passes on (NAME.keys.d for gossipd@NAME), or write key_file = \"PATH\", or insecure = true to accept that whoever reaches the port can change members and configuration"
             ),
             (
                 "insecure = true\nbind = \"0.0.0.0:9\"",

@@ -2,6 +2,7 @@
 // Owns the proofs about putting files in place: what is refused, and that what was there stays then.
 
 import Glibc
+import Synchronization
 import Testing
 
 @testable import Delivery
@@ -160,6 +161,50 @@ import Testing
         #expect(lines[1].hasPrefix(String(destination.dropLast()) + ".a.gossipd-"))
     }
 
+    @Test(arguments: [
+        "echo worse >{file}", "echo more >>{file}", "rm {file}; ln -s /etc/hostname {file}",
+        "cp {file} {file}.new; mv {file}.new {file}", "chmod 666 {file}", "rm {file}", "rm {file}; mkdir {file}",
+        "printf gone >{file}",
+    ])
+    func `A check that changes the new file has failed, and what was there stays`(script: String) throws {
+        let scene = try ApplyScene()
+        scene.describe("a", unit: "a.service") { $0.check = ["sh", "-c", script] }
+        try scene.folder.write("etc/a", "was")
+        let answer = try scene.apply("a", "good")
+        #expect(answer.outcome == .failed)
+        #expect(answer.reason?.hasPrefix("its check changed the file: ") == true, "\(answer.reason ?? "")")
+        #expect(scene.folder.text("etc/a") == "was")
+        #expect(scene.reloads.isEmpty)
+    }
+
+    @Test func `A description that the helper does not take is told with its reason, the folder's too`() throws {
+        let scene = try ApplyScene()
+        let file = RenderProblem(name: "z", sentence: "/render.d/z.toml: can be written by others than root (mode 666)")
+        let folder = RenderProblem(name: "", sentence: "/render.d: can be written by others than root (mode 777)")
+        for problem in [file, folder] {
+            scene.problems.withLock { $0 = [problem] }
+            let answer = try scene.apply("z", "x")
+            #expect(answer.outcome == .refused)
+            #expect(answer.reason == "its description cannot be used: \(problem.sentence)")
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "only root can mount"))
+    func `What could not be written is said by compare already`() throws {
+        let scene = try ApplyScene()
+        scene.describe("a")
+        try scene.folder.write("etc/a", "was")
+        let etc = scene.folder.path("etc")
+        for words in [["mount", "--bind", etc, etc], ["mount", "-o", "remount,bind,ro", etc]] {
+            try CommandRunner.run(words, timeout: .seconds(20)).expectSuccess()
+        }
+        defer { _ = try? CommandRunner.run(["umount", etc], timeout: .seconds(20)) }
+        let other = try scene.compare("a", "other")
+        #expect(other.outcome == .failed && other.version != nil)
+        #expect(other.reason?.contains("Read-only file system; mount it for writing") == true, "\(other.reason ?? "")")
+        #expect(try scene.compare("a", "was").outcome != .failed)
+    }
+
     @Test func `A check that hangs or does not exist has not said no: that is a failure`() throws {
         scene.describe("a") {
             $0.check = ["sleep", "60"]
@@ -241,7 +286,7 @@ import Testing
             answer.files[1].reason
                 == "the user no-such-user-here does not exist on this host: create it, or correct owner in owner.toml")
         #expect(answer.files[2].reason?.contains("the group no-such-group-here does not exist") == true)
-        #expect(answer.files[3].reason?.contains("there is no description unknown that can be used") == true)
+        #expect(answer.files[3].reason?.contains("its description cannot be used: there is no unknown.toml") == true)
         #expect(answer.files[5].reason?.contains("twice") == true)
         #expect(scene.folder.text("etc/good") == "x")
     }

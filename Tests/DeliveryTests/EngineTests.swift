@@ -157,6 +157,21 @@ struct EngineTests {
         #expect(bench.applier.text("b") == "two")
     }
 
+    @Test("A plan, which runs no check, tells that the last try was refused")
+    func planTellsRefusal() async throws {
+        let bench = await Self.begun([try .test("a", key: "app/a")]) { $0.put("app/a", "one") }
+        bench.applier.refuse("a", "its check failed: no")
+        bench.fleet.put("app/a", "bad")
+        await bench.engine.note(.everything)
+        await bench.settle(.milliseconds(300))
+        #expect(await bench.status("a")?.state == .refused)
+        // A helper that is asked to compare finds nothing wrong with it.
+        bench.applier.refuse("a", nil)
+        let file = try await bench.engine.plan(["a"]).files.first
+        #expect(file?.change == .changed)
+        #expect(file?.error == "at the last try it was refused: its check failed: no")
+    }
+
     @Test("What the helper's host could not do is a failure, in the state, the counters and a plan")
     func couldNot() async throws {
         let bench = await Self.begun([try .test("a", key: "app/a")]) { $0.put("app/a", "one") }

@@ -55,10 +55,10 @@ private final class HelperScene: Sendable {
     /// Sends bytes and answers with what comes until the other side closes; waits at most ten seconds.
     func exchange(_ bytes: [UInt8]) async throws -> [UInt8] {
         // Not on a thread of the tasks, of which the helper's start may need the last one.
-        try await BlockingThread.run { [self] () throws(DeliveryFailure) in try converse(bytes) }
+        try await BlockingThread.run { [self] () throws(DeliveryFailure) in try conversation(bytes) }
     }
 
-    private func converse(_ bytes: [UInt8]) throws(DeliveryFailure) -> [UInt8] {
+    func conversation(_ bytes: [UInt8]) throws(DeliveryFailure) -> [UInt8] {
         let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         guard UnixSocket.with(path, { connect(descriptor, $0, $1) }) == 0 else { throw .helper("no connection") }
@@ -186,6 +186,36 @@ private final class HelperScene: Sendable {
             Int(line.filter(\.isNumber))
         }.max()
         #expect((2...HelperWorkers.countMax).contains(most ?? 0))
+    }
+
+    @Test func `Connections that say nothing take no thread, and one too many closes the oldest`() async throws {
+        let helper = try HelperScene()
+        helper.scene.describe("a")
+        let count = HelperLobby.countMax + 6
+        let (took, closed) = try await helper.serving {
+            try await BlockingThread.run { () throws(DeliveryFailure) in
+                var silent: [CInt] = []
+                defer { for descriptor in silent { close(descriptor) } }
+                for _ in 0..<count {
+                    let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+                    guard UnixSocket.with(helper.path, { connect(descriptor, $0, $1) }) == 0 else {
+                        throw .helper("no connection")
+                    }
+                    silent.append(descriptor)
+                }
+                let start = ContinuousClock.now
+                let frame = try HelperFrame.encode(ApplyScene.request(.apply, [("a", "x")]))
+                let answer = try helper.conversation(frame)
+                guard String(decoding: answer, as: UTF8.self).contains("applied") else { throw .helper("no answer") }
+                var waits = silent.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+                let ended = poll(&waits, nfds_t(waits.count), 0)
+                return (ContinuousClock.now - start, ended)
+            }
+        }
+        // Each silent one for its own had 30 s.
+        #expect(took < .seconds(5), "\(took)")
+        #expect(closed == 7, "\(closed)")
+        #expect(helper.scene.folder.text("etc/a") == "x")
     }
 
     @Test func `It ends when nobody asks, and not before`() throws {

@@ -161,6 +161,50 @@ struct RenderDescriptionTests {
         #expect(problems("destination = \"/process/a\"\nkey = \"a\"\n").isEmpty)
     }
 
+    @Test(
+        "What the helper's unit hides, replaces or makes read-only is no destination, unless another helper is named",
+        arguments: [
+            ("/tmp", "/tmp"), ("/var/tmp/b", "/var/tmp"), ("/home", "/home"), ("/root", "/root"),
+            ("/run/user/0", "/run/user"), ("/dev", "/dev"), ("/usr/local/etc", "/usr"), ("/boot", "/boot"),
+            ("/etc/gossipd", "/etc/gossipd"), ("/var/spool/link", "/tmp"),
+        ])
+    func hiddenFolders(path: String, folder: String) throws {
+        let place = try TestFolder()
+        try CommandRunner.run(["ln", "-s", "/tmp", place.path("link")], timeout: .seconds(5)).expectSuccess()
+        let text = "destination = \"\(path.replacing("/var/spool", with: place.path))/a.toml\"\nkey = \"a\"\n"
+        let told = problems(text, within: DestinationLimits(isConfined: true))
+        #expect(told.hasPrefix("web.toml:1: destination: must not be below \(folder), "), "\(told)")
+        #expect(told.contains("gossipd-apply") && told.contains("choose a folder below /etc, /run or /var"), "\(told)")
+        #expect(problems(text).isEmpty)
+    }
+
+    @Test(
+        "Folders of gossipd, of its instances and of its helper are never a destination",
+        arguments: [
+            ("/var/lib/gossipd/a", true), ("/var/lib/gossipd-apply/pending.json", true), ("/run/gossipd-b/a", true),
+            ("/run/gossipd-apply.sock", true), ("/var/run/gossipd/a", true), ("/var/lib/gossip/a", false),
+            ("/var/lib/gossipdx/a", false), ("/run/app/gossipd/a", false),
+        ])
+    func ownFolders(path: String, isRefused: Bool) {
+        let told = problems("destination = \"\(path)\"\nkey = \"a\"\n")
+        #expect(told.contains("which is gossipd's own") == isRefused, "\(told)")
+    }
+
+    @Test("The list of what is hidden is that of the helper's unit")
+    func unitHides() throws {
+        let unit = String(decoding: try repositoryFile("Packaging/gossipd-apply.service"), as: UTF8.self)
+            .split(separator: "\n")
+        for line in [
+            "PrivateTmp=yes", "ProtectHome=yes", "PrivateDevices=yes", "ProtectSystem=strict",
+            "ReadOnlyPaths=-/etc/gossipd",
+            "InaccessiblePaths=-/var/lib/gossipd", "ReadWritePaths=/etc /run /var",
+        ] {
+            #expect(unit.contains(Substring(line)), "\(line)")
+        }
+        let socket = String(decoding: try repositoryFile("Packaging/gossipd-apply.socket"), as: UTF8.self)
+        #expect(socket.contains("ListenStream=\(DestinationLimits.unitSocket)\n"))
+    }
+
     @Test("A check may name the new file anywhere in its words")
     func checkNamesTheFile() throws {
         #expect(try describe(Self.least + "check = [\"sh\", \"-c\", \"grep x {file}\"]\n").check?.count == 3)
@@ -174,7 +218,8 @@ struct RenderDescriptionTests {
             .expectSuccess()
         for (path, isRefused) in [("data/a", true), ("link/a", true), ("data2", false), ("data", true)] {
             let text = problems(
-                "destination = \"\(folder.path(path))\"\nkey = \"a\"\n", outside: [folder.path("data")])
+                "destination = \"\(folder.path(path))\"\nkey = \"a\"\n",
+                within: DestinationLimits(folders: [folder.path("data")]))
             #expect(text.contains("must not be inside") == isRefused, "\(path)")
         }
     }

@@ -107,8 +107,8 @@ struct RenderDirectoryTests {
     func ownFolders() throws {
         let folder = try TestFolder()
         try folder.write("a.toml", "destination = \"\(folder.path("b.toml"))\"\nkey = \"a\"\n")
-        try folder.write("c.toml", "destination = \"/var/lib/gossipd/node\"\nkey = \"a\"\n")
-        let listing = RenderDirectory.read(folder.path, dataDirectory: "/var/lib/gossipd")
+        try folder.write("c.toml", "destination = \"/srv/data/node\"\nkey = \"a\"\n")
+        let listing = RenderDirectory.read(folder.path, within: DestinationLimits(folders: ["/srv/data"]))
         #expect(listing.specs.isEmpty && listing.problems.count == 2)
     }
 }

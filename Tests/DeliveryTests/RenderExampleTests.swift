@@ -46,6 +46,27 @@ struct RenderExampleTests {
         #expect(try await render([]).contains("    upstream app {\n        server 127.0.0.1:9 down;\n    }\n"))
     }
 
+    @Test("The first rendering of the example replaces the nginx.conf that Debian's nginx comes with")
+    func replacesStock() async throws {
+        let file = "Config/render.d/nginx.toml.example"
+        var spec = try RenderDescription.parse(try repositoryFile(file), file: file, name: "nginx")
+        spec.source = .template(String(decoding: try repositoryFile("Config/templates/nginx.mustache"), as: UTF8.self))
+        let contents: [InputContent] = try spec.readInputs.map { input in
+            switch input {
+            case .members: .members([])
+            case .key(let key, nil): .key(try register(key.description, "a"))
+            case .key, .prefix, .set: .key(nil)
+            }
+        }
+        let result = try await builtRenderer().render(spec, contents)
+        let scene = try ApplyScene()
+        scene.describe("nginx") { $0.sizeMinPercent = spec.sizeMinPercent }
+        // Of nginx-light 1.22.1-9+deb12u1.
+        try scene.folder.write("etc/nginx", String(repeating: "#", count: 1_446))
+        let answer = try scene.apply("nginx", String(decoding: result, as: UTF8.self))
+        #expect(answer.outcome == .applied, "\(answer.reason ?? "")")
+    }
+
     @Test("gossipd-render.d(5) tells every key, table and field")
     func manual() throws {
         let text = String(decoding: try repositoryFile("Packaging/man/gossipd-render.d.5"), as: UTF8.self)

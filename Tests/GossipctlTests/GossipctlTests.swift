@@ -300,7 +300,7 @@ import Testing
         let calm = """
             node     web-1 (0a) at 10.0.0.1:7946
             cluster  prod
-            version  0.1.0, up 1m 1s
+            version  0.2.0, up 1m 1s
             members  2 alive, 0 suspect, 0 failed, 0 left
             store    1 key, 10 B, root ff, revision 0
 

@@ -96,6 +96,48 @@ struct RenderTests {
                 """)
     }
 
+    @Test("A plan says what is known of a file that would change")
+    func planKnows() {
+        var refused = RenderPlanDocument.File(
+            name: "a", destination: "/etc/a", change: .changed, error: "at the last try it was refused: no")
+        (refused.old, refused.new) = (Array("x\n".utf8), Array("y\n".utf8))
+        var rights = RenderPlanDocument.File(
+            name: "b", destination: "/etc/b", change: .changed, error: "its mode is 0600, not 0644")
+        (rights.old, rights.new) = (Array("x\n".utf8), Array("x\n".utf8))
+        #expect(
+            RenderPlanCommand.render(RenderPlanDocument(files: [refused, rights]), Self.plain) == """
+                # a: at the last try it was refused: no
+                --- /etc/a
+                +++ /etc/a
+                @@ -1 +1 @@
+                -x
+                +y
+                # b: its mode is 0600, not 0644
+                # 2 of 2 files would change
+
+                """)
+    }
+
+    @Test("The status of named files is of those alone, and an unknown name is told")
+    func chosen() throws {
+        let document = RenderStatusDocument(
+            directory: "/etc/gossipd/render.d",
+            files: [Self.file("a", .ok, "1", at: 1), Self.file("b", .ok, "2", at: 1)])
+        #expect(try RenderStatusCommand.choose(["b"], of: document).files.map(\.name) == ["b"])
+        #expect(try RenderStatusCommand.choose([], of: document) == document)
+        #expect(throws: AdminFailure.self) { try RenderStatusCommand.choose(["c"], of: document) }
+        let report = RenderReport(files: document.files)
+        let members = (1...2).map { number in
+            MemberDocument(
+                id: "id\(number)", name: "n\(number)", address: "10.0.0.1:1", state: .alive, incarnation: 1,
+                since: Timestamp(milliseconds: 0))
+        }
+        let fleet = RenderFleetDocument(members: members, reports: ["id1": (report, Timestamp(milliseconds: 0))])
+        let some = try RenderStatusCommand.choose(["a"], of: fleet)
+        #expect(some.hosts.map(\.member.name) == ["n1"] && some.hosts[0].files.map(\.status.name) == ["a"])
+        #expect(throws: AdminFailure.self) { try RenderStatusCommand.choose(["c"], of: fleet) }
+    }
+
     @Test("On a terminal a value cannot steer it; into a file goes what patch reads")
     func steering() {
         var changed = RenderPlanDocument.File(name: "a", destination: "/etc/a", change: .created)
@@ -156,15 +198,20 @@ struct RenderTests {
         #expect(document.hosts.map { $0.files.map(\.isBehind) } == [[false], [false], [false], [true], [], []])
         #expect(
             RenderStatusCommand.render(document, now: Timestamp(milliseconds: 1_000_000), Self.plain) == """
-                NODE  FILE  STATE       VERSION  AGE     LAST ERROR
-                n1    a     ok          new      1m 40s  -
-                n2    a     ok          new      1m 30s  -
-                n3    a     ok          new      1m 35s  -
-                n4    a     ok, BEHIND  old      15m 0s  -
-                n5    -     -           -        -       -
+                NODE         FILE  STATE       VERSION  AGE     LAST ERROR
+                n1           a     ok          new      1m 40s  -
+                n2           a     ok          new      1m 30s  -
+                n3           a     ok          new      1m 35s  -
+                n4 (failed)  a     ok, BEHIND  old      15m 0s  -
+                n5           -     -           -        -       -
                 older than most: n4
 
                 """)
+        let gone = RenderFleetDocument(
+            members: [member(1), member(6, .left)],
+            reports: ["id1": report("new", at: 900), "id6": report("new", at: 900)])
+        let shown = RenderStatusCommand.render(gone, now: Timestamp(milliseconds: 1_000_000), Self.plain)
+        #expect(shown.contains("\nn6 (left)  a "), "\(shown)")
         let rolling = RenderFleetDocument(
             members: [member(1), member(2), member(3)],
             reports: [

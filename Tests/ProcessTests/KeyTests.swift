@@ -46,6 +46,99 @@ extension ProcessTests {
             }
         }
 
+        @Test(
+            "check-config sees keys.d as the unit passes it, however the file is named: which file is bad, what is ignored"
+        )
+        func folder() async throws {
+            try await Arena.with { arena in
+                for (file, folder) in [("gossipd.toml", "keys.d"), ("b.toml", "b.keys.d")] {
+                    let path = arena.folder + "/" + file
+                    try FileText.write("bind = \"192.0.2.1:7946\"\n", to: path)
+                    func check(_ shell: String) async throws -> Arena.Outcome {
+                        let program = try Programs.gossipd()
+                        return try await arena.run(
+                            "/bin/sh", ["-c", "cd \(arena.folder); mkdir -p \(folder); \(shell)", program])
+                    }
+                    let none = try await check("$0 check-config \(file)")
+                    #expect(none.status == 78 && none.errors.contains("keys.d"), "\(none.errors)")
+                    let begin = "umask 077; echo \(Self.key) >\(folder)/main; "
+                    for name in [file, "./" + file, path] {
+                        #expect(try await check(begin + "$0 check-config \(name)").status == 0, "\(name)")
+                    }
+                    let bad = try await check(begin + "echo nonsense >\(folder)/zz; $0 check-config \(file)")
+                    #expect(bad.status == 78)
+                    #expect(bad.errors.contains("\(folder)/zz: line 1: not a key"), "\(bad.errors)")
+                    let twice = try await check(begin + "cp \(folder)/main \(folder)/zz; $0 check-config \(file)")
+                    #expect(twice.status == 78)
+                    #expect(
+                        twice.errors.contains("\(folder)/zz: key ee32d191 stands in \(folder)/main too"),
+                        "\(twice.errors)")
+                    let warned = try await check(
+                        "rm \(folder)/zz; " + begin
+                            + "for n in main~ .main.swp main.bak; do echo nonsense >\(folder)/$n; done;"
+                            + " chmod 644 \(folder)/main; $0 check-config \(file)")
+                    #expect(warned.status == 0, "\(warned.errors)")
+                    for words in ["\(folder)/main~: looks like", "main.bak: looks like", "main: others than root may"] {
+                        #expect(warned.errors.contains(words), "\(warned.errors)")
+                    }
+                    #expect(!(warned.errors + bad.errors).contains("nonsense"))
+                }
+            }
+        }
+
+        @Test("The daemon names the credential that is bad, and passes over what an editor has left beside it")
+        func credentials() async throws {
+            try await Arena.with { arena in
+                let folder = arena.folder + "/credentials"
+                func run(_ name: String, _ text: String) async throws -> Arena.Outcome {
+                    let shell =
+                        "mkdir -p \(folder); echo \(Self.key) >\(folder)/keys_main; echo \(text) >\(folder)/\(name);"
+                        + " export CREDENTIALS_DIRECTORY=\(folder); exec $0 --bind 203.0.113.9:7946 --data-dir \(arena.folder)/data"
+                        + " --socket \(arena.folder)/s.sock --log-format text"
+                    return try await arena.run("/bin/sh", ["-c", shell, try Programs.gossipd()])
+                }
+                let bad = try await run("keys_zz", "nonsense")
+                #expect(bad.status == 78)
+                #expect(bad.errors.contains("/keys_zz: line 1: not a key"), "\(bad.errors)")
+                #expect(unlink(folder + "/keys_zz") == 0)
+                // The address is none of this host's: it comes as far as that.
+                let left = try await run("keys_zz~", "nonsense")
+                #expect(left.status == 75, "\(left.errors)")
+            }
+        }
+
+        @Test(
+            "A file that the service's user cannot read is refused by root's check and by the daemon, with what to run",
+            .enabled(if: geteuid() == 0, "only root can judge for somebody else"))
+        func reader() async throws {
+            try await Arena.with { arena in
+                let file = arena.folder + "/keys"
+                let data = arena.folder + "/data"
+                let configuration = arena.folder + "/gossipd.toml"
+                try FileText.write(Self.key, to: file, mode: 0o600)
+                try FileText.write(
+                    "bind = \"203.0.113.9:7946\"\nkey_file = \"\(file)\"\ndata_dir = \"\(data)\"\n", to: configuration)
+                #expect(mkdir(data, 0o700) == 0 && chown(data, 65_534, 65_534) == 0)
+                #expect(chmod(arena.folder, 0o755) == 0)
+                let program = try Programs.gossipd()
+                for (owner, isGood) in [(uid_t(0), false), (65_534, true), (1, false)] {
+                    #expect(chown(file, owner, 0) == 0)
+                    let check = try await arena.run(program, ["check-config", configuration])
+                    #expect(check.status == (isGood ? 0 : 78), "\(check.errors)")
+                    let run = try await arena.run(
+                        "/usr/bin/setpriv",
+                        [
+                            "--reuid=65534", "--regid=65534", "--clear-groups", program, "--config", configuration,
+                            "--log-format", "text",
+                        ])
+                    #expect((run.status == 78) == !isGood, "\(run.errors)")
+                    for errors in [check.errors, run.errors] where !isGood {
+                        #expect(errors.contains("run chown nobody \(file)"), "\(errors)")
+                    }
+                }
+            }
+        }
+
         @Test("With a key it binds an address other than loopback without insecure = true")
         func bind() async throws {
             try await Arena.with { arena in

@@ -72,6 +72,26 @@ extension ProcessTests {
             }
         }
 
+        @Test("A reload that changes no setting tells which keys and how many descriptions were read")
+        func whatWasLoaded() async throws {
+            try await Arena.with { arena in
+                let key = arena.folder + "/keys"
+                let render = arena.folder + "/render.d"
+                try FileText.write("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n", to: key, mode: 0o600)
+                #expect(mkdir(render, 0o755) == 0)
+                var options = try DaemonOptions("told")
+                options.configuration = "key_file = \"\(key)\"\n[render]\ndirectory = \"\(render)\"\nhelper = \"\"\n"
+                let daemon = try await DaemonProcess.start(options, in: arena)
+                try FileText.write(
+                    "destination = \"\(arena.folder)/a\"\ntemplate_text = \"x\"\n", to: render + "/a.toml")
+                daemon.child.signal(SIGHUP)
+                let line = try await daemon.logged("reloaded") { $0.event == "reloaded" }
+                #expect(
+                    line.message == "configuration loaded again: no setting has changed; keys read: ee32d191 from"
+                        + " the files; 1 description of files read", "\(line.message)")
+            }
+        }
+
         @Test("Without a configuration file SIGHUP changes nothing and ends nothing")
         func noFile() async throws {
             try await Arena.with { arena in

@@ -43,7 +43,17 @@ extension ProcessTests {
                 try FileText.write("nonsense", to: daemon.configurationPath)
                 daemon.child.signal(SIGHUP)
                 _ = try await socket.next("RELOADING=1")
-                _ = try await socket.next("READY=1")
+                let refused = try await socket.next("READY=1")
+                let reason = "reload refused: \(daemon.configurationPath):1: "
+                #expect(refused.status?.contains("; " + reason) == true, "\(refused.status ?? "")")
+                let findings = try await daemon.client.doctor().findings
+                #expect(findings.contains { $0.code == "reload_refused" && $0.severity == .error }, "\(findings)")
+                // It stays until a reload is good.
+                try FileText.write("log.level = \"info\"\n", to: daemon.configurationPath)
+                daemon.child.signal(SIGHUP)
+                _ = try await socket.next("RELOADING=1")
+                #expect(try await socket.next("READY=1").status == "1 alive, 1 failed; 1 key")
+                #expect(!(try await daemon.client.doctor().findings.contains { $0.code == "reload_refused" }))
 
                 daemon.child.signal(SIGTERM)
                 _ = try await socket.next("STOPPING=1")

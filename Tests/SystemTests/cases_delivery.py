@@ -313,7 +313,10 @@ def helper_sandbox(lab, _):
                  'destination = "/etc/probed"\nkey = "web/extra"\ncheck = ["/etc/gossipd/probe", "{file}"]\n')
         # Destinations outside of its paths.
         host.run("mkdir", "-p", "/srv/site")
-        for name, path in (("srv", "/srv/site/a"), ("usr", "/usr/lib/a"), ("own", "/etc/gossipd/render.d/more.toml")):
+        places = {"srv": "/srv/site/a", "usr": "/usr/lib/a", "own": "/etc/gossipd/render.d/more.toml",
+                  "evil": "/etc/gossipd/evil.toml", "tmp": "/tmp/a", "vartmp": "/var/tmp/a", "home": "/home" + "/a",
+                  "dev": "/dev/shm/a", "state": "/var/lib/gossipd-apply/a", "run": "/run/gossipd-second/a"}
+        for name, path in places.items():
             host.put(f"/etc/gossipd/render.d/{name}.toml", f'destination = "{path}"\nkey = "web/extra"\n')
         host.run("systemctl", "reload", "gossipd")
         wait(lambda: status(host, "probe")["state"] == "ok", "the probe is in place")
@@ -321,10 +324,29 @@ def helper_sandbox(lab, _):
         require(not can, f"in the helper's sandbox one can: {can}")
         require(host.run("stat", "-c", "%U %a", "/etc/probed").strip() == "root 644", "owner and mode of the probe")
         outside = {}
-        for name, path in (("srv", "srv/site/a"), ("usr", "usr/lib/a"), ("own", "etc/gossipd/render.d/more.toml")):
+        for name, path in places.items():
             wait(lambda name=name: status(host, name)["state"] == "failed", f"{name} fails")
             outside[name] = status(host, name)["error"]
-            require(len(outside[name]) > 20 and not (host.root / path).exists(), f"{path}: {outside[name]}")
+            require(len(outside[name]) > 20 and not (host.root / path[1:]).exists(), f"{path}: {outside[name]}")
+            # The plan promises nothing else.
+            plan = ask(host, "render", "plan", name)["files"][0]
+            require(plan["change"] == "failed" and plan["error"], f"the plan of {path}: {plan}")
+        checked = host.try_run("gossipd", "check-config", CONFIGURATION)
+        for name in places.keys() - {"srv"}:
+            require(checked.returncode == 78 and f"render.d/{name}.toml:1: destination: must not" in checked.stderr,
+                    f"check-config on {name}: {checked.stderr}")
+        # A check that writes to the file.
+        host.put("/etc/gossipd/render.d/writes.toml",
+                 'destination = "/etc/written"\nkey = "web/extra"\ncheck = ["/bin/sh", "-c", "echo worse >>{file}"]\n')
+        # Descriptions in a folder that others may write.
+        host.run("chmod", "0777", "/etc/gossipd/render.d")
+        host.run("systemctl", "reload", "gossipd")
+        wait(lambda: "/etc/gossipd/render.d: can be written by others than root (mode 777)" in
+             (status(host, "writes").get("error") or ""), "the folder and its mode are told")
+        host.run("chmod", "0755", "/etc/gossipd/render.d")
+        host.run("systemctl", "reload", "gossipd")
+        wait(lambda: "its check changed the file" in (status(host, "writes").get("error") or ""), "the check is told")
+        require(status(host, "writes")["state"] == "failed" and not (host.root / "etc/written").exists(), "it was put in place")
         require(status(host, "site")["state"] == "ok", "the others go on")
         # Who may ask.
         request = {"operation": "compare", "files": [{"name": "site", "content_base64": ""}]}
@@ -343,7 +365,8 @@ def helper_sandbox(lab, _):
             require('"applied"' not in answer and "outcome" in answer, f"the helper has taken {answer}")
         require((content(host), content(host, EXTRA)) == before, "a taken over daemon has changed a file")
         require(fleet.active(host, "nginx"), "nginx does not run")
-        host.run("sh", "-c", "rm -rf /etc/probed /srv/site; cd /etc/gossipd/render.d && rm probe.toml srv.toml usr.toml own.toml")
+        host.run("sh", "-c", "rm -rf /etc/probed /srv/site; cd /etc/gossipd/render.d && rm probe.toml writes.toml "
+                 + " ".join(f"{name}.toml" for name in places))
         note(f"  exposure {level}; www-data at the helper: {json.loads(turned_away[0])['error']}")
         for name, sentence in outside.items():
             note(f"  {name}: {sentence[:200]}")

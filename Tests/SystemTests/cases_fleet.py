@@ -217,7 +217,12 @@ def purge(lab, _):
     host.run("apt-get", "install", "-y", "/srv/gossipd.deb", timeout=120)
     wait(lambda: fleet.all_alive(lab.hosts), "it is back after a new installation")
     require(ctl(host, "kv", "get", "app/first") == "1", "its keys are gone")
+    # A cluster whose configuration was deleted before.
+    require((host.root / "var/lib/gossipd-second/identity").exists(), "the second cluster has no folder")
+    host.run("rm", "-f", "/etc/gossipd/second.toml")
+    host.run("mkdir", "-p", "/var/lib/gossipd-of-others")
     host.run("apt-get", "purge", "-y", "gossipd", timeout=120)
+    require(host.try_run("rmdir", "/var/lib/gossipd-of-others").returncode == 0, "a folder that is no cluster's was removed")
     for path in ("var/lib/gossipd", "var/lib/gossipd-second", "var/lib/gossipd-apply", "etc/gossipd", "run/gossipd",
                  "run/gossipd-apply.sock", "usr/bin/gossipd", "usr/lib/gossipd", "lib/systemd/system/gossipd-apply.socket",
                  "lib/systemd/system/gossipd.service", "etc/systemd/system/multi-user.target.wants/gossipd.service"):

@@ -205,10 +205,13 @@ def reload(lab, _):
     require("What to do: Run \"gossipd check-config FILE\"" in explained, f"journalctl -x explains nothing: {explained}")
     require(f"{CONFIGURATION}:1" in explained, f"the place is missing: {explained}")
     require(fleet.main_pid(host) == pid and fleet.active(host), "a bad file ended the daemon")
+    wait(lambda: f"reload refused: {CONFIGURATION}:1: " in host.show("gossipd", "StatusText"), "the status line says so")
+    require("(reload_refused)" in host.try_run("gossipctl", "doctor").stdout, "doctor does not say so")
     host.put(CONFIGURATION, fleet.configuration(host))
     host.run("systemctl", "reload", "gossipd")
     wait(lambda: len(fleet.told(host, since, "reloaded")) == 2, "the corrected file is loaded")
     wait(lambda: host.show("gossipd", "ActiveState") == "active", "it is active after reloads")
+    wait(lambda: "reload refused" not in host.show("gossipd", "StatusText"), "the status line is as before")
     note("  three reloads, one of a bad file, one process")
 
 
@@ -364,7 +367,35 @@ def credentials(lab, _):
     folder = "/run/credentials/gossipd.service"
     require(host.run("cat", f"{folder}/keys_one") == key, "the key does not arrive")
     require(host.run("stat", "-c", "%U %a", f"{folder}/keys_one").strip() == "gossipd 400", "others may read it")
+    # What check-config says of the folder and what the daemon does are the same.
+    host.put("/etc/gossipd/keys.d/one~", "nonsense\n", 0o600)
+    checked = host.try_run("sh", "-c", "cd /etc/gossipd && exec gossipd check-config gossipd.toml")
+    require(checked.returncode == 0 and "keys.d/one~: looks like a copy" in checked.stderr, f"a copy: {checked.stderr}")
+    host.run("systemctl", "restart", "gossipd")
+    host.put("/etc/gossipd/keys.d/zz", "nonsense\n", 0o600)
+    checked = host.try_run("gossipd", "check-config", CONFIGURATION)
+    require(checked.returncode == 78 and "keys.d/zz: line 1: not a key" in checked.stderr, f"a bad key: {checked.stderr}")
+    since = fleet.journal_cursor(host)
+    require(host.try_run("systemctl", "restart", "gossipd").returncode != 0, "it has started with a bad key")
+    said = fleet.told(host, since, "start_failed")
+    require(said and "keys_zz: line 1: not a key" in host.run("journalctl", "-u", "gossipd", "-n", "20", "-o", "cat"), f"{said}")
     host.run("rm", "-r", "/etc/gossipd/keys.d")
+    # A key file of root's, which the service cannot open; then as the manual says.
+    host.put("/etc/gossipd/keys", key + "\n", 0o600)
+    host.put(CONFIGURATION, 'key_file = "/etc/gossipd/keys"\n' + fleet.configuration(host))
+    host.run("systemctl", "reset-failed", "gossipd")
+    for owner, good in (("root", False), ("gossipd", True)):
+        host.run("chown", owner, "/etc/gossipd/keys")
+        checked = host.try_run("gossipd", "check-config", CONFIGURATION)
+        require(checked.returncode == (0 if good else 78), f"check-config, keys of {owner}: {checked.stderr}")
+        started = host.try_run("systemctl", "restart", "gossipd")
+        require((started.returncode == 0) == good, f"the daemon, keys of {owner}")
+        if not good:
+            told = host.run("journalctl", "-u", "gossipd", "-n", "20", "-o", "cat")
+            for text in (checked.stderr, told):
+                require("run chown gossipd /etc/gossipd/keys" in text, f"no advice: {text}")
+    host.put(CONFIGURATION, fleet.configuration(host))
+    host.run("rm", "/etc/gossipd/keys")
     host.run("systemctl", "restart", "gossipd")
     require(fleet.active(host), "it does not start without keys")
     wait(lambda: fleet.all_alive(lab.hosts), "all are alive again")

@@ -121,6 +121,37 @@ struct PackagingTests {
         }
     }
 
+    @Test("Package, manual pages and API description are of the version that the programs tell")
+    func oneVersion() throws {
+        let source = try RepositoryFile.read(RepositoryFile.path("Sources/AdminModel/AdminVersion.swift"))
+        let version = try #require(source.split(separator: "\"").dropFirst().first)
+        let changelog = try RepositoryFile.read(RepositoryFile.path("Packaging/debian/changelog"))
+        let listed = try #require(changelog.split(separator: ")").first?.split(separator: "(").last)
+        #expect(listed.prefix { $0 != "~" && $0 != "-" } == version)
+        let api = try RepositoryFile.read(RepositoryFile.path("Docs/openapi.yaml"))
+        #expect(api.contains("\n  version: \(version)\n"))
+        for page in ["gossipctl.1", "gossipsim.1", "gossipd.8", "gossipd.toml.5", "gossipd-render.d.5"] {
+            let text = try RepositoryFile.read(RepositoryFile.path("Packaging/man/\(page)"))
+            #expect(text.contains("\"gossipd \(version)\""), "\(page)")
+        }
+        // Says so before it builds anything.
+        let folder = try TemporaryFolder()
+        for name in ["Packaging/debian", "Sources/AdminModel", "bin"] {
+            _ = try Command.run("mkdir", "-p", folder.path + "/" + name)
+        }
+        for tool in ["dpkg-buildpackage", "dh"] {
+            _ = try Command.run("ln", "-s", "/bin/true", folder.path + "/bin/" + tool)
+        }
+        for name in ["Packaging/build-deb", "Packaging/debian/changelog"] {
+            _ = try Command.run("cp", RepositoryFile.path(name), folder.path + "/" + name)
+        }
+        try RepositoryFile.write(
+            folder.path + "/Sources/AdminModel/AdminVersion.swift", source.replacing(version, with: "9.9.9"))
+        let build = try Command.run(
+            "env", "PATH=\(folder.path)/bin:/usr/bin:/bin", "bash", folder.path + "/Packaging/build-deb")
+        #expect(build.status == 1 && build.output.contains("of 9.9.9"), "\(build)")
+    }
+
     @Test(
         "What the daemon and its helper log as an error or worse is an event, so that the catalog explains it",
         arguments: [("gossipd", 21), ("gossipd-apply", 2)])

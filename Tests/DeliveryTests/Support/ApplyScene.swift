@@ -10,6 +10,8 @@ import Synchronization
 final class ApplyScene: Sendable {
     let folder: TestFolder
     private let specs = Mutex<[RenderSpec]>([])
+    /// What is wrong with other descriptions.
+    let problems = Mutex<[RenderProblem]>([])
 
     init() throws {
         folder = try TestFolder()
@@ -30,7 +32,7 @@ final class ApplyScene: Sendable {
     var applier: Applier {
         Applier(
             Applier.Settings(stateFolder: folder.path("state"), systemctl: [folder.path("systemctl")]),
-            specs: { [self] in specs.withLock { $0 } })
+            listing: { [self] in RenderListing(specs: specs.withLock { $0 }, problems: problems.withLock { $0 }) })
     }
 
     /// Describes `etc/NAME`.

@@ -69,7 +69,7 @@ final class HelperProgram: Sendable {
         let words = [
             "/usr/bin/systemd-socket-activate", "-l", folder.path("socket"), Self.path ?? "", "--directory",
             folder.path("render.d"), "--state-dir", folder.path("state"), "--systemctl", folder.path("systemctl"),
-            "--idle-exit", idleExit,
+            "--idle-exit", idleExit, "--unconfined",
         ]
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

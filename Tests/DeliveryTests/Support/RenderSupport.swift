@@ -9,14 +9,14 @@ import Testing
 @testable import Delivery
 
 /// A description from `text`, which is behind a destination and a source unless it names them.
-func describe(_ text: String, outside folders: [String] = []) throws(ConfigurationError) -> RenderSpec {
-    try RenderDescription.parse(Array(text.utf8), file: "web.toml", name: "web", outside: folders)
+func describe(_ text: String, within limits: DestinationLimits = .init()) throws(ConfigurationError) -> RenderSpec {
+    try RenderDescription.parse(Array(text.utf8), file: "web.toml", name: "web", within: limits)
 }
 
 /// The problems of a description, one a line.
-func problems(_ text: String, outside folders: [String] = []) -> String {
+func problems(_ text: String, within limits: DestinationLimits = .init()) -> String {
     do throws(ConfigurationError) {
-        _ = try describe(text, outside: folders)
+        _ = try describe(text, within: limits)
         return ""
     } catch {
         return error.description
