@@ -240,7 +240,7 @@ extension Scenario.Condition {
     /// False for what is broken once and for all.
     var isWorthWaitingFor: Bool {
         switch self {
-        case .noFalseFailures, .noFailures: false
+        case .noFalseFailures, .noFalseFailuresBut, .noFailures: false
         case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
             .actors, .rows, .versions, .queued, .estimates:
             true

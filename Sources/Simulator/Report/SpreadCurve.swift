@@ -63,7 +63,7 @@ package struct CopyCount: Sendable {
             case .ping, .ack, .indirectPing, .nack, .digest, .floorMark, .confirmRequest, .confirmed, .collectRequest,
                 .collectAnswer, .floor, .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete,
                 .rowRequest, .ranges, .coordinate, .viewRequest, .viewAnswer, .padding, .userEvent, .userEventMarks,
-                .ringMark, .keyRing:
+                .ringMark, .keyRing, .sentinel:
                 break
             }
         }

@@ -202,14 +202,4 @@ extension Scenario.Condition {
             []
         }
     }
-
-    /// Looks back at all that was said: waiting does not make it true.
-    var isAboutThePast: Bool {
-        switch self {
-        case .noFalseFailures, .noFalseFailuresBut: true
-        case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
-            .actors, .rows, .versions, .queued, .estimates:
-            false
-        }
-    }
 }
