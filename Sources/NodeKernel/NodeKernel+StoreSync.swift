@@ -228,7 +228,8 @@ extension NodeKernel {
             statistics.storeSyncRowsReceived += UInt64(rows.count)
             streams[id]?.role = .pull(pull.afterRows)
             _ = take(in: rows, &turn)
-        case .probe, .memberSync, .accepted, .comparison, .reset, .tellFloor, .ringSync, .examination, .sentinel, .watched:
+        case .probe, .memberSync, .accepted, .comparison, .reset, .tellFloor, .ringSync, .examination, .sentinel,
+            .watched:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

@@ -358,7 +358,8 @@ extension NodeKernel {
         guard let stream = streams[id] else { return }
         switch stream.role {
         case .sentinel(_, isHeld: true), .watched: return
-        case .sentinel, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .examination,
+        case .sentinel, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync,
+            .examination,
             .accepted:
             break
         }

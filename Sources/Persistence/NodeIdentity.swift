@@ -31,7 +31,8 @@ package struct NodeIdentity: Hashable, Sendable {
 }
 
 /// 32 secret bytes that no text shows.
-package struct SigningSeed: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct SigningSeed: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable
+{
     package static let byteCount = 32
 
     package let bytes: [UInt8]
@@ -110,7 +111,9 @@ extension NodeIdentity {
         if lines.count == 4 {
             seed = value("signing_seed", lines[3]).flatMap { Hex.bytes($0, count: SigningSeed.byteCount) }
                 .flatMap { SigningSeed(bytes: $0) }
-            if seed == nil { throw .corruptIdentity(file: file, reason: "its signing_seed is not 64 hexadecimal digits") }
+            if seed == nil {
+                throw .corruptIdentity(file: file, reason: "its signing_seed is not 64 hexadecimal digits")
+            }
         }
         let kept = if let seed { seed } else { try mintSeed() }
         return NodeIdentity(id: id, bootEpoch: epoch, incarnationFence: fence, signingSeed: kept)

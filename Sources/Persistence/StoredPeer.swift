@@ -50,7 +50,8 @@ extension StoredPeer {
             // By bytes: a name may begin with a combining mark, which would join the space to one character.
             let parts = line.utf8.split(separator: UInt8(ascii: " "), maxSplits: 4, omittingEmptySubsequences: false)
                 .map { Substring($0) }
-            guard (4...5).contains(parts.count), parts[0] == "peer", let id = NodeID(parts[1]), let address = Address(parts[2]),
+            guard (4...5).contains(parts.count), parts[0] == "peer", let id = NodeID(parts[1]),
+                let address = Address(parts[2]),
                 let name = unescape(parts[3])
             else { throw .damaged("a line is not peer HEX ADDRESS NAME [KEY]") }
             var key: AuthorKey?

@@ -66,7 +66,9 @@ package struct AuthorState: Sendable {
 extension Membership {
     /// The key under which `id` was first heard; nil when it never signed, or was forgotten since.
     package func pinnedKey(of id: NodeID) -> AuthorKey? {
-        if let member = table[id] { return member.state == .forgotten ? nil : member.info.proof?.key ?? authors.pins[id] }
+        if let member = table[id] {
+            return member.state == .forgotten ? nil : member.info.proof?.key ?? authors.pins[id]
+        }
         return authors.pins[id]
     }
 

@@ -95,7 +95,8 @@ package struct MemberTableEntry: Hashable, Sendable {
     package var isEvicted: Bool
 
     package init(
-        id: NodeID, incarnation: UInt64, state: MemberState, ageSeconds: UInt32, info: MemberInfo, isEvicted: Bool = false
+        id: NodeID, incarnation: UInt64, state: MemberState, ageSeconds: UInt32, info: MemberInfo,
+        isEvicted: Bool = false
     ) {
         self.isEvicted = isEvicted
         self.id = id

@@ -15,11 +15,13 @@ extension EventNarrator {
         let how =
             switch (forgery.key, forgery.pinned) {
             case (nil, _): "nobody signed it"
-            case (let key?, let pinned?) where key != pinned: "the key \(Self.short(key)) is not its key \(Self.short(pinned))"
+            case (let key?, let pinned?) where key != pinned:
+                "the key \(Self.short(key)) is not its key \(Self.short(pinned))"
             case (_?, _): "the signature is wrong"
             }
         let what = forgery.info.map { "that it is \($0.name) at \($0.address)" } ?? "that it left"
-        narration.reason = forgery.key == nil ? "not_signed" : forgery.pinned == forgery.key ? "bad_signature" : "other_key"
+        narration.reason =
+            forgery.key == nil ? "not_signed" : forgery.pinned == forgery.key ? "bad_signature" : "other_key"
         narration.message =
             "refused a statement in the name of member \(member.name), \(what) under incarnation "
             + "\(forgery.incarnation): \(how)"
@@ -54,7 +56,8 @@ extension EventNarrator {
     func tellEviction(by node: NodeID) -> Narration {
         Narration(
             kind: .evicted,
-            message: "an operator on \(identity(node).name) took this node out of the cluster (gossipctl forget --force): "
+            message:
+                "an operator on \(identity(node).name) took this node out of the cluster (gossipctl forget --force): "
                 + "it leaves and stops",
             reason: "forgotten")
     }

@@ -78,7 +78,9 @@ struct CollectionTests {
         cluster.run(.seconds(150))
         #expect([cluster.rows(1), cluster.rows(2)] == [1, 1])
         #expect(cluster.waitsFor(1) == ["n3"])
-        guard case .done? = cluster.ask(.forget("n3", isForced: false), on: 2) else { return #expect(Bool(false), "not forgotten") }
+        guard case .done? = cluster.ask(.forget("n3", isForced: false), on: 2) else {
+            return #expect(Bool(false), "not forgotten")
+        }
         cluster.run(.seconds(30))
         #expect([cluster.rows(1), cluster.rows(2)] == [0, 0])
         #expect(cluster.waitsFor(1) == [])

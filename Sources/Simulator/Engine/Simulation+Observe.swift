@@ -39,7 +39,8 @@ extension Simulation {
         case .storage(let condition): tell("n\(node + 1) finds its disk \(condition)")
         case .userEvent(let event):
             userEvents.told(event, node: node, id: nodes[node].id, process: nodes[node].process, at: now)
-        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .evicted, .catchUp: break
+        case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .evicted, .catchUp:
+            break
         }
     }
 

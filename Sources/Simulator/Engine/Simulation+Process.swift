@@ -102,7 +102,8 @@ extension Simulation {
     /// Inputs about streams that the process has closed meanwhile do not reach it.
     private mutating func admit(_ input: Input, at node: Int) -> Bool {
         switch input {
-        case .streamConnected(let id), .streamOpened(let id, isSealed: _), .streamAccepted(let id, from: _, isSealed: _),
+        case .streamConnected(let id), .streamOpened(let id, isSealed: _),
+            .streamAccepted(let id, from: _, isSealed: _),
             .streamPacket(let id, _):
             return nodes[node].streams[id] != nil
         case .streamClosed(let id, _):

@@ -175,7 +175,8 @@ extension Scenario.Action {
     var selectors: [NodeSelector] {
         switch self {
         case .start(let nodes), .kill(let nodes), .hostDown(let nodes), .bounce(let nodes, down: _, isOrderly: _),
-            .leave(let nodes), .roll(let nodes, down: _, every: _), .tag(let nodes, _), .stall(let nodes, _), .mute(let nodes, _),
+            .leave(let nodes), .roll(let nodes, down: _, every: _), .tag(let nodes, _), .stall(let nodes, _),
+            .mute(let nodes, _),
             .isolate(let nodes, _),
             .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
             .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _):
