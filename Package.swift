@@ -191,7 +191,7 @@ let package = Package(
                 "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging,
                 nioPosix, arguments,
             ]),
-        tests("ProcessTests", ["AdminModel", "AdminClient"]),
+        tests("ProcessTests", ["AdminModel", "AdminClient", "Persistence"]),
         tests("TidyTests", []),
     ],
     swiftLanguageModes: [.v6]

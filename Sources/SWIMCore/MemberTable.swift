@@ -45,6 +45,8 @@ package struct MemberTable: Sendable {
     private init(sharing table: MemberTable, selfID: NodeID) {
         self.selfID = selfID
         fingerprint = table.fingerprint
+        ring = table.ring
+        ringVersion = table.ringVersion
         rows = table.rows
         paths = table.paths
         index = table.index

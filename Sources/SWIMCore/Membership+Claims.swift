@@ -156,23 +156,15 @@ extension Membership {
     private mutating func onClaimAboutSelf(
         _ update: MemberUpdate, clock: Clock, into actions: inout [SWIMAction]
     ) {
-        if case .alive(let info) = update.claim, info.address != me.info.address, !isLeaving {
-            actions.append(.otherSelf(at: info.address))
+        if case .alive(let info) = update.claim {
+            onOwnWords(update, info: info, clock: clock, into: &actions)
+            return
         }
         // While a higher incarnation waits for its fence, what it will answer is answered already: an accusation that
         // many peers repeat costs health once.
         guard update.incarnation >= wantedIncarnation else { return }
         switch update.claim {
-        case .alive(let info):
-            // A process that outran our durable fence: an earlier one that lost it, or one beside us. Stay ahead of it.
-            guard !isLeaving, update.incarnation > me.incarnation || info != me.info,
-                isGenuine(
-                    SelfStatement(subject: selfID, incarnation: update.incarnation, word: .present(info)), info.proof,
-                    clock: clock, into: &actions)
-            else { return }
-            if info.address != me.info.address { actions.append(.identityInUse(at: info.address)) }
-            wantedIncarnation = max(wantedIncarnation, min(update.incarnation + 1, Bounds.incarnationMax))
-            claimOwnIncarnation(clock: clock, into: &actions)
+        case .alive: break
         case .suspect(let accuser), .failed(let accuser), .forgotten(let accuser):
             refute(update.incarnation, accuser: accuser, clock: clock, into: &actions)
         case .evicted(let operatorNode):
@@ -185,6 +177,26 @@ extension Membership {
             else { return }
             refute(update.incarnation, accuser: selfID, clock: clock, into: &actions)
         }
+    }
+
+    /// Our own words from elsewhere: old ones, those of an earlier process that outran our durable fence, or those of a
+    /// process beside us.
+    private mutating func onOwnWords(
+        _ update: MemberUpdate, info: MemberInfo, clock: Clock, into actions: inout [SWIMAction]
+    ) {
+        let isAhead =
+            update.incarnation >= wantedIncarnation && (update.incarnation > me.incarnation || info != me.info)
+        let isElsewhere = info.address != me.info.address
+        let statement = SelfStatement(subject: selfID, incarnation: update.incarnation, word: .present(info))
+        guard !isLeaving, isAhead || isElsewhere,
+            isGenuine(statement, info.proof, clock: clock, into: &actions)
+        else { return }
+        if isElsewhere { actions.append(.otherSelf(at: info.address)) }
+        guard isAhead else { return }
+        if isElsewhere { actions.append(.identityInUse(at: info.address)) }
+        // Stay ahead of it.
+        wantedIncarnation = max(wantedIncarnation, min(update.incarnation + 1, Bounds.incarnationMax))
+        claimOwnIncarnation(clock: clock, into: &actions)
     }
 
     /// An operator removes a member for good; the tombstone outlives synchronisation. A member that is active is told to

@@ -74,6 +74,7 @@ import Testing
         try await ServerFixture.run(policy: reader) { fixture in
             for route in RouteTable.all.routes where route.pattern != "/v1/watch" {
                 let path = route.pattern.replacing("{member}", with: "db-1").replacing("{key}", with: "k")
+                    .replacing("{id}", with: "0a1b2c3d")
                 let answer = try await fixture.client.send(AdminRequest(route.method.rawValue, path))
                 #expect((answer.status == 403) == (route.role == .admin), "\(route.method) \(path)")
                 if route.role == .admin { #expect(answer.failure.code == .denied) }

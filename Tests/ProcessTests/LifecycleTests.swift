@@ -11,7 +11,7 @@ extension ProcessTests {
     struct LifecycleTests {
         /// What a survivor's log may say; the first form is by its own probes, the second by hearsay.
         static var failedShape: Regex<Substring> {
-            /^member n4 failed: (?:no ack from \d+ probes? over (?:udp|relays|stream)(?:, (?:udp|relays|stream))*(?: and (?:udp|relays|stream))?(?: \(connection refused\))? since \d\d:\d\d:\d\d(?:, first reported by n\d)?|reported by n\d at \d\d:\d\d:\d\d)(?:, confirmed by n\d(?:, n\d)*)? after \d+(?:\.\d+)? m?s$/
+            /^member n4 failed: (?:no ack from \d+ probes? over (?:udp|relays|stream)(?:, (?:udp|relays|stream))*(?: and (?:udp|relays|stream))?(?: \((?:connection refused|it accepts connections and does not answer|nothing reaches the host)\))?(?:, looked at because [a-z ]+)? since \d\d:\d\d:\d\d(?:, first reported by n\d)?|reported by n\d at \d\d:\d\d:\d\d)(?:, confirmed by n\d(?:, n\d)*)? after \d+(?:\.\d+)? m?s$/
         }
 
         @Test("After kill -9 every survivor reports it failed within 5 s and says why; it returns as the same node")

@@ -207,7 +207,9 @@ struct AuthorTests {
         }
         bench.hear(update(2))
         #expect(bench.incarnation(1) == 1 && bench.doubles.isEmpty && forgeries(bench).count == 1)
+        #expect(bench.otherSelves.isEmpty, "nobody is looked for on a forger's word")
         bench.hear(update(1))
         #expect(bench.incarnation(1) == 2 && bench.doubles == [address(77)])
+        #expect(bench.otherSelves == [address(77)])
     }
 }
