@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the tests of who a daemon is: a copy of it does not serve, an evicted one stops, a stolen name is not believed.
 
+import AdminClient
 import AdminModel
 import Glibc
 import Persistence
