@@ -16,6 +16,8 @@ package struct PlanModel: Sendable {
     /// Seconds there and back.
     package var roundTrip: Double
     package var swim: SWIMConfiguration
+    /// Streams of each node whose end is noticed at once.
+    package var sentinels: Int
     /// Until a disk has made one change durable: a change is passed on only then. Seconds.
     package var commit: Double
 
@@ -28,12 +30,13 @@ package struct PlanModel: Sendable {
 
     package init(
         nodes: Int, loss: Double = 0, roundTrip: Double = 500e-6, swim: SWIMConfiguration = SWIMConfiguration(),
-        commit: Double = simulatedCommit
+        sentinels: Int = 2, commit: Double = simulatedCommit
     ) {
         self.nodes = nodes
         self.loss = loss
         self.roundTrip = roundTrip
         self.swim = swim
+        self.sentinels = sentinels
         self.commit = commit
     }
 
@@ -43,24 +46,30 @@ package struct PlanModel: Sendable {
 
     // MARK: - Detection
 
-    /// n-1 survivors probe at independent times, each one member in T: `T (n-1)/n` until the first probe of the dead one
-    /// (SWIM section 4.3 with staggered periods: the integral of `(1 - t/((n-1)T))^(n-1)`).
-    package var firstProbe: Double { nodes < 2 ? .infinity : period * Double(nodes - 1) / Double(nodes) }
+    /// In each period of the wall clock one member probes the dead one, at a random moment of that period (decision 0011):
+    /// a third of T on average when the moment of the present period is still to come, 5/6 T when it is over, each as
+    /// likely as the other.
+    package var firstProbe: Double { nodes < 2 ? .infinity : period * 7 / 12 }
 
     /// The wait for a direct ack: `SRTT + 4 RTTVAR` after one sample, which is 3 R, within bounds (RFC 6298 section 2.2).
     package var directWait: Double {
         min(swim.probeTimeout.seconds, max(swim.probeTimeoutMin.seconds, 3 * roundTrip))
     }
 
-    /// A process that is gone: the first probe, its wait, a refused connect, the suspicion's floor.
-    package var killFirst: Double { firstProbe + directWait + roundTrip + swim.refusedSuspicionMin.seconds }
+    /// A process that is gone: its sentinels break off half a round trip later, ping and connect are refused in another
+    /// one, and the suspicion's floor. Without sentinels the first probe and its wait come before.
+    package var killFirst: Double {
+        let noticed = sentinels > 0 ? roundTrip / 2 : firstProbe + directWait
+        return noticed + roundTrip + swim.refusedSuspicionMin.seconds
+    }
 
-    /// `alpha max(1, log10 n) T`: confirmations come within a period, as every node probes a suspect in each, so that the
-    /// suspicion runs at its shortest (Lifeguard section IV-B).
+    /// `alpha max(1, log10 n) T` (Lifeguard section IV-B): of a member that something reaches still.
     package var suspicion: Double { Suspicion.timeoutMin(swim, members: nodes).seconds }
 
-    /// A host that is gone: nothing answers the probe until its deadline, and then it is suspected.
-    package var downFirst: Double { firstProbe + directWait + swim.probeTimeout.seconds + suspicion }
+    /// A host that is gone: nothing answers the probe until its deadline; then it is suspected, as one that nothing reaches.
+    package var downFirst: Double {
+        firstProbe + directWait + swim.probeTimeout.seconds + Suspicion.unreachableMin(swim, members: nodes).seconds
+    }
 
     /// Everybody hears the verdict by gossip.
     package var killAll: Double { killFirst + updateSpread.last }

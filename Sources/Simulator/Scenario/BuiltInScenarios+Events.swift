@@ -24,6 +24,7 @@ extension BuiltInScenario {
                 at 60s every 250ms for 25s event 16-18 after "{n}"
                 at 80s start 11-15
                 loss 20%
+                at 200s expect converged within 30s
                 run 235s
                 """),
         BuiltInScenario(
@@ -32,6 +33,7 @@ extension BuiltInScenario {
                 nodes 10
                 loss 10%
                 at 10s every 1ms for 999ms event n4 burst "{n}"
+                at 120s expect converged within 20s
                 run 150s
                 """),
     ]
