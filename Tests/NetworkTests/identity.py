@@ -60,9 +60,10 @@ def cloned_identity(fleet, _):
     fleet.kill(name)
     fleet.kill(host)
     shutil.copytree(fleet.data(name), fleet.data(host) + "-clone")
-    fleet.launch(name, fleet.names[0])
-    fleet.await_ready(name)
     lines = fleet.reader.mark()
+    fleet.launch(name, fleet.names[0])
+    fleet.reader.first(lines, [name], lambda text: '"event":"started"' in text, 20)
+    time.sleep(0.1)  # Of two that begin in one moment either may be the later one.
     fleet.launch(host, fleet.names[0], called=name, data=fleet.data(host) + "-clone")
     clone = fleet.processes[host].child
     eventually("the copy ends", lambda: clone.poll() is not None, 40)
