@@ -116,19 +116,14 @@ struct Daemon: Sendable {
         let notifier = SystemdNotifier()
         let files = try keys(configuration)
         let directory = try await openDirectory(configuration.dataDirectory, notifier: notifier, logger: logger)
-        for path in KeySource.credentials().ignored where configuration.keyFile.isEmpty {
-            logger.warning("\(path): looks like a copy that an editor has left, and is ignored: remove it from keys.d")
-        }
-        for warning in directory.warnings { logger.warning("\(warning)") }
+        warn(of: configuration, directory, logger)
         let starting = try StartingKeys.load(
             files, configuration, directory, now: SystemClock.now().wall.milliseconds)
         let seal = starting.seal
         let sockets = try bind(configuration.bind)
         let advertised = configuration.advertised(boundTo: sockets.address)
         let identity = directory.identity
-        guard let signer = AuthorSigner(seed: identity.signingSeed.bytes) else {
-            preconditionFailure("a seed of \(SigningSeed.byteCount) bytes makes no key")
-        }
+        let signer = signer(identity)
 
         // Each process writes under an epoch that none before it used, not even one started from a copy of this
         // directory or from a backup of it: no dot is ever used twice.
@@ -152,12 +147,7 @@ struct Daemon: Sendable {
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration, seal: seal),
             host: host, loop: loops.kernel.next())
-        do {
-            try await driver.start()
-        } catch {
-            host.stop()
-            throw StartFailure(status: .temporary, message: "cannot serve \(sockets.address): \(error)")
-        }
+        try await start(driver, host)
 
         let delivery = delivery(
             configuration, nodeID: identity.id, hub: hub,
@@ -185,6 +175,29 @@ struct Daemon: Sendable {
             refusedReload: refusedReload, admin: admin,
             warnings: configuration.standingWarnings(seal),
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
+    }
+
+    private static func warn(of configuration: DaemonConfiguration, _ directory: DataDirectory, _ logger: Logger) {
+        for path in KeySource.credentials().ignored where configuration.keyFile.isEmpty {
+            logger.warning("\(path): looks like a copy that an editor has left, and is ignored: remove it from keys.d")
+        }
+        for warning in directory.warnings { logger.warning("\(warning)") }
+    }
+
+    private static func signer(_ identity: NodeIdentity) -> AuthorSigner {
+        guard let signer = AuthorSigner(seed: identity.signingSeed.bytes) else {
+            preconditionFailure("a seed of \(SigningSeed.byteCount) bytes makes no key")
+        }
+        return signer
+    }
+
+    private static func start(_ driver: KernelDriver, _ host: DaemonHost) async throws {
+        do {
+            try await driver.start()
+        } catch {
+            host.stop()
+            throw StartFailure(status: .temporary, message: "cannot serve \(driver.address): \(error)")
+        }
     }
 
     /// Takes clients in. Who has waited in a passed socket's queue asks at once, so the node must take writes by then.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns what is said of statements that a member did not make, or that contradict each other.
+// Owns what is said of who a member is: names taken twice, statements that it did not make or that contradict each other.
 
 import AdminModel
 import ClusterTypes
@@ -7,6 +7,18 @@ import SWIMCore
 import SystemdSupport
 
 extension EventNarrator {
+    func narrateConflict(
+        _ event: MemberEvent, with other: NodeID, of member: MemberIdentity, into narration: inout Narration,
+        _ evidence: inout AdminModel.Evidence
+    ) {
+        narration.kind = .memberNameConflict
+        narration.reason = "same_name"
+        narration.message =
+            "name \(member.name) is used by two members: \(event.id.short) at \(event.info.address) and "
+            + "\(other.short)\(identity(other).address.map { " at \($0)" } ?? "")"
+        evidence.details = ["other": other.description]
+    }
+
     func narrate(
         _ forgery: Forgery, of member: MemberIdentity, into narration: inout Narration,
         _ evidence: inout AdminModel.Evidence

@@ -128,12 +128,7 @@ struct EventNarrator: Sendable {
             narration.kind = .memberReaped
             narration.message = "member \(member.name) dropped from the table: gone for longer than it is kept"
         case .nameConflict(let other):
-            narration.kind = .memberNameConflict
-            narration.reason = "same_name"
-            narration.message =
-                "name \(member.name) is used by two members: \(event.id.short) at \(event.info.address) and "
-                + "\(other.short)\(identity(other).address.map { " at \($0)" } ?? "")"
-            evidence.details = ["other": other.description]
+            narrateConflict(event, with: other, of: member, into: &narration, &evidence)
         case .forged(let forgery):
             narrate(forgery, of: member, into: &narration, &evidence)
         case .equivocated(let equivocation):

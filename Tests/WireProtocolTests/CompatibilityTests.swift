@@ -54,7 +54,7 @@ struct CompatibilityTests {
     }
 
     static let unknownValues: [(String, UInt8, String)] = [
-        ("claim", 5, "\(Raw.otherHex) 07 05 \(Raw.senderHex)"),
+        ("claim", 5, "\(Raw.otherHex) 07 06 \(Raw.senderHex)"),
         ("address family in an update", 5, "\(Raw.otherHex) 07 00 01 61 09 0102030405060708"),
         ("address family in an indirect ping", 3, "01020304 \(Raw.otherHex) 000001f4 00"),
         ("key type", 7, "04 01 6b 00"),
@@ -77,7 +77,7 @@ struct CompatibilityTests {
     @Test("A row of a member table with an unknown state is passed over alone, and rows may grow")
     func tableRows() throws {
         let known = "\(Raw.otherHex) 07 01 09 01 62 04 c0000201 1f0a 10 00"
-        let body = "01 81 03 0014 \(Raw.senderHex) 07 05 aabb  001e \(known)  0021 \(known) 010203"
+        let body = "01 81 03 0014 \(Raw.senderHex) 07 06 aabb  001e \(known)  0021 \(known) 010203"
         let decoded = try PacketCodec.decode(Raw.packet(16, body))
         let entry = MemberTableEntry(
             id: Raw.other, incarnation: 7, state: .suspect, ageSeconds: 9,
