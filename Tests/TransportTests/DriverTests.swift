@@ -288,7 +288,11 @@ struct DriverTests {
         let a = try TestNode.make("stays")
         let b = try TestNode.make("leaves", seeds: [a.driver.address])
         try await withNodes([a, b]) {
-            try await eventually("the join") { try await a.status().alive == 2 }
+            // Who leaves before it knows anybody tells nobody.
+            try await eventually("the join") {
+                let views = (try await a.status().alive, try await b.status().alive)
+                return views == (2, 2)
+            }
             _ = await b.driver.perform(.leave(deadline: .seconds(3)))
             try await eventually("the outcome") { !b.host.outcomes.isEmpty }
             #expect(b.host.outcomes.first?.isQuorum == true)
