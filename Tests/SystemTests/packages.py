@@ -63,7 +63,8 @@ def repack(package, suffix, daemon=None):
 def next_daemon():
     """A daemon that speaks the next minor version of the protocol, built from a changed copy of this tree."""
     source, scratch = BUILD / "next/source", BUILD / "next/build"
-    names = run("git", "-C", str(TREE), "ls-files", "-co", "--exclude-standard", "Package.swift", "Sources", "Tests/Benchmarks")
+    names = run("git", "-C", str(TREE), "ls-files", "-co", "--exclude-standard", "Package.swift", "Sources", "Tests/Benchmarks",
+                "Tests/AdminServerFixture", "Tests/FuzzTargets")
     names = names.splitlines() + [name for name in ("Package.resolved",) if (TREE / name).exists()]
     changed = {}
     for name, old, new in NEXT_PROTOCOL:
