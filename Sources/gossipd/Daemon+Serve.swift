@@ -22,6 +22,10 @@ extension Daemon {
             tasks.addTask { await keepStatus() }
             tasks.addTask { await feedWatchdog() }
             tasks.addTask { await log.tellRepeats() }
+            tasks.addTask {
+                guard (try? await Task.sleep(for: StartupPages.delay)) != nil else { return }
+                StartupPages.giveBack()
+            }
             await announceStart()
             let delivering = startDelivery()
             let handling = startHandlers()
