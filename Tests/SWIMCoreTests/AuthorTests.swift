@@ -137,7 +137,8 @@ struct AuthorTests {
     func takeover(isEvicted: Bool) {
         var bench = bench(knowing: [said(2), said(3)])
         bench.hear(
-            MemberUpdate(subject: id(2), incarnation: 1, claim: isEvicted ? .evicted(by: id(3)) : .forgotten(by: id(3))))
+            MemberUpdate(subject: id(2), incarnation: 1, claim: isEvicted ? .evicted(by: id(3)) : .forgotten(by: id(3)))
+        )
         bench.hear(said(2, 6, by: 3, name: "thief"))
         #expect(bench.state(2) == .forgotten && forgeries(bench).map(\.key) == [key(3)])
         bench.hear(said(2, 7))

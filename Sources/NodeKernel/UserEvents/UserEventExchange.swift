@@ -135,7 +135,8 @@ package struct UserEventExchange: Sendable {
             return .known
         }
         // No sender has so many to give, nor numbers beyond the last one.
-        guard id.sequence <= UserEventID.sequenceMax, id.sequence - min(notice.floor, id.sequence) < Self.originMax else {
+        guard id.sequence <= UserEventID.sequenceMax, id.sequence - min(notice.floor, id.sequence) < Self.originMax
+        else {
             statistics.refused += 1
             return .known
         }
