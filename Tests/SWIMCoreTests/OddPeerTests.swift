@@ -25,7 +25,10 @@ struct OddPeerTests {
         #expect(bench.kinds(2) == [.udpBlocked(probes: 3, sendsFail: false)])
         try probe(byStream: false)
         for _ in 1...3 { try probe(byStream: true) }
-        #expect(bench.kinds(2) == [.udpBlocked(probes: 3, sendsFail: false), .udpRestored, .udpBlocked(probes: 3, sendsFail: false)])
+        #expect(
+            bench.kinds(2) == [
+                .udpBlocked(probes: 3, sendsFail: false), .udpRestored, .udpBlocked(probes: 3, sendsFail: false),
+            ])
         #expect(bench.state(2) == .alive)
     }
 
