@@ -214,6 +214,9 @@ struct Metrics: Sendable {
         samples.counter(
             "gossipd_streams_refused_total", "Streams beyond the bound.", counters.streamsRefusedAtLimit)
         samples.counter(
+            "gossipd_streams_displaced_total", "Streams that had shown no key, closed to make room for others.",
+            counters.streamsDisplaced)
+        samples.counter(
             "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
         samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)
         for (direction, frames) in [("received", counters.framesReceived), ("sent", counters.framesSent)] {
