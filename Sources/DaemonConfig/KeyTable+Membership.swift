@@ -77,7 +77,8 @@ extension KeyTable {
             source: "memberlist GossipInterval; expected spread log(n) / log(1 + fanout) rounds"),
         KeySpecification(
             "membership.gossip_fanout", \.membership.gossipFanout, .integer(1...16), default: .value(3),
-            "Members that each round goes to.",
+            "Members that each round goes to; from 1000 members on one more for each further decimal digit of their "
+                + "number.",
             source: "memberlist GossipNodes"),
         KeySpecification(
             "membership.retransmit_multiplier", \.membership.retransmitMultiplier, .integer(1...16),

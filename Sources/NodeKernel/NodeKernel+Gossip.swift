@@ -30,6 +30,9 @@ extension NodeKernel {
     static let datagramsPerRoundMax = 4
     /// A row that is larger on the wire is announced instead (DESIGN.md section 5: about 1 KB).
     static let gossipRowBytesMax = 1_024
+    /// A row of at least so many bytes travels whole in its first rounds alone; then its announcement does (decision 13).
+    static let reminderRowBytesMin = 256
+    static let wholeRounds = 2
     /// The rows of a transaction of more events are announced by its last one: whoever pulls it gets them all.
     static let gossipTransactionMax: UInt32 = 64
 
@@ -162,18 +165,27 @@ extension NodeKernel {
         let bytes = configuration.sizes.message(.row(row))
         let mark = store.floor.mark
         let header = configuration.sizes.header + (mark == 0 ? 0 : configuration.sizes.message(.floorMark(mark)))
+        let dot = row.versions.first { $0.actor == row.author } ?? row.versions.first
         if bytes <= min(Self.gossipRowBytesMax, configuration.datagramBytesMax - header) {
-            storeQueue.enqueue(.row(row), for: row.id, bytes: bytes)
-            return
+            storeQueue.enqueue(.row(row), for: row.id, bytes: bytes, later: reminder(of: dot, bytes: bytes))
+        } else if let dot {
+            announce(dot, of: row)
         }
-        guard let dot = row.versions.first(where: { $0.actor == row.author }) ?? row.versions.first else { return }
-        announce(dot, of: row)
     }
 
+    /// Nearly everybody has a row after two rounds, under heavy loss too; to the others it is enough to say that it exists.
+    /// Nil: it is so small that this would save little.
+    private func reminder(of dot: Dot?, bytes: Int) -> DisseminationQueue<RowID, StoreGossip>.Later? {
+        guard let dot, bytes >= Self.reminderRowBytesMin else { return nil }
+        let whole = Self.wholeRounds * max(1, membership.gossipFanout)
+        return .init(.announcement(dot), bytes: announcementBytes(of: dot), after: whole)
+    }
+
+    // Sharing a message with others, an announcement takes no more than alone.
+    private func announcementBytes(of dot: Dot) -> Int { configuration.sizes.message(.announcement([dot])) }
+
     private mutating func announce(_ dot: Dot, of row: Row) {
-        // Sharing a message with others, an announcement takes no more than alone.
-        let bytes = configuration.sizes.message(.announcement([dot]))
-        storeQueue.enqueue(.announcement(dot), for: row.id, bytes: bytes)
+        storeQueue.enqueue(.announcement(dot), for: row.id, bytes: announcementBytes(of: dot))
     }
 
     private mutating func setGossipTimer(at: Instant, _ turn: inout Turn) {

@@ -132,7 +132,7 @@ package struct PlanModel: Sendable {
     func spread(hop: Double, begin: Double) -> Spread {
         let others = Double(max(0, nodes - 1))
         guard others > 0 else { return Spread(median: 0, last: 0) }
-        let fanout = Double(nodes - 1 <= transmissions ? nodes - 1 : swim.gossipFanout) * arrives
+        let fanout = Double(nodes - 1 <= transmissions ? nodes - 1 : swim.gossipFanout(among: nodes)) * arrives
         // Few enough are all told by the author himself, each once.
         let tellsAll = nodes - 1 <= transmissions
         var left = others
