@@ -52,7 +52,7 @@ struct GossipTests {
             bench.pass(.milliseconds(5))
             bench.clear()
             bench.command(.put(key: "k", value: [UInt8](repeating: 1, count: bytes)))
-            bench.passAnswering(.seconds(3))
+            bench.pass(.seconds(1))
             let sent = bench.sent.flatMap(\.packet.messages)
             let rows = sent.filter { if case .row = $0 { true } else { false } }
             let dot = Dot(actor: bench.kernel.store.actor, counter: 1)
