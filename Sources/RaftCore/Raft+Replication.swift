@@ -98,8 +98,8 @@ extension Raft {
         case .replicate: break
         case .snapshot: return
         }
-        // What it acknowledged it has; a rejection of that came late.
-        guard previous > peer.match else { return }
+        // What it acknowledged it has, so a rejection of that came late; what was never sent nobody can reject.
+        guard previous > peer.match, previous < peer.next else { return }
         var next = conflict.index
         if conflict.term > 0 {
             let last = log.last(ofTermAtMost: conflict.term, noLaterThan: previous - 1)

@@ -30,7 +30,9 @@ extension Raft {
         if isLeader, log.bytes <= configuration.logBytesMax {
             for peer in leadership.peers {
                 // Whoever takes over an older snapshot continues behind that one.
-                if case .snapshot(let outgoing) = peer.state { through = min(through, outgoing.metadata.position.index) }
+                if case .snapshot(let outgoing) = peer.state {
+                    through = min(through, outgoing.metadata.position.index)
+                }
             }
         }
         log.compact(through: through)

@@ -143,7 +143,8 @@ struct RaftLog: Sendable {
         var sum = 0
         var starts: [LogPosition] = []
         for entry in entries[head...] {
-            precondition(entry.index == before.index + 1 && entry.term >= before.term, "\(entry.position) after \(before)")
+            precondition(
+                entry.index == before.index + 1 && entry.term >= before.term, "\(entry.position) after \(before)")
             if entry.term != before.term { starts.append(entry.position) }
             before = entry.position
             sum += entry.bytes

@@ -42,7 +42,8 @@ package struct Persistence: Sendable {
     /// Ascending by one: for `Raft.onPersisted`.
     package var number: UInt64
     package var snapshotChunks: [SnapshotChunk] = []
-    /// All its bytes are here: the state and the log are what it says, and nothing before counts any more.
+    /// All its bytes are here: the state and the log are what it says, and nothing before counts any more. A driver that finds
+    /// the whole's digest wrong drops the bytes and begins anew from its disk, which this batch has not touched.
     package var installs: SnapshotMetadata?
     package var hardState: HardState?
     /// The first one replaces what is at its index and drops all after it.

@@ -54,6 +54,7 @@ struct Cluster {
     var nextToken: UInt64 = 1
     var tellsChunks = false
     private var sends = 0
+    var settled = 0
     static let start = Instant(nanoseconds: 1_000_000_000)
 
     init(voters: Int, seed: UInt64, configuration: RaftConfiguration = RaftConfiguration()) {
@@ -250,7 +251,8 @@ struct Cluster {
     private func earliestFlight() -> Int? {
         var best: Int?
         for place in flights.indices where flights[place].at <= now {
-            if let found = best, (flights[found].at, flights[found].order) <= (flights[place].at, flights[place].order) {
+            if let found = best, (flights[found].at, flights[found].order) <= (flights[place].at, flights[place].order)
+            {
                 continue
             }
             best = place

@@ -14,11 +14,13 @@ struct RandomRun {
     private(set) var reads = 0
     private(set) var crashes = 0
     private(set) var damages = 0
+    /// How likely all hosts lose their power at once, at each step.
+    var powerCuts = 0.01
 
     /// Members at most: the rest of the letters is for those that come later.
     static let nodesMax = 9
 
-    init(seed: UInt64, plant: (inout Cluster) -> Void = { _ in }) {
+    init(seed: UInt64, plant: ((inout Cluster) -> Void)? = nil) {
         self.seed = seed
         rng = SeededGenerator(seed: seed &* 2 &+ 1)
         var configuration = RaftConfiguration()
@@ -37,6 +39,11 @@ struct RandomRun {
         cluster.faults.duplication = rng.chance(0.5) ? 0.2 * rng.fraction() : 0
         cluster.faults.latencyMax = .milliseconds([1, 5, 20, 120][rng.index(below: 4)])
         cluster.faults.diskMax = .milliseconds([1, 5, 30][rng.index(below: 3)])
+        guard let plant else { return }
+        // What is planted shows when much is on its way to the disk and is lost.
+        powerCuts = 0.2
+        cluster.faults.diskMax = .milliseconds(60)
+        cluster.faults.latencyMax = .milliseconds(5)
         plant(&cluster)
     }
 
@@ -90,6 +97,11 @@ struct RandomRun {
             reads += 1
             cluster.read(on: anyNode())
         }
+        if rng.chance(powerCuts) {
+            crashes += cluster.order.count
+            for id in cluster.order { cluster.crash(id, mayTear: true) }
+            for id in cluster.order { cluster.restart(id) }
+        }
         switch rng.index(below: 40) {
         case 0...2:
             crashes += 1
@@ -108,8 +120,22 @@ struct RandomRun {
         case 24...26: cluster.compact(anyNode(), padding: 0)
         case 27: if let leader = cluster.leader { cluster.crash(leader, mayTear: true) }
         case 28: if let leader = cluster.leader { isolate(leader) }
+        case 29, 30: for _ in 0..<2 { stand(anyNode()) }
+        case 31, 32:
+            let id = anyNode()
+            crashes += 1
+            cluster.crash(id, mayTear: true)
+            cluster.restart(id)
         case _: break
         }
+    }
+
+    /// A late or forged word of the leader: an election that nobody asked for first, perhaps beside another one.
+    private mutating func stand(_ id: NodeID) {
+        guard let raft = cluster.nodes[id]?.raft, let from = cluster.order.first(where: { $0 != id }) else { return }
+        let message = RaftMessage(from: from, to: id, term: raft.term, body: .timeoutNow)
+        let now = cluster.now
+        cluster.act(id) { $0.onMessage(message, now: now, using: &$1) }
     }
 
     private mutating func isolate(_ id: NodeID) {

@@ -16,7 +16,7 @@ struct RandomTests {
     @Test("crashes, loss, reordering, cuts, pauses, stalls, damage and new members break no safety property")
     func seeds() {
         let one = Self.number("RAFT_SEED")
-        let seeds = one.map { $0...$0 } ?? 1...(Self.number("RAFT_SEEDS") ?? 300)
+        let seeds = one.map { $0...$0 } ?? 1...(Self.number("RAFT_SEEDS") ?? 200)
         var (elections, committed, damages, crashes) = (0, 0, 0, 0)
         for seed in seeds {
             var run = RandomRun(seed: seed)
@@ -30,7 +30,9 @@ struct RandomTests {
             damages += run.damages
             crashes += run.crashes
         }
-        print("\(seeds.count) seeds: \(elections) elections, \(committed) entries, \(crashes) crashes, \(damages) damages")
+        print(
+            "\(seeds.count) seeds: \(elections) elections, \(committed) entries, \(crashes) crashes, \(damages) damages"
+        )
         // Runs in which nothing happens would prove nothing.
         if one == nil { #expect(elections > seeds.count * 2 && committed > seeds.count * 10 && damages > 0) }
     }
@@ -47,20 +49,40 @@ struct RandomTests {
     }
 
     private func finds(_ word: String, plant: @escaping (inout Cluster) -> Void) -> Bool {
-        for seed in UInt64(1)...2_000 {
+        for seed in UInt64(1)...400 {
             var run = RandomRun(seed: seed, plant: plant)
             run.play()
-            if run.violations.contains(where: { $0.contains(word) }) { return true }
+            if run.violations.contains(where: { $0.contains(word) }) {
+                print("found with seed \(seed): \(run.violations[0])")
+                return true
+            }
         }
         return false
     }
 
-    @Test("the checker finds a vote that never reached the disk")
-    func plantedVote() {
-        #expect(
-            finds("election safety") { cluster in
-                for id in cluster.order { cluster.nodes[id]?.disk.forgetsVotes = true }
-            })
+    /// Random runs find it as well, after some hundred seeds; this is the story they tell.
+    @Test("the checker finds a vote that never reached the disk", arguments: [true, false])
+    func plantedVote(isPlanted: Bool) {
+        var cluster = Cluster(voters: 3, seed: 1)
+        let (a, b, c) = (id(1), id(2), id(3))
+        cluster.nodes[c]?.disk.forgetsVotes = isPlanted
+        cluster.cuts = [[a, b], [b, a], [b, c]]
+        let now = cluster.now
+        for node in [a, b] {
+            let word = RaftMessage(from: c, to: node, term: 0, body: .timeoutNow)
+            cluster.act(node) { $0.onMessage(word, now: now, using: &$1) }
+        }
+        cluster.run(for: .milliseconds(2))
+        cluster.cuts.insert([a, c])
+        cluster.run(for: .milliseconds(8))
+        #expect(cluster.leader == a)
+        // c has voted for a and heard nothing more of it; it restarts, and is asked for the same term by b.
+        cluster.cuts = [[a, b], [b, a], [a, c]]
+        cluster.crash(c)
+        cluster.restart(c)
+        cluster.send(RaftMessage(from: b, to: c, term: 1, body: .vote(last: .zero, isTransfer: true)))
+        cluster.run(for: .milliseconds(10))
+        #expect(cluster.checker.violations.contains { $0.contains("election safety") } == isPlanted)
     }
 
     @Test("the checker finds acknowledgements that did not wait for the disk (lazy fsync, NATS 2.12.1)")

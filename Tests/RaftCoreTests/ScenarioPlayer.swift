@@ -100,6 +100,7 @@ struct ScenarioPlayer {
         var configuration = RaftConfiguration()
         if let kept = number("entries-kept") { configuration.entriesKept = kept }
         if let bytes = number("chunk-bytes") { configuration.snapshotChunkBytesMax = bytes }
+        if let bytes = number("append-bytes") { configuration.appendBytesMax = bytes }
         if let bytes = number("uncommitted-bytes") { configuration.uncommittedBytesMax = bytes }
         if let voters = number("voters-min") { configuration.votersMin = voters }
         cluster = Cluster(voters: voters, seed: UInt64(number("seed") ?? 1), configuration: configuration)

@@ -24,7 +24,9 @@ struct TestState: Hashable {
     var bytes: [UInt8] {
         var bytes: [UInt8] = []
         for value in [applied, chain.high, chain.low] {
-            for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+            for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+            }
         }
         return bytes
     }
@@ -87,7 +89,9 @@ struct TestDisk {
             hardState.votedFor = vote
         }
         for entry in batch.entries where mayWrite() {
-            if let first = entries.first, entry.index < first.index { preconditionFailure("overwrites compacted entries") }
+            if let first = entries.first, entry.index < first.index {
+                preconditionFailure("overwrites compacted entries")
+            }
             entries.removeAll { $0.index >= entry.index }
             entries.append(entry)
         }
