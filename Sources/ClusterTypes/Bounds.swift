@@ -44,7 +44,7 @@ package enum Bounds {
     /// The smallest allowed limit of a datagram: IPv6's minimum MTU less its headers.
     package static let datagramBytesMin = 1_232
     /// The same less what a seal adds: what a kernel must be able to fill.
-    package static let packetBytesMin = 1_200
+    package static let packetBytesMin = 1_204
     /// The largest UDP payload over IPv4.
     package static let datagramBytesMax = 65_507
     /// One frame of a stream.

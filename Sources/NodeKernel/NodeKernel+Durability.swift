@@ -23,6 +23,8 @@ extension NodeKernel {
     static let rememberInterval = Interval.seconds(5)
     /// Peers remembered at most.
     static let rememberedPeersMax = 64
+    /// Of them, those that are not there now.
+    private static let rememberedLostMax = 24
 
     @discardableResult
     mutating func persist(
@@ -213,18 +215,33 @@ extension NodeKernel {
 
     private mutating func writePeers(_ turn: inout Turn) {
         let me = selfID
-        let membership = membership
-        let peers = membership.table.members.lazy
-            .filter { $0.state.isActive && $0.id != me }
-            .prefix(Self.rememberedPeersMax)
-            .map {
-                RememberedPeer(
-                    id: $0.id, name: $0.info.name, address: $0.info.address, key: membership.pinnedKey(of: $0.id))
-            }
-            .sorted { $0.id < $1.id }
+        let active = membership.table.members.lazy.filter { $0.state.isActive && $0.id != me }
         // Alone, the node keeps what it remembers: that is when it will be needed.
-        guard !peers.isEmpty, peers != rememberedPeers else { return }
+        guard let first = active.first else { return }
+        let lost = lostPeers().suffix(Self.rememberedLostMax)
+        var peers = [remembered(first)]
+        peers += active.dropFirst().prefix(Self.rememberedPeersMax - lost.count - 1).map { remembered($0) }
+        peers += lost
+        peers.sort { $0.id < $1.id }
+        guard peers != rememberedPeers else { return }
         rememberedPeers = peers
         persist([.peers(peers)], then: .peers, &turn)
+    }
+
+    /// Who may be the other half of a cluster that is apart, the last one lost last: not heard of since an earlier process
+    /// knew them, dropped from the table, failed. Were they not written down, halves that are started anew while they are
+    /// apart would never find each other.
+    private func lostPeers() -> [RememberedPeer] {
+        var lost = rememberedPeers.filter { membership.table[$0.id] == nil }
+        for peer in absentPeers where membership.table[peer.id] == nil && !lost.contains(where: { $0.id == peer.id }) {
+            lost.append(peer)
+        }
+        return lost + membership.table.members(in: .failed).map { remembered($0) }
+    }
+
+    func remembered(_ member: Member) -> RememberedPeer {
+        RememberedPeer(
+            id: member.id, name: member.info.name, address: member.info.address,
+            key: membership.pinnedKey(of: member.id))
     }
 }

@@ -66,10 +66,7 @@ extension NodeKernel {
         for member in membership.table.members(in: .failed) {
             if absentPeers.contains(where: { $0.id == member.id }) { continue }
             if absentPeers.count >= Self.absentPeersMax { absentPeers.removeFirst() }
-            absentPeers.append(
-                RememberedPeer(
-                    id: member.id, name: member.info.name, address: member.info.address,
-                    key: membership.pinnedKey(of: member.id)))
+            absentPeers.append(remembered(member))
         }
         let dropped = absentPeers.filter { membership.table[$0.id] == nil }.map(\.address.description)
         seeds.removeAll { $0.origin == .dropped && !$0.isInFlight && !dropped.contains($0.text) }

@@ -64,13 +64,9 @@ package struct AuthorState: Sendable {
 }
 
 extension Membership {
-    /// The key under which `id` was first heard; nil when it never signed, or was forgotten since.
-    package func pinnedKey(of id: NodeID) -> AuthorKey? {
-        if let member = table[id] {
-            return member.state == .forgotten ? nil : member.info.proof?.key ?? authors.pins[id]
-        }
-        return authors.pins[id]
-    }
+    /// The key under which `id` was first heard; nil when it never signed. It stays when the member is forgotten: that is
+    /// anybody's word, and would hand the id to whoever says it.
+    package func pinnedKey(of id: NodeID) -> AuthorKey? { table[id]?.info.proof?.key ?? authors.pins[id] }
 
     /// Whether the subject itself said this: signed with its pinned key, or with any key when none is pinned. A node that
     /// has never signed, as nodes of older versions do, is believed without.
@@ -181,9 +177,7 @@ extension Membership {
     /// The member is dropped from the table: its key is remembered as long as there is room.
     mutating func keepPin(of member: Member) {
         authors.equivocations[member.id] = nil
-        if member.state == .forgotten {
-            authors.pins[member.id] = nil
-        } else if let key = member.info.proof?.key, authors.pins.count < AuthorState.pinsMax {
+        if let key = member.info.proof?.key, authors.pins.count < AuthorState.pinsMax {
             authors.pins[member.id] = key
         }
     }

@@ -71,8 +71,8 @@ package enum MemberEventKind: Hashable, Sendable {
     case forgotten(by: NodeID)
     /// Dropped from the table after `failed_retention`.
     case reaped
-    /// The latest probes were answered over a stream alone: datagrams do not get through.
-    case udpBlocked(probes: Int)
+    /// The latest probes were answered over a stream alone: datagrams do not get through, or cannot even be sent here.
+    case udpBlocked(probes: Int, sendsFail: Bool)
     /// Datagrams of a member told as `udpBlocked` arrive again.
     case udpRestored
     /// Another active member uses the same name.

@@ -99,11 +99,15 @@ extension Membership {
 extension Membership {
     /// A member that answers over streams alone is alive, but gossip does not reach it and changes come late: its operator
     /// must hear of it, and not only the metrics.
-    mutating func noteStreamOnly(_ id: NodeID, into actions: inout [SWIMAction]) {
+    ///
+    /// - Parameter sendsFail: this host could not send the datagram at all, which says nothing about the member.
+    mutating func noteStreamOnly(_ id: NodeID, sendsFail: Bool, into actions: inout [SWIMAction]) {
         guard let member = table[id] else { return }
         let count = member.streamOnlyProbes + 1
         table.change(id) { $0.streamOnlyProbes = count }
-        if count == Self.streamOnlyProbesTold { emit(.udpBlocked(probes: count), of: id, into: &actions) }
+        if count == Self.streamOnlyProbesTold {
+            emit(.udpBlocked(probes: count, sendsFail: sendsFail), of: id, into: &actions)
+        }
         if count < Self.streamOnlyProbesTold, !streamOnly.contains(id), streamOnly.count < Self.streamOnlyMax {
             streamOnly.append(id)
         } else if count >= Self.streamOnlyProbesTold {

@@ -189,7 +189,7 @@ extension Membership {
         case .acknowledged:
             statistics.probesAcknowledgedByStream += 1
             note(.probeRescued(by: .stream), of: probes[index].target, into: &actions)
-            noteStreamOnly(probes[index].target, into: &actions)
+            noteStreamOnly(probes[index].target, sendsFail: probes[index].sendFailed, into: &actions)
             succeed(at: index, clock: clock, into: &actions)
         case .refused:
             // A connect that left together with the ping: the ack may still come, and then nothing is wrong.
@@ -239,7 +239,9 @@ extension Membership {
         suspicions[probe.target]?.forgetProbe()
         restorePatience(with: probe.target, clock: clock, into: &actions)
         statistics.probesAcknowledged += 1
-        raiseAwareness(by: -1, into: &actions)
+        if probe.sendFailed { note(.probeNotSent, of: probe.target, into: &actions) }
+        // An answer that came another way does not make up for a host that cannot send.
+        raiseAwareness(by: probe.sendFailed ? 1 : -1, into: &actions)
     }
 
     /// The verdict: nobody got through. Nacks that should have come and did not are charged to this node.

@@ -68,7 +68,7 @@ package struct DatagramOpener: Sendable {
 
         let place = SessionKey(key: header.key, id: header.session)
         let known = sessions[place]
-        if let known, !known.window.admits(header.counter) { throw .replay }
+        if let known, !known.window.admits(UInt64(header.counter)) { throw .replay }
         let secret = known?.secret ?? key.datagramKey(session: header.session, cluster: cluster)
         let packet = try packet(of: bytes, header, secret)
 
@@ -77,7 +77,7 @@ package struct DatagramOpener: Sendable {
             if sessions.count >= capacity { forgetOldest() }
             sessions[place] = Session(secret: secret, used: uses)
         }
-        sessions[place]?.window.insert(header.counter)
+        sessions[place]?.window.insert(UInt64(header.counter))
         sessions[place]?.used = uses
         return OpenedDatagram(
             packet: packet, key: header.key, isBorrowed: header.flags & SealedLayout.flagBorrowedKey != 0)

@@ -5,7 +5,7 @@ import ClusterTypes
 import Crypto
 import FoundationEssentials
 
-/// Seals datagrams of one sender. A nonce is used once: each session has a key of its own, derived from 12 random bytes, and
+/// Seals datagrams of one sender. A nonce is used once: each session has a key of its own, derived from 10 random bytes, and
 /// counts its packets; a restart, and the bound below, begin a new session. A copy of this value would use nonces twice,
 /// hence it cannot be copied.
 package struct DatagramSealer: ~Copyable {
@@ -16,7 +16,8 @@ package struct DatagramSealer: ~Copyable {
     private struct Session: Sendable {
         var id: SessionID
         var secret: Secret
-        var counter: UInt64
+        /// Of the packet sealed last.
+        var counter: UInt32
     }
 
     private let cluster: UInt64
@@ -27,7 +28,7 @@ package struct DatagramSealer: ~Copyable {
     /// `version` is the protocol's, as in a plain header; `packetsMax` is for tests.
     package init(cluster: UInt64, version: UInt8, packetsMax: UInt64 = packetsPerSessionMax) {
         precondition(
-            packetsMax > 0 && packetsMax <= 1 << SealedHeader.counterBits, "a session of \(packetsMax) packets")
+            packetsMax > 0 && packetsMax <= Self.packetsPerSessionMax, "a session of \(packetsMax) packets")
         self.cluster = cluster
         self.version = version
         self.packetsMax = packetsMax
@@ -74,7 +75,7 @@ package struct DatagramSealer: ~Copyable {
 
     /// A counter that nobody has used: taken before anything can fail, so that none is used again.
     private mutating func next(of key: ClusterKey, _ rng: inout some RandomNumberGenerator) -> Session {
-        if var session = sessions[key.id], session.counter < packetsMax - 1 {
+        if var session = sessions[key.id], UInt64(session.counter) < packetsMax - 1 {
             session.counter += 1
             sessions[key.id] = session
             return session
@@ -87,6 +88,6 @@ package struct DatagramSealer: ~Copyable {
 }
 
 enum Nonce {
-    /// Six zero bytes and the counter: unique under the session's key.
-    static func bytes(_ counter: UInt64) -> Data { Data([0, 0, 0, 0] + BigEndian.bytes(counter)) }
+    /// Eight zero bytes and the counter: unique under the session's key.
+    static func bytes(_ counter: UInt32) -> Data { Data([UInt8](repeating: 0, count: 8) + BigEndian.bytes(counter)) }
 }

@@ -3,19 +3,19 @@
 
 import ClusterTypes
 
-/// A sender's run of datagrams under one derived key: 12 random bytes, drawn anew at each start.
+/// A sender's run of datagrams under one derived key: 10 random bytes, drawn anew at each start.
 package struct SessionID: Hashable, Sendable {
     let high: UInt64
-    let low: UInt32
+    let low: UInt16
 
-    init(high: UInt64, low: UInt32) {
+    init(high: UInt64, low: UInt16) {
         self.high = high
         self.low = low
     }
 
     init(using rng: inout some RandomNumberGenerator) {
         high = rng.next()
-        low = UInt32(truncatingIfNeeded: rng.next())
+        low = UInt16(truncatingIfNeeded: rng.next())
     }
 
     var bytes: [UInt8] { BigEndian.bytes(high) + BigEndian.bytes(low) }
@@ -29,10 +29,10 @@ package struct SessionID: Hashable, Sendable {
 ///     3       1      flags: bit 0 sealed, bit 1 the key is not the sender's own first choice
 ///     4       2      cluster: the highest 16 bits of the cluster's id
 ///     6       4      key id
-///     10      12     session
-///     22      6      counter
-///     28      n      sealed: sender and messages, the plain packet from its offset 12 on
-///     28 + n  16     tag
+///     10      10     session
+///     20      4      counter
+///     24      n      sealed: sender and messages, the plain packet from its offset 12 on
+///     24 + n  16     tag
 package enum SealedLayout {
     package static let magic: UInt16 = 0x6773
     /// The major protocol version that is sealed.
@@ -42,7 +42,7 @@ package enum SealedLayout {
     package static let flagBorrowedKey: UInt8 = 2
     /// In a plain packet: the sender opens sealed packets, too.
     package static let flagOffersSeal: UInt8 = 4
-    package static let headerBytes = 28
+    package static let headerBytes = 24
     package static let tagBytes = 16
     /// What of a plain packet's header stays clear: magic, version, flags, cluster.
     package static let plainPrefixBytes = 12
@@ -67,10 +67,7 @@ struct SealedHeader: Hashable, Sendable {
     var hint: UInt16
     var key: KeyID
     var session: SessionID
-    /// Below 2^48.
-    var counter: UInt64
-
-    static let counterBits: UInt64 = 48
+    var counter: UInt32
 
     /// The bytes must be at least `SealedLayout.headerBytes`.
     init(_ bytes: UnsafeRawBufferPointer) {
@@ -80,13 +77,11 @@ struct SealedHeader: Hashable, Sendable {
         key = KeyID(rawValue: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 6, as: UInt32.self)))
         session = SessionID(
             high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 10, as: UInt64.self)),
-            low: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 18, as: UInt32.self)))
-        // The 6 bytes of the counter and the 2 before them.
-        let word = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 20, as: UInt64.self))
-        counter = word & (1 << Self.counterBits - 1)
+            low: UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 18, as: UInt16.self)))
+        counter = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 20, as: UInt32.self))
     }
 
-    init(version: UInt8, flags: UInt8, hint: UInt16, key: KeyID, session: SessionID, counter: UInt64) {
+    init(version: UInt8, flags: UInt8, hint: UInt16, key: KeyID, session: SessionID, counter: UInt32) {
         self.version = version
         self.flags = flags
         self.hint = hint
@@ -103,8 +98,7 @@ struct SealedHeader: Hashable, Sendable {
         target.storeBytes(of: hint.bigEndian, toByteOffset: 4, as: UInt16.self)
         target.storeBytes(of: key.rawValue.bigEndian, toByteOffset: 6, as: UInt32.self)
         target.storeBytes(of: session.high.bigEndian, toByteOffset: 10, as: UInt64.self)
-        // The counter first: its upper two bytes are those that the session's end then takes.
-        target.storeBytes(of: counter.bigEndian, toByteOffset: 20, as: UInt64.self)
-        target.storeBytes(of: session.low.bigEndian, toByteOffset: 18, as: UInt32.self)
+        target.storeBytes(of: session.low.bigEndian, toByteOffset: 18, as: UInt16.self)
+        target.storeBytes(of: counter.bigEndian, toByteOffset: 20, as: UInt32.self)
     }
 }

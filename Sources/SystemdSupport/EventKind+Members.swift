@@ -104,9 +104,9 @@ extension EventKind {
             Nothing of it was taken over.
             """,
         action: """
-            If the member's file "identity" was lost and made anew under the old id, forget the
-            member once ("gossipctl forget"): its new key is taken then. Otherwise find the host
-            that sends this: it holds the cluster's key; change that key.
+            Find the host that sends this: it holds the cluster's key; change that key. If the
+            member's own file "identity" was edited, so that it has its old id with a new signing
+            seed, move that file away on the member and start it: it gets a new id.
             """)
 
     static let memberEquivocatedDescription = Description(

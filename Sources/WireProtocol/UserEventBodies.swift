@@ -56,7 +56,7 @@ extension ByteReader {
             let origin = try knownNodeID()
             let epoch = try varint()
             let next = try varint()
-            guard epoch <= Bounds.incarnationMax, next <= UserEventID.sequenceMax else { throw .bounds }
+            guard epoch <= Bounds.incarnationMax, next <= UserEventID.sequenceMax + 1 else { throw .bounds }
             marks.append(UserEventMark(origin: origin, epoch: epoch, next: next, ahead: try varint()))
         }
         return UserEventMarks(isRequest: isRequest, marks: marks)

@@ -54,7 +54,7 @@ struct BackupWriteCommand: DaemonCommand {
             }
             return try await client.backup { piece throws(AdminFailure) in terminal.print(bytes: piece) }
         }
-        let target = try NewFile(path: file, replaces: force)
+        let target = try NewFile(path: file, replaces: force, option: "--force")
         var bytes = 0
         do throws(AdminFailure) {
             try await client.backup { piece throws(AdminFailure) in

@@ -10,14 +10,18 @@ final class NewFile: Sendable {
     private let temporary: String
     private let descriptor: Int32
     private let replaces: Bool
+    private let hint: String
 
     /// Makes a temporary file beside `path`; fails when something is at `path` that it may not replace.
-    init(path: String, replaces: Bool) throws(AdminFailure) {
+    ///
+    /// - Parameter option: what makes the command replace it; nil when nothing does.
+    init(path: String, replaces: Bool, option: String? = nil) throws(AdminFailure) {
         self.path = path
         self.replaces = replaces
+        hint = option.map { ", or give \($0)" } ?? ""
         let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
         folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        if !replaces, access(path, F_OK) == 0 { throw Self.exists(path) }
+        if !replaces, access(path, F_OK) == 0 { throw Self.exists(path, hint) }
         var template = Array((path + ".part-XXXXXX").utf8CString)
         // Readable for the owner only: a backup holds every secret of the store.
         descriptor = mkstemp(&template)
@@ -51,7 +55,7 @@ final class NewFile: Sendable {
         } else {
             // Unlike rename, link never replaces what somebody else has put there meanwhile.
             guard link(temporary, path) == 0 else {
-                throw errno == EEXIST ? Self.exists(path) : Self.failure("name \(path.quoted)", errno)
+                throw errno == EEXIST ? Self.exists(path, hint) : Self.failure("name \(path.quoted)", errno)
             }
             unlink(temporary)
         }
@@ -64,8 +68,8 @@ final class NewFile: Sendable {
     /// Takes the temporary file away.
     func discard() { unlink(temporary) }
 
-    private static func exists(_ path: String) -> AdminFailure {
-        AdminFailure(.badRequest, "\(path.quoted) is already there: name another file, or give --force")
+    private static func exists(_ path: String, _ hint: String) -> AdminFailure {
+        AdminFailure(.badRequest, "\(path.quoted) is already there: name another file\(hint)")
     }
 
     private static func failure(_ what: String, _ code: Int32) -> AdminFailure {

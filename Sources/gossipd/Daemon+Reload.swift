@@ -34,6 +34,8 @@ extension Daemon {
         _ = await adopt(files, acceptsPlain: loaded.insecure)
         let difference = DaemonConfiguration.reloadDifference(from: current, to: loaded)
         let adopted = current.adopting(reloadable: loaded)
+        let seal = SealSettings(keys: files, acceptsPlain: loaded.insecure)
+        for warning in warnings.replace(adopted, seal) { logger.warning("\(warning)") }
         log.level.level = Logger.Level(adopted.log.level)
         _ = await driver.perform(.replaceSeeds(adopted.join.map(\.description)))
         let removed = current.tags.keys.filter { adopted.tags[$0] == nil }.sorted()

@@ -22,6 +22,10 @@ extension Daemon {
             tasks.addTask { await keepStatus() }
             tasks.addTask { await feedWatchdog() }
             tasks.addTask { await log.tellRepeats() }
+            tasks.addTask {
+                guard (try? await Task.sleep(for: StartupPages.delay)) != nil else { return }
+                StartupPages.giveBack()
+            }
             await announceStart()
             let delivering = startDelivery()
             let handling = startHandlers()
@@ -39,7 +43,7 @@ extension Daemon {
                 "node_id": "\(directory.identity.id)", "address": "\(driver.address)",
                 "boot_epoch": "\(directory.identity.bootEpoch)",
             ])
-        for warning in warnings { logger.warning("\(warning)") }
+        for warning in warnings.sentences { logger.warning("\(warning)") }
         if case .ring(let view) = await driver.perform(.ring(.read)), let ring = view.decoded { tellDifference(ring) }
         notifier.ready(status: await statusLine())
         // Whoever starts us goes on when the manager knows, not when the datagram is on its way.

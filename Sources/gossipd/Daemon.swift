@@ -57,8 +57,7 @@ struct Daemon: Sendable {
     let handlers: HandlerEngine
     let refusedReload: RefusedReload
     let admin: AdminServer
-    /// What an operator should know for as long as the daemon runs.
-    let warnings: [String]
+    let warnings: StandingWarnings
     /// Where clients find the admin API, for the log.
     let adminPlace: String
 
@@ -158,9 +157,10 @@ struct Daemon: Sendable {
         )
         let metrics = Metrics(driver: driver, past: past, delivery: delivery, handlers: hub.handlers)
         let refusedReload = RefusedReload()
+        let warnings = StandingWarnings(configuration, seal)
         let node = KernelNode(
             perform: driver.perform, hub: hub, past: past, cluster: configuration.cluster, startedAt: startedAt,
-            leaveTimeout: configuration.leaveTimeout, warnings: configuration.standingWarnings(seal),
+            leaveTimeout: configuration.leaveTimeout, warnings: warnings,
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
             storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery, keys: keys,
             refusedReload: refusedReload)
@@ -172,8 +172,7 @@ struct Daemon: Sendable {
             configurationFile: file, overrides: overrides, configuration: configuration, log: log, logger: logger,
             notifier: notifier, signals: signals, directory: directory, past: past, host: host, hub: hub,
             driver: driver, keys: keys, delivery: delivery, handlers: handlers,
-            refusedReload: refusedReload, admin: admin,
-            warnings: configuration.standingWarnings(seal),
+            refusedReload: refusedReload, admin: admin, warnings: warnings,
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
     }
 

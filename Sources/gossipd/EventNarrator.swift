@@ -112,12 +112,15 @@ struct EventNarrator: Sendable {
             narration.kind = .memberForgotten
             narration.message = "member \(member.name) forgotten by an operator on \(identity(by).name)"
             evidence.reportedBy = identity(by)
-        case .udpBlocked(let probes):
+        case .udpBlocked(let probes, let sendsFail):
             narration.kind = .memberUDPBlocked
-            narration.reason = "udp_blocked"
+            narration.reason = sendsFail ? "send_failed" : "udp_blocked"
             narration.message =
-                "member \(member.name) answers over streams alone: \(probes) probes over udp and relays got no ack; is "
-                + "UDP to \(event.info.address) blocked?"
+                sendsFail
+                ? "this host cannot send datagrams to member \(member.name) at \(event.info.address), which answers over "
+                    + "streams: look at this host's own firewall and routes"
+                : "member \(member.name) answers over streams alone: \(probes) probes over udp and relays got no ack; is "
+                    + "UDP to \(event.info.address) blocked?"
             evidence.probes = probes
             evidence.pathsFailed = [Self.word(.udp), Self.word(.relay)]
         case .udpRestored:

@@ -32,7 +32,7 @@ extension KernelNode {
         guard case .diagnosis(let store) = try await ask(.diagnose) else { throw .unexpectedReply }
         var findings = setAside.map(Self.setAsideFinding)
         findings += refusedReload.findings
-        findings += warnings.map {
+        findings += warnings.sentences.map {
             DoctorDocument.Finding(.warning, code: "standing_warning", summary: $0, advice: "see Docs/operations.md")
         }
         findings += memberFindings(status)

@@ -19,8 +19,7 @@ struct KernelNode: NodeHandle {
     let cluster: String
     let startedAt: ContinuousClock.Instant
     let leaveTimeout: Interval
-    /// Sentences about what an operator should look at.
-    let warnings: [String]
+    let warnings: StandingWarnings
     /// The damaged database that this start moved away, at most one.
     let setAside: [String]
     /// The configuration names nodes to join.
@@ -44,7 +43,7 @@ struct KernelNode: NodeHandle {
             members: StatusDocument.MemberCounts(
                 alive: view.alive, suspect: view.suspect, failed: view.failed, left: view.left),
             store: StatusDocument.Store(view, store),
-            localHealth: view.awareness, warnings: warnings)
+            localHealth: view.awareness, warnings: warnings.sentences)
         document.handlers = hub.handlers.status()
         return document
     }

@@ -89,8 +89,12 @@ extension KeyRing {
     /// What an operator should know when the files say something else than the ring; nil when they do not.
     func difference(toFiles ids: [KeyID]) -> String? {
         guard let first = ids.first, let primary, first != primary.id else { return nil }
-        let how = self[first]?.state == .installed ? "; gossipctl key use \(first) changes that" : ", which was retired"
-        return "the first key of the key file is \(first), and packets are sealed with \(primary.id)\(how)"
+        if self[first]?.state == .installed {
+            return "the first key of the key file is \(first), and packets are sealed with \(primary.id); "
+                + "gossipctl key use \(first) changes that"
+        }
+        return "the first key of the key file is \(first), which was retired: packets are sealed with \(primary.id); "
+            + "put that key into the file in its place"
     }
 }
 

@@ -23,18 +23,6 @@ extension DaemonConfiguration {
         if address.port == 0 { address.port = bound.port }
         return address
     }
-
-    /// What an operator should know for as long as the daemon runs.
-    func standingWarnings(_ seal: SealSettings) -> [String] {
-        if seal.keys.isEmpty {
-            guard !bind.isLoopback else { return [] }
-            return ["packets are neither encrypted nor authenticated (insecure = true): keep this network to yourself"]
-        }
-        guard seal.acceptsPlain else { return [] }
-        return [
-            "packets that are not sealed are taken, too (insecure = true): remove it when all members have the keys"
-        ]
-    }
 }
 
 extension KernelConfiguration {

@@ -25,6 +25,10 @@ func failed(_ number: Int, _ incarnation: UInt64 = 1, by accuser: Int) -> Messag
     .update(MemberUpdate(subject: id(number), incarnation: incarnation, claim: .failed(by: id(accuser))))
 }
 
+func forgotten(_ number: Int, _ incarnation: UInt64 = 1, by node: Int) -> Message {
+    .update(MemberUpdate(subject: id(number), incarnation: incarnation, claim: .forgotten(by: id(node))))
+}
+
 /// Sizes that are about those of the codec: what counts is that the kernel keeps to them.
 enum FakeSizes {
     static let header = 28

@@ -177,6 +177,25 @@ struct UserEventExchangeTests {
         #expect(node.heard == [1, 2])
     }
 
+    @Test("Numbers that somebody made up are counted and stop nothing")
+    func madeUp() throws {
+        var node = Listener()
+        for epoch in 1...5 as ClosedRange<UInt64> {
+            _ = node.hear(1, epoch: epoch)
+            _ = node.hear(UserEventID.sequenceMax, epoch: epoch, floor: UserEventID.sequenceMax)
+        }
+        #expect(node.exchange.statistics.missed == .max)
+        let mark = try #require(node.exchange.marks(now: node.now)?.marks.first)
+        #expect(mark.next == UserEventID.sequenceMax + 1)
+        for floor in [1, UserEventID.sequenceMax] {
+            let receipt = node.hear(UserEventID.sequenceMax + 1, epoch: 6, floor: floor)
+            #expect(receipt == .known)
+        }
+        #expect(node.exchange.statistics.refused == 2)
+        _ = node.hear(1, epoch: 6)
+        #expect(node.heard.last == 1)
+    }
+
     @Test("An event that lies too far ahead, and more than are kept, are refused or dropped")
     func bounds() {
         var node = Listener()

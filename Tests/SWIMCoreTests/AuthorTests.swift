@@ -115,7 +115,7 @@ struct AuthorTests {
         #expect(bench.incarnation(2) == 3)
     }
 
-    @Test("The pin outlives the member's row, and ends when an operator forgets the member")
+    @Test("The pin outlives the member's row, and that the member is forgotten: an id is nobody else's ever")
     func pinsLast() {
         var bench = bench(knowing: [said(2), said(3)])
         bench.hear(saidLeft(2))
@@ -124,12 +124,25 @@ struct AuthorTests {
         #expect(isForgotten)
         bench.pass(.seconds(73 * 3600))
         #expect(bench.state(2) == nil && bench.state(3) == .forgotten)
-        bench.hear(said(2, 5, by: 4))
-        #expect(bench.state(2) == nil)
-        bench.hear(said(3, 5, by: 4))
-        #expect(bench.state(3) == .alive && bench.machine.pinnedKey(of: id(3)) == key(4))
-        bench.hear(said(2, 6))
-        #expect(bench.state(2) == .alive)
+        for lost in [2, 3] {
+            let before = bench.state(lost)
+            bench.hear(said(lost, 5, by: 4))
+            #expect(bench.state(lost) == before && bench.machine.pinnedKey(of: id(lost)) == key(lost))
+            bench.hear(said(lost, 6))
+            #expect(bench.state(lost) == .alive)
+        }
+    }
+
+    @Test("Who says that a member is forgotten, or evicted, cannot take its id", arguments: [false, true])
+    func takeover(isEvicted: Bool) {
+        var bench = bench(knowing: [said(2), said(3)])
+        bench.hear(
+            MemberUpdate(subject: id(2), incarnation: 1, claim: isEvicted ? .evicted(by: id(3)) : .forgotten(by: id(3)))
+        )
+        bench.hear(said(2, 6, by: 3, name: "thief"))
+        #expect(bench.state(2) == .forgotten && forgeries(bench).map(\.key) == [key(3)])
+        bench.hear(said(2, 7))
+        #expect(bench.state(2) == .alive && bench.machine.table[id(2)]?.info.name == "n2")
     }
 
     @Test("Keys that an earlier process knew are pinned from the start")

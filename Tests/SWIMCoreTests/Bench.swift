@@ -294,7 +294,7 @@ extension MemberEventKind {
         case .forgotten(let by): "forgotten by \(name(of: by))"
         case .reaped: "reaped"
         case .udpRestored: "answers datagrams again"
-        case .udpBlocked(let probes): "answers over streams alone, \(probes) probes"
+        case .udpBlocked(let probes, _): "answers over streams alone, \(probes) probes"
         case .nameConflict(let other): "has the same name as \(name(of: other))"
         case .forged(let forgery): "a statement refused, incarnation \(forgery.incarnation)"
         case .equivocated(let found): "equivocated, incarnation \(found.incarnation)"

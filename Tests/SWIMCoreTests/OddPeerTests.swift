@@ -22,10 +22,27 @@ struct OddPeerTests {
         for _ in 1...2 { try probe(byStream: true) }
         #expect(bench.kinds(2).isEmpty)
         for _ in 3...6 { try probe(byStream: true) }
-        #expect(bench.kinds(2) == [.udpBlocked(probes: 3)])
+        #expect(bench.kinds(2) == [.udpBlocked(probes: 3, sendsFail: false)])
         try probe(byStream: false)
         for _ in 1...3 { try probe(byStream: true) }
-        #expect(bench.kinds(2) == [.udpBlocked(probes: 3), .udpRestored, .udpBlocked(probes: 3)])
+        #expect(
+            bench.kinds(2) == [
+                .udpBlocked(probes: 3, sendsFail: false), .udpRestored, .udpBlocked(probes: 3, sendsFail: false),
+            ])
+        #expect(bench.state(2) == .alive)
+    }
+
+    @Test("a host that cannot send blames itself and not the member that answers over a stream")
+    func cannotSend() throws {
+        var bench = Bench.knowing(2...2)
+        for _ in 1...3 {
+            let sequence = try bench.probe(of: 2)
+            bench.machine.onSendFailed(to: address(2))
+            bench.pass(.milliseconds(500))
+            bench.perform { $0.onStreamProbe(sequence: sequence, outcome: .acknowledged, clock: $1, into: &$3) }
+        }
+        #expect(bench.kinds(2) == [.udpBlocked(probes: 3, sendsFail: true)])
+        #expect(bench.machine.awareness.score == 3)
         #expect(bench.state(2) == .alive)
     }
 

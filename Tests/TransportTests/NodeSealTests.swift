@@ -96,7 +96,7 @@ struct NodeSealTests {
     func sealed() throws {
         let (a, b) = (End(1, [old]), End(2, [old]))
         let forms = a.forms(to: b)
-        #expect(forms.count == 1 && keyOf(forms[0])?.0 == old.id && forms[0].count == packetBytes + 32)
+        #expect(forms.count == 1 && keyOf(forms[0])?.0 == old.id && forms[0].count == packetBytes + 28)
         let decoded = try #require(b.take(forms[0], from: a))
         #expect(decoded.packet == packet())
         #expect(b.take(forms[0], from: a) == nil)

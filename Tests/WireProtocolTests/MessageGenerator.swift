@@ -90,7 +90,7 @@ struct MessageGenerator {
                     marks: (0..<rng.index(below: 9)).map { _ in
                         UserEventMark(
                             origin: NodeID(using: &rng), epoch: number(0...Bounds.incarnationMax),
-                            next: number(0...UserEventID.sequenceMax), ahead: rng.next())
+                            next: number(0...UserEventID.sequenceMax + 1), ahead: rng.next())
                     }))
         case 26: .ringMark(rng.next())
         case 27: .keyRing(RingBytes((0..<rng.index(below: 4_097)).map { _ in UInt8(truncatingIfNeeded: rng.next()) }))

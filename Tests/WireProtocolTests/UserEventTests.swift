@@ -32,6 +32,9 @@ struct UserEventTests {
             (0x20, "\(Raw.otherHex) 01 07 07 00000000 01 61 00", .value),
             (0x20, "\(Raw.otherHex) 01 07 00 00000000 01 20 00", .value),
             (0x20, "\(Raw.otherHex) 01 07 00 00000000 00 00", .bounds),
+            // An event beyond the last one; a mark beyond what follows it.
+            (0x20, "\(Raw.otherHex) 01 8080808080808080 40 00 00000000 01 61 00", .bounds),
+            (0x21, "00 01 \(Raw.otherHex) 01 8180808080808080 40 00", .bounds),
             // Nine marks; an unknown origin.
             (0x21, "00 09", .bounds),
             (0x21, "00 01 00000000000000000000000000000000 01 01 00", .value),

@@ -12,8 +12,8 @@ package struct UserEventID: Hashable, Comparable, Sendable {
     /// From 1, without gaps.
     package var sequence: UInt64
 
-    /// No node comes so far; higher ones are refused, so that nothing overflows.
-    package static let sequenceMax: UInt64 = 1 << 62
+    /// No node comes so far; higher ones are refused, so that nothing overflows. A mark's `next` may be one more.
+    package static let sequenceMax: UInt64 = 1 << 62 - 1
 
     package init(origin: NodeID, epoch: UInt64, sequence: UInt64) {
         self.origin = origin

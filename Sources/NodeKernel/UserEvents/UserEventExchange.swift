@@ -134,6 +134,12 @@ package struct UserEventExchange: Sendable {
             statistics.late += 1
             return .known
         }
+        // No sender has so many to give, nor numbers beyond the last one.
+        guard id.sequence <= UserEventID.sequenceMax, id.sequence - min(notice.floor, id.sequence) < Self.originMax
+        else {
+            statistics.refused += 1
+            return .known
+        }
         let bornAt = now - age - delay
         var stream = streams[id.origin] ?? Stream(epoch: id.epoch, next: 0, bornAt: bornAt)
         guard id.epoch >= stream.epoch else {
@@ -194,15 +200,21 @@ package struct UserEventExchange: Sendable {
         _ stream: inout Stream, of origin: NodeID, to target: UInt64, into deliveries: inout [UserEvent]
     ) {
         while let first = stream.held.first, first < target {
-            statistics.missed += first - stream.next
+            noteMissed(first - stream.next)
             stream.next = first
             advance(&stream, of: origin, into: &deliveries)
         }
         if target > stream.next {
-            statistics.missed += target - stream.next
+            noteMissed(target - stream.next)
             stream.next = target
         }
         advance(&stream, of: origin, into: &deliveries)
+    }
+
+    /// A sender that makes numbers up may let its count leap: the sum stays at its end instead of overflowing.
+    private mutating func noteMissed(_ count: UInt64) {
+        let (sum, isOver) = statistics.missed.addingReportingOverflow(count)
+        statistics.missed = isOver ? .max : sum
     }
 
     private mutating func finish(_ stream: inout Stream, of origin: NodeID, into deliveries: inout [UserEvent]) {
@@ -211,7 +223,7 @@ package struct UserEventExchange: Sendable {
 
     private mutating func deliver(_ id: UserEventID, into deliveries: inout [UserEvent]) {
         guard let kept = retained[id] else {
-            statistics.missed += 1
+            noteMissed(1)
             return
         }
         guard kept.bornAt >= startedAt else {

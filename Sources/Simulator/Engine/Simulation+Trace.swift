@@ -150,7 +150,7 @@ extension Simulation {
         case .left: "left"
         case .forgotten(by: let by): "forgotten by \(by.short)"
         case .reaped: "reaped"
-        case .udpBlocked(let probes): "answered over streams alone, \(probes) times"
+        case .udpBlocked(let probes, _): "answered over streams alone, \(probes) times"
         case .udpRestored: "answers datagrams again"
         case .nameConflict: "name conflict"
         case .forged: "statement refused"
