@@ -31,8 +31,8 @@ extension Raft {
         tell(.leaderChanged(newLeader, term: term, reason))
     }
 
-    /// Whether this node is a voter, or was one before a change that is not committed: until then it may be the only one that
-    /// can lead (thesis 4.2.2). In the latter case its own vote does not count.
+    /// Whether this node is a voter, or was one before a change that is not committed: until then it may be the only
+    /// one that can lead (thesis 4.2.2). In the latter case its own vote does not count.
     var mayLead: Bool {
         if membership.isVoter(id) { return true }
         return log.membershipIndex > commitIndex && log.membership(at: log.membershipIndex - 1).isVoter(id)

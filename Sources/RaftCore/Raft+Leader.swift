@@ -4,8 +4,8 @@
 import ClusterTypes
 
 extension Raft {
-    /// Appends a command to the log. It is done when the entry at that index is applied with that term; when another term's
-    /// is, or leadership is lost, its fate is unknown until then: repeat it under the same session number.
+    /// Appends a command to the log. It is done when the entry at that index is applied with that term; when another
+    /// term's is, or leadership is lost, its fate is unknown until then: repeat it under the same session number.
     package mutating func propose(_ command: [UInt8], now: Instant) throws(RaftFailure) -> LogPosition {
         self.now = max(now, self.now)
         do throws(RaftFailure) {
@@ -135,8 +135,8 @@ extension Raft {
         return values[membership.quorum - 1]
     }
 
-    /// Moves the commit index to what a quorum holds durably, this node's own disk counting like the others'. Only entries
-    /// of the present term are committed by counting; earlier ones with them (thesis 3.6.2 and figure 3.7).
+    /// Moves the commit index to what a quorum holds durably, this node's own disk counting like the others'. Only
+    /// entries of the present term are committed by counting; earlier ones with them (thesis 3.6.2 and figure 3.7).
     mutating func advanceCommit() {
         guard isLeader else { return }
         let reached = quorumValue(own: persistedIndex) { $0.countedMatch }

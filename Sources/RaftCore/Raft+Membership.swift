@@ -8,7 +8,8 @@ extension Raft {
     package mutating func propose(_ change: RaftMembership.Change, now: Instant) throws(RaftFailure) -> LogPosition {
         self.now = max(now, self.now)
         try checkMayPropose()
-        // Erratum of 2015: a leader may hold an earlier leader's change that is not committed, and must settle it first.
+        // Erratum of 2015: a leader may hold an earlier leader's change that is not committed, and must settle it
+        // first.
         guard isTermEstablished else { throw .termNotEstablished }
         guard log.membershipIndex <= commitIndex else { throw .changeInProgress(log.membershipIndex) }
         let next = try membership.applying(change)
@@ -61,8 +62,8 @@ extension Raft {
         }
     }
 
-    /// Hands leadership to a voter: brings it up to date, takes no proposals meanwhile, and asks it to stand at once. Given
-    /// up after an election timeout.
+    /// Hands leadership to a voter: brings it up to date, takes no proposals meanwhile, and asks it to stand at once.
+    /// Given up after an election timeout.
     package mutating func transferLeadership(to target: NodeID, now: Instant) throws(RaftFailure) {
         self.now = max(now, self.now)
         try checkMayPropose()

@@ -4,8 +4,8 @@
 import ClusterTypes
 
 extension Raft {
-    /// Asks for the index that a linearizable read must see. The answer is a `ReadState` or a `FailedRead` with this token,
-    /// which the caller never uses twice. All reads of one `Ready` share a round of heartbeats.
+    /// Asks for the index that a linearizable read must see. The answer is a `ReadState` or a `FailedRead` with this
+    /// token, which the caller never uses twice. All reads of one `Ready` share a round of heartbeats.
     package mutating func requestRead(token: UInt64, now: Instant) throws(RaftFailure) {
         self.now = max(now, self.now)
         if leader == nil { throw .notLeader(nil) }
@@ -13,8 +13,8 @@ extension Raft {
         reads.waiting.append(.local(token: token))
     }
 
-    /// A leader's: begins a round for the reads that wait. None before an entry of its term is committed: until then its
-    /// commit index may be behind that of the leader before.
+    /// A leader's: begins a round for the reads that wait. None before an entry of its term is committed: until then
+    /// its commit index may be behind that of the leader before.
     mutating func flushReads() {
         guard !reads.waiting.isEmpty, isTermEstablished, reads.rounds.count < RaftBounds.readRoundsMax else { return }
         statistics.readRounds &+= 1

@@ -96,7 +96,8 @@ extension Raft {
     /// Since when the disk owes an answer.
     var oldestUnpersisted: Instant? { batches.batches.first?.since ?? unwrittenSince }
 
-    /// A leader with such a disk would go on to hold its followers with heartbeats (hashicorp/raft #503, consul #22064).
+    /// A leader with such a disk would go on to hold its followers with heartbeats (hashicorp/raft #503, consul
+    /// #22064).
     var isDiskStalled: Bool {
         guard let since = oldestUnpersisted else { return false }
         return now - since >= configuration.electionTimeout

@@ -89,8 +89,8 @@ extension Raft {
         continueTransfer()
     }
 
-    /// Goes back by whole terms (thesis 3.5, end): to the end of the leader's part of the conflicting term, or before the
-    /// follower's.
+    /// Goes back by whole terms (thesis 3.5, end): to the end of the leader's part of the conflicting term, or before
+    /// the follower's.
     private mutating func onRejected(_ place: Int, previous: LogIndex, conflict: LogPosition) {
         let peer = leadership.peers[place]
         switch peer.state {

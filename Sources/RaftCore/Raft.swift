@@ -5,9 +5,9 @@ import ClusterTypes
 
 /// Raft (Ongaro, "Consensus: Bridging Theory and Practice", 2014; "thesis" in this module) for one node of one group.
 ///
-/// A value: no I/O, no clock, no randomness of its own. Inputs are `onTick`, `onMessage`, `onPersisted`, `onApplied` and
-/// commands; after any of them `takeReady` gives what to do. Nothing that a peer sends is an error: what is of no use is
-/// dropped, what is broken is counted and told.
+/// A value: no I/O, no clock, no randomness of its own. Inputs are `onTick`, `onMessage`, `onPersisted`, `onApplied`
+/// and commands; after any of them `takeReady` gives what to do. Nothing that a peer sends is an error: what is of no
+/// use is dropped, what is broken is counted and told.
 package struct Raft: Sendable {
     package let id: NodeID
     package let configuration: RaftConfiguration

@@ -105,7 +105,8 @@ package struct HardState: Hashable, Sendable {
 /// Marks a node whose log was found damaged: it may have acknowledged entries that it no longer has, so it
 /// neither votes nor campaigns nor counts. It is over as soon as either holds:
 /// - the log reaches `through` again, which is at or beyond anything it ever acknowledged;
-/// - an entry of a later term than `term` is committed in it: the leader of that term has all that was committed before.
+/// - an entry of a later term than `term` is committed in it: the leader of that term has all that was committed
+///   before.
 package struct Refetch: Hashable, Sendable {
     package var through: LogIndex
     package var term: Term

@@ -11,10 +11,11 @@ import ClusterTypes
 ///    #13766), and calls `Raft.onApplied`;
 /// 5. answers reads once the applied index has reached theirs.
 ///
-/// It takes one after another until there is none. `messagesAfterPersistence` never comes without `persistence`. A batch that
-/// needs no sync may be called persisted as soon as those before it are.
+/// It takes one after another until there is none. `messagesAfterPersistence` never comes without `persistence`. A
+/// batch that needs no sync may be called persisted as soon as those before it are.
 ///
-/// 1 need not wait for 2 (thesis 10.2.1); 4 needs nothing of this batch's persistence, for only durable entries are handed over.
+/// 1 need not wait for 2 (thesis 10.2.1); 4 needs nothing of this batch's persistence, for only durable entries are
+/// handed over.
 package struct Ready: Sendable {
     package var persistence: Persistence?
     package var messages: [RaftMessage] = []
@@ -42,8 +43,9 @@ package struct Persistence: Sendable {
     /// Ascending by one: for `Raft.onPersisted`.
     package var number: UInt64
     package var snapshotChunks: [SnapshotChunk] = []
-    /// All its bytes are here: the state and the log are what it says, and nothing before counts any more. A driver that finds
-    /// the whole's digest wrong drops the bytes and begins anew from its disk, which this batch has not touched.
+    /// All its bytes are here: the state and the log are what it says, and nothing before counts any more. A driver
+    /// that finds the whole's digest wrong drops the bytes and begins anew from its disk, which this batch has not
+    /// touched.
     package var installs: SnapshotMetadata?
     package var hardState: HardState?
     /// The first one replaces what is at its index and drops all after it.

@@ -12,9 +12,9 @@ package struct RestoredState: Sendable {
     /// Read from the state's own transaction: the state machine reflects exactly the entries up to here (etcd #13766).
     package var applied: LogIndex
     package var incoming: IncomingSnapshot?
-    /// Set when the log was found damaged in the middle: an index at or beyond all that this node may have acknowledged.
-    /// The entries given are then the intact ones before the damage; when those end before `applied`, none, and `snapshot` is
-    /// the position of the applied state. A torn tail is no damage: it was never acknowledged.
+    /// Set when the log was found damaged in the middle: an index at or beyond all that this node may have
+    /// acknowledged. The entries given are then the intact ones before the damage; when those end before `applied`,
+    /// none, and `snapshot` is the position of the applied state. A torn tail is no damage: it was never acknowledged.
     package var mayHaveAcknowledged: LogIndex?
 
     package init(

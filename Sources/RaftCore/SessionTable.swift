@@ -33,8 +33,8 @@ package struct SessionTable: Hashable, Sendable {
         case answered([UInt8])
         /// It was applied, and the client said that it has the answer: a late copy.
         case obsolete
-        /// The session ended, or never was: it is not known whether the command was applied. The client must not repeat it
-        /// blindly under another session (jetcd's lost updates).
+        /// The session ended, or never was: it is not known whether the command was applied. The client must not repeat
+        /// it blindly under another session (jetcd's lost updates).
         case noSession
         /// The client has more commands on their way than answers are kept.
         case tooManyPending

@@ -57,7 +57,8 @@ struct RandomRun {
         }
     }
 
-    /// Ends all trouble. True when everybody that belongs to the group holds the same afterwards, a new command included.
+    /// Ends all trouble. True when everybody that belongs to the group holds the same afterwards, a new command
+    /// included.
     mutating func recovers() -> Bool {
         cluster.cuts.removeAll()
         cluster.faults.loss = 0
@@ -158,8 +159,8 @@ struct RandomRun {
         }
     }
 
-    /// One log at a time is damaged, and only where others can make up for it: not while the voters change, when a majority
-    /// may need this very node.
+    /// One log at a time is damaged, and only where others can make up for it: not while the voters change, when a
+    /// majority may need this very node.
     private mutating func damage() {
         let id = anyNode()
         guard let raft = cluster.nodes[id]?.raft, raft.membership.voters.count >= 3,
