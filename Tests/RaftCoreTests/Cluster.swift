@@ -204,7 +204,7 @@ struct Cluster {
     }
 
     private func nextMoment() -> Instant? {
-        var next = flights.map(\.at).min()
+        var next = flights.lazy.map(\.at).min()
         func consider(_ at: Instant) { next = next.map { min($0, at) } ?? at }
         for id in order {
             guard let node = nodes[id], node.raft != nil else { continue }
