@@ -72,6 +72,7 @@ let package = Package(
         module("SWIMCore", ["ClusterTypes"]),
         module("StoreCore", ["ClusterTypes"]),
         module("NetworkCoordinates", ["ClusterTypes"]),
+        module("RaftCore", ["ClusterTypes"]),
         module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
         module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
 
@@ -154,6 +155,7 @@ let package = Package(
         tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
+        tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
         tests(
             "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
         tests(

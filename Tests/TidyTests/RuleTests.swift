@@ -71,7 +71,7 @@ struct RuleTests {
     func badEdges(good: String, bad: String) {
         let text = """
             module("ClusterTypes") module("SWIMCore", ["ClusterTypes"]) module("StoreCore", ["ClusterTypes"])
-            module("NetworkCoordinates", ["ClusterTypes"])
+            module("NetworkCoordinates", ["ClusterTypes"]) module("RaftCore", ["ClusterTypes"])
             module("NodeKernel", ["SWIMCore"]) module("WireProtocol", ["NodeKernel"]) module("AdminModel")
             module("Persistence", []) module("BackupFormat", []) module("Sealing", []) program("gossipctl", ["AdminModel"])
             """

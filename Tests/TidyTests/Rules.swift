@@ -3,7 +3,9 @@
 
 enum Rules {
     /// The modules that are functions of their input: no I/O, no clock, no randomness of their own, no logger.
-    static let cores: Set<String> = ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]
+    static let cores: Set<String> = [
+        "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "NodeKernel",
+    ]
     /// Pure as cores are, but with a library of ciphers and what that needs.
     static let pure: Set<String> = cores.union(["Sealing"])
     /// What a module other than a core may import without an edge: parts of the toolchain and of the system.
@@ -37,7 +39,7 @@ enum Rules {
     static func edges(_ manifest: Manifest) -> [String] {
         let inner: [String: Set<String>] = [
             "ClusterTypes": [], "SWIMCore": ["ClusterTypes"], "StoreCore": ["ClusterTypes"],
-            "NetworkCoordinates": ["ClusterTypes"],
+            "NetworkCoordinates": ["ClusterTypes"], "RaftCore": ["ClusterTypes"],
             "NodeKernel": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"],
             "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"],
             "AdminModel": [], "BackupFormat": ["ClusterTypes", "StoreCore", "WireProtocol"],

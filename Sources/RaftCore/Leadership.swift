@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the books of the machine beside the log: a leader's, those of reads, and those of the disk.
+
+import ClusterTypes
+
+/// What only a leader has; begun anew with each term.
+struct Leadership: Sendable {
+    /// The other members, ascending by id.
+    var peers: [Progress] = []
+    var heartbeatAt = Instant.origin
+    /// The number of the last round of heartbeats: unique in the term.
+    var round: UInt64 = 0
+    /// Bytes of entries beyond the commit index.
+    var uncommittedBytes = 0
+    var transfer: Transfer?
+
+    struct Transfer: Sendable {
+        var target: NodeID
+        var deadline: Instant
+        var isAsked = false
+    }
+
+    func place(of id: NodeID) -> Int? { peers.firstIndex { $0.id == id } }
+}
+
+/// Who wants to know a read index.
+enum ReadAsk: Sendable {
+    case local(token: UInt64)
+    case peer(NodeID, ReadID)
+}
+
+/// Reads on their way (thesis 6.4). All lists together hold at most `RaftBounds.pendingReadsMax`.
+struct ReadQueue: Sendable {
+    /// A leader's: confirmed by a quorum's answers to this round or a later one.
+    struct Round: Sendable {
+        var round: UInt64
+        var index: LogIndex
+        var asks: [ReadAsk]
+    }
+
+    /// A follower's: sent to the leader.
+    struct Forwarded: Sendable {
+        var id: ReadID
+        var tokens: [UInt64]
+        var deadline: Instant
+    }
+
+    /// For the next round.
+    var waiting: [ReadAsk] = []
+    var rounds: [Round] = []
+    var forwarded: [Forwarded] = []
+    var sequence: UInt64 = 0
+
+    var count: Int {
+        waiting.count + rounds.reduce(0) { $0 + $1.asks.count } + forwarded.reduce(0) { $0 + $1.tokens.count }
+    }
+}
+
+/// The batches that the disk has not finished, oldest first.
+struct BatchQueue: Sendable {
+    struct Batch: Sendable {
+        var number: UInt64
+        /// The last of its entries that still is in the log; 0: none.
+        var last: LogIndex
+        var hardState: HardState?
+        var installs: LogIndex?
+        /// When the oldest of it was ready to be written.
+        var since: Instant
+    }
+
+    var batches: [Batch] = []
+    var nextNumber: UInt64 = 1
+
+    /// Entries from `index` on are no longer what these batches write.
+    mutating func truncate(from index: LogIndex) {
+        for place in batches.indices { batches[place].last = min(batches[place].last, index - 1) }
+    }
+}
