@@ -26,6 +26,9 @@ struct GossipSchedule: Hashable, Sendable {
 extension NodeKernel {
     /// Between two rounds while there is news that was never sent: many changes at once share datagrams.
     static let burstSpacing = Interval.milliseconds(2)
+    /// The second round of news follows the first after this part of the interval: the first wave misses one or two members of
+    /// thirty, and they need not wait for the rest. The later rounds, for what was lost, take their time (decision 13).
+    package static let secondRoundShare = 4
     /// Datagrams to one peer in one round, at most.
     static let datagramsPerRoundMax = 4
     /// A row that is larger on the wire is announced instead (DESIGN.md section 5: about 1 KB).
@@ -63,6 +66,7 @@ extension NodeKernel {
     mutating func gossipRound(_ turn: inout Turn) {
         defer { gossip.owesRound = false }
         guard !membership.queue.isEmpty || hasUserEventNews || hasStoreNews else { return }
+        let wasFresh = hasFresh
         gossip.lastRound = turn.now
         statistics.gossipRounds += 1
         let peers = membership.gossipPeers(using: &turn.rng)
@@ -86,7 +90,10 @@ extension NodeKernel {
         }
         gossip.isStuck = hasFresh && !isSending
         if !membership.queue.isEmpty || hasUserEventNews || hasStoreNews {
-            let wait = hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval
+            let interval = configuration.swim.gossipInterval
+            let wait =
+                hasFresh && isSending
+                ? Self.burstSpacing : wasFresh && !hasFresh ? interval / Self.secondRoundShare : interval
             setGossipTimer(at: turn.now + wait, &turn)
         }
     }
