@@ -23,7 +23,7 @@ struct KVWatchCommand: DaemonCommand {
               gossipctl kv watch app/
               gossipctl --output json kv watch app/ --since 00000003-120
               gossipctl kv watch app/db/ -- systemctl reload app
-              gossipctl kv watch app/ --on-failure continue -- sh -c 'cat > "/run/app/$(basename "$GOSSIPD_KEY")"'
+              gossipctl kv watch app/ --on-failure continue -- sh -c 'logger "$GOSSIPD_KEY"'
             """)
 
     enum FailurePolicy: String, CaseIterable, ExpressibleByArgument {
