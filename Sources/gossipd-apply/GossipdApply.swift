@@ -18,7 +18,8 @@ struct GossipdApply: ParsableCommand {
 
             EXAMPLES
               systemctl enable --now gossipd-apply.socket
-              systemd-socket-activate --listen=/tmp/apply.sock gossipd-apply \\
+              systemd-socket-activate --listen=/tmp/apply.sock \\
+                /usr/lib/gossipd/gossipd-apply \\
                 --directory /tmp/render.d --state-dir /tmp/apply
             """)
 

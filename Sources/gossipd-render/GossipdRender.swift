@@ -21,7 +21,7 @@ struct GossipdRender {
         JSON. Exits with 0 whenever an outcome was written, also when it is an error.
 
         EXAMPLES
-          echo '{"template":"Hello","values":{}}' | gossipd-render
+          echo '{"template":"Hello","values":{}}' | /usr/lib/gossipd/gossipd-render
 
         USAGE: gossipd-render
 
