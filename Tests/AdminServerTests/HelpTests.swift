@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the test that every command of every program shows examples that can be typed as they stand.
 
-import AdminModel
 import FoundationEssentials
 import Testing
 
