@@ -73,6 +73,8 @@ let package = Package(
         module("StoreCore", ["ClusterTypes"]),
         module("NetworkCoordinates", ["ClusterTypes"]),
         module("RaftCore", ["ClusterTypes"]),
+        // What the strict log comes to: keys, leases, locks.
+        module("StrictCore", ["ClusterTypes", "StoreCore", "RaftCore"]),
         module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
         module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
 
@@ -156,6 +158,7 @@ let package = Package(
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
         tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
+        tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
         tests(
             "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
         tests(
