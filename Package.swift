@@ -78,6 +78,9 @@ let package = Package(
         module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
         module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
 
+        // Judges histories of calls, wherever they were made: in virtual time or by real processes.
+        module("Linearizability"),
+
         // Keys, sealed datagrams and streams: over bytes alone, and pure as the cores are.
         module("Sealing", ["ClusterTypes", crypto]),
 
@@ -159,6 +162,7 @@ let package = Package(
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
         tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
         tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
+        tests("LinearizabilityTests", ["ClusterTypes", "Linearizability"]),
         tests(
             "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
         tests(
