@@ -26,7 +26,7 @@ help:
 	@echo 'make bench      measure hot paths, daemons beside Serf, the durable store beside etcd'
 	@echo 'make bench-membership  every fault of membership beside Serf, each agent in its own namespace (root; 30 minutes)'
 	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
-	@echo 'make simulate-scale  clusters of 100, 1000 and 10000 nodes in one table (a quarter of an hour, 5 GB)'
+	@echo 'make simulate-scale  clusters of 100, 1000 and 10000 nodes in one table (three quarters of an hour, 2.5 GB)'
 	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
 
 deps:

@@ -6,11 +6,26 @@
 ///
 /// Taking is linear in what is looked at, never in the queue's length. Order depends on insertion order alone.
 package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendable>: Sendable {
+    /// What an update is sent as after it was sent whole so many times: its short form, for those that lack it still.
+    package struct Later: Sendable {
+        package var payload: Payload
+        package var bytes: Int
+        package var after: Int
+
+        package init(_ payload: Payload, bytes: Int, after: Int) {
+            precondition(after > 0, "an update that is never sent whole")
+            self.payload = payload
+            self.bytes = bytes
+            self.after = after
+        }
+    }
+
     private struct Slot: Sendable {
         var payload: Payload
         var bytes: Int
         var generation: UInt64
         var transmissions: Int
+        var later: Later?
     }
 
     private struct Ticket: Sendable {
@@ -34,16 +49,19 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
     package var count: Int { slots.count }
     package var isEmpty: Bool { slots.isEmpty }
 
-    /// Updates that were never sent.
-    package var freshCount: Int { levels[0].reduce(0) { isCurrent($1) ? $0 + 1 : $0 } }
+    /// Updates that were never sent. Counted along: each input of a node asks.
+    package private(set) var freshCount = 0
 
     /// True when at least one update was never sent.
-    package var hasFresh: Bool { levels[0].contains(where: isCurrent) }
+    package var hasFresh: Bool { freshCount > 0 }
 
     /// Puts `payload` into the subject's slot with no transmissions yet. `bytes` is its size on the wire.
-    package mutating func enqueue(_ payload: Payload, for subject: Subject, bytes: Int) {
-        if slots.count >= capacity, slots[subject] == nil { dropMostTransmitted() }
-        slots[subject] = Slot(payload: payload, bytes: bytes, generation: nextGeneration, transmissions: 0)
+    package mutating func enqueue(_ payload: Payload, for subject: Subject, bytes: Int, later: Later? = nil) {
+        let former = slots[subject]
+        if slots.count >= capacity, former == nil { dropMostTransmitted() }
+        if former?.transmissions != 0 { freshCount += 1 }
+        slots[subject] = Slot(
+            payload: payload, bytes: bytes, generation: nextGeneration, transmissions: 0, later: later)
         levels[0].append(Ticket(subject: subject, generation: nextGeneration))
         nextGeneration += 1
         ticketCount += 1
@@ -61,9 +79,12 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
         slots.removeAll(keepingCapacity: true)
         levels = [[]]
         ticketCount = 0
+        freshCount = 0
     }
 
-    package mutating func remove(_ subject: Subject) { slots[subject] = nil }
+    package mutating func remove(_ subject: Subject) {
+        if slots.removeValue(forKey: subject)?.transmissions == 0 { freshCount -= 1 }
+    }
 
     /// What is queued for `subject`, without counting a transmission.
     package func peek(_ subject: Subject) -> Payload? { slots[subject]?.payload }
@@ -102,12 +123,18 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
     }
 
     private mutating func settle(_ ticket: Ticket, at level: Int, limit: Int) {
+        if level == 1 { freshCount -= 1 }
         if level >= limit {
             slots[ticket.subject] = nil
             ticketCount -= 1
             return
         }
         slots[ticket.subject]?.transmissions = level
+        if let later = slots[ticket.subject]?.later, level >= later.after {
+            slots[ticket.subject]?.payload = later.payload
+            slots[ticket.subject]?.bytes = later.bytes
+            slots[ticket.subject]?.later = nil
+        }
         while levels.count <= level { levels.append([]) }
         levels[level].append(ticket)
     }
@@ -118,7 +145,7 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
                 levels[level].removeFirst()
                 ticketCount -= 1
                 if isCurrent(ticket) {
-                    slots[ticket.subject] = nil
+                    remove(ticket.subject)
                     return
                 }
             }
@@ -139,6 +166,8 @@ package struct DisseminationQueue<Subject: Hashable & Sendable, Payload: Sendabl
             }
         }
         precondition(seen == slots.count, "\(slots.count) slots but \(seen) tickets")
+        let fresh = levels[0].count(where: isCurrent)
+        precondition(fresh == freshCount, "\(fresh) updates were never sent, not \(freshCount)")
         precondition(levels.reduce(0) { $0 + $1.count } == ticketCount, "there are not \(ticketCount) tickets")
         precondition(slots.count <= capacity, "\(slots.count) slots exceed the bound \(capacity)")
     }

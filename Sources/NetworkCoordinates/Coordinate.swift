@@ -15,7 +15,8 @@ package struct Coordinate: Hashable, Sendable {
     /// At least `heightMin`.
     package var height: Double
     package var adjustment: Double
-    /// How far this place is to be trusted, as the relative error of its distances: 0 (exact) ... `errorMax` (unknown).
+    /// How far this place is to be trusted, as the mean error of its distances relative to the longer of distance and round
+    /// trip: 0 (exact) ... 1, and `errorMax` as long as nothing was measured.
     package var error: Double
 
     package static let heightMin = 10e-6

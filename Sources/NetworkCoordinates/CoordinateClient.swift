@@ -110,7 +110,10 @@ package struct CoordinateClient: Hashable, Sendable {
     private mutating func move(towards place: Coordinate, roundTrip: Double, using rng: inout SeededGenerator) {
         let distance = coordinate.rawDistance(to: place)
         let roundTrip = max(roundTrip, Coordinate.heightMin)
-        let wrong = abs(distance - roundTrip) / roundTrip
+        // Vivaldi divides by the round trip. Beside round trips of half a millisecond, as within one site, the jitter of
+        // longer ones is then an error of 100 % and more, and places that are good distrust themselves for ever. Divided by
+        // the larger of both it is at most 1, whichever is too long.
+        let wrong = abs(distance - roundTrip) / max(distance, roundTrip)
         let errors = max(coordinate.error + place.error, 1e-6)
         let weight = coordinate.error / errors
         let gain = Self.errorGain * weight

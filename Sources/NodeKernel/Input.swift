@@ -70,6 +70,8 @@ package enum StreamEnd: UInt8, Hashable, Sendable, CaseIterable {
     case unreachable
     /// Broken off by the peer or the network.
     case reset
+    /// The peer took the connection and broke it off instead of agreeing on a key.
+    case unsealed
     /// The peer sent what does not decode, or too much.
     case invalid
     /// This host has no stream left to give.

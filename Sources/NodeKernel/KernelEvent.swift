@@ -52,6 +52,8 @@ package enum JoinFailure: UInt8, Hashable, Sendable, CaseIterable {
     case timedOut
     case unreachable
     case brokenOff
+    /// The peer takes connections, but not our key.
+    case noCommonKey
     case otherCluster
 }
 

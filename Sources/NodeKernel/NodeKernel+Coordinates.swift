@@ -18,23 +18,29 @@ struct PlaceState: Sendable {
     var client = CoordinateClient()
     /// Of members alone, so bounded by `Bounds.membersMax`; dropped when the member leaves, is forgotten or reaped.
     var peers: [NodeID: Peer] = [:]
-    /// What may be spent on telling: each ack earns one, each telling costs `tellingCost`. A node that starts has enough for
-    /// a few at once.
+    /// What may be spent on telling: each ack earns one, each telling costs `tellingCost`.
     var credit = creditMax
     /// The member whose ping is being answered.
     var answering: NodeID?
+    /// Who has said where it is in the datagram that is being read.
+    var hasTold: NodeID?
 
     /// 14 bytes in every fourth ack are 3.5 bytes a second: what idle traffic has left (Docs/performance.md).
     static let tellingCost = 4
-    static let creditMax = 8 * tellingCost
+    /// Saved up for when there is most to tell: a node that starts, or whose network has changed, tells its place in each of
+    /// this many acks, 1 792 bytes in all. By then it knows its place (decision 13).
+    static let creditMax = 128 * tellingCost
+    /// A peer that was told of long ago may have moved since and had nothing left to say so with: then a round trip moves us
+    /// only when its place was good already.
+    static let lastingErrorMax = 0.3
     /// A place has moved noticeably when distances from it have changed by this share of the distance to whom is told, or
     /// by `noticeableMin`, whichever is more; or its error by this many 1/170.
     static let noticeableShare = 1.0 / 16
     /// Two units of the wire: less is rounding.
     static let noticeableMin = 2 * Coordinate.wireUnit
     static let noticeableError = 17
-    /// A place with a larger error says nothing about a distance.
-    static let usableErrorMax = 1.0
+    /// A place with a larger error says nothing about a distance: half of its distances are off by a factor of two.
+    static let usableErrorMax = 0.5
 }
 
 /// A round trip that nobody measured.
@@ -70,12 +76,15 @@ extension NodeKernel {
     mutating func onCoordinate(_ place: WireCoordinate, from peer: NodeID) {
         guard membership.table[peer] != nil else { return }
         places.peers[peer, default: PlaceState.Peer()].place = place
+        places.hasTold = peer
     }
 
     /// A direct probe of ours was answered after this long.
     mutating func noteRoundTrip(_ roundTrip: Interval, to peer: NodeID, _ turn: inout Turn) {
         statistics.roundTrips.add(roundTrip)
-        guard let place = places.peers[peer]?.place.flatMap({ Coordinate(wire: $0) }) else { return }
+        guard let place = places.peers[peer]?.place.flatMap({ Coordinate(wire: $0) }),
+            places.hasTold == peer || place.error <= PlaceState.lastingErrorMax
+        else { return }
         _ = places.client.add(roundTrip, to: peer, at: place, using: &turn.rng)
     }
 

@@ -26,10 +26,16 @@ struct GossipSchedule: Hashable, Sendable {
 extension NodeKernel {
     /// Between two rounds while there is news that was never sent: many changes at once share datagrams.
     static let burstSpacing = Interval.milliseconds(2)
+    /// The second round of news follows the first after this part of the interval: the first wave misses one or two members of
+    /// thirty, and they need not wait for the rest. The later rounds, for what was lost, take their time (decision 13).
+    package static let secondRoundShare = 4
     /// Datagrams to one peer in one round, at most.
     static let datagramsPerRoundMax = 4
     /// A row that is larger on the wire is announced instead (DESIGN.md section 5: about 1 KB).
     static let gossipRowBytesMax = 1_024
+    /// A row of at least so many bytes travels whole in its first rounds alone; then its announcement does (decision 13).
+    static let reminderRowBytesMin = 256
+    static let wholeRounds = 2
     /// The rows of a transaction of more events are announced by its last one: whoever pulls it gets them all.
     static let gossipTransactionMax: UInt32 = 64
 
@@ -60,6 +66,7 @@ extension NodeKernel {
     mutating func gossipRound(_ turn: inout Turn) {
         defer { gossip.owesRound = false }
         guard !membership.queue.isEmpty || hasUserEventNews || hasStoreNews else { return }
+        let wasFresh = hasFresh
         gossip.lastRound = turn.now
         statistics.gossipRounds += 1
         let peers = membership.gossipPeers(using: &turn.rng)
@@ -83,7 +90,10 @@ extension NodeKernel {
         }
         gossip.isStuck = hasFresh && !isSending
         if !membership.queue.isEmpty || hasUserEventNews || hasStoreNews {
-            let wait = hasFresh && isSending ? Self.burstSpacing : configuration.swim.gossipInterval
+            let interval = configuration.swim.gossipInterval
+            let wait =
+                hasFresh && isSending
+                ? Self.burstSpacing : wasFresh && !hasFresh ? interval / Self.secondRoundShare : interval
             setGossipTimer(at: turn.now + wait, &turn)
         }
     }
@@ -162,18 +172,27 @@ extension NodeKernel {
         let bytes = configuration.sizes.message(.row(row))
         let mark = store.floor.mark
         let header = configuration.sizes.header + (mark == 0 ? 0 : configuration.sizes.message(.floorMark(mark)))
+        let dot = row.versions.first { $0.actor == row.author } ?? row.versions.first
         if bytes <= min(Self.gossipRowBytesMax, configuration.datagramBytesMax - header) {
-            storeQueue.enqueue(.row(row), for: row.id, bytes: bytes)
-            return
+            storeQueue.enqueue(.row(row), for: row.id, bytes: bytes, later: reminder(of: dot, bytes: bytes))
+        } else if let dot {
+            announce(dot, of: row)
         }
-        guard let dot = row.versions.first(where: { $0.actor == row.author }) ?? row.versions.first else { return }
-        announce(dot, of: row)
     }
 
+    /// Nearly everybody has a row after two rounds, under heavy loss too; to the others it is enough to say that it exists.
+    /// Nil: it is so small that this would save little.
+    private func reminder(of dot: Dot?, bytes: Int) -> DisseminationQueue<RowID, StoreGossip>.Later? {
+        guard let dot, bytes >= Self.reminderRowBytesMin else { return nil }
+        let whole = Self.wholeRounds * max(1, membership.gossipFanout)
+        return .init(.announcement(dot), bytes: announcementBytes(of: dot), after: whole)
+    }
+
+    // Sharing a message with others, an announcement takes no more than alone.
+    private func announcementBytes(of dot: Dot) -> Int { configuration.sizes.message(.announcement([dot])) }
+
     private mutating func announce(_ dot: Dot, of row: Row) {
-        // Sharing a message with others, an announcement takes no more than alone.
-        let bytes = configuration.sizes.message(.announcement([dot]))
-        storeQueue.enqueue(.announcement(dot), for: row.id, bytes: bytes)
+        storeQueue.enqueue(.announcement(dot), for: row.id, bytes: announcementBytes(of: dot))
     }
 
     private mutating func setGossipTimer(at: Instant, _ turn: inout Turn) {

@@ -11,6 +11,7 @@ extension NodeKernel {
         guard membership.isStarted, accepts(packet, from: address, &turn) else { return }
         var rows: [Row] = []
         var floorMark: UInt64 = 0
+        places.hasTold = nil
         for message in packet.messages {
             switch message {
             case .ping(let ping):

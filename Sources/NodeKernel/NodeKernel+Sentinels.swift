@@ -147,14 +147,14 @@ extension NodeKernel {
         }
         switch reason {
         case .refused: hint(about: target, &turn)
-        case .finished, .reset, .timedOut: if isHeld { hint(about: target, &turn) }
+        case .finished, .reset, .unsealed, .timedOut: if isHeld { hint(about: target, &turn) }
         case .unreachable, .invalid, .localLimit: break
         }
     }
 
     mutating func watchedStreamEnded(of peer: NodeID, _ reason: StreamEnd, _ turn: inout Turn) {
         switch reason {
-        case .finished, .reset, .timedOut: hint(about: peer, &turn)
+        case .finished, .reset, .unsealed, .timedOut: hint(about: peer, &turn)
         case .refused, .unreachable, .invalid, .localLimit: break
         }
     }

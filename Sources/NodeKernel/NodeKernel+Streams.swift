@@ -275,7 +275,7 @@ extension NodeKernel {
                 switch reason {
                 case .refused: .refused
                 case .localLimit: .notTried
-                case .finished, .timedOut, .unreachable, .reset, .invalid: .failed
+                case .finished, .timedOut, .unreachable, .reset, .unsealed, .invalid: .failed
                 }
             report(sequence, outcome, &turn)
         case .storeSync(let sync) where reason == .finished && sync.mayEnd:
@@ -286,6 +286,7 @@ extension NodeKernel {
                 case .refused: .refused
                 case .timedOut: .timedOut
                 case .unreachable: .unreachable
+                case .unsealed: .noCommonKey
                 case .finished, .reset, .invalid, .localLimit: .brokenOff
                 }
             end(stream, joinFailure: failure, &turn)

@@ -170,6 +170,7 @@ extension NodeKernel {
             case .refused, .unreachable, .unresolved: "it could not be connected to"
             case .timedOut: "it did not answer"
             case .brokenOff: "it broke the comparison off"
+            case .noCommonKey: "it does not take our key"
             case .otherCluster: "it belongs to another cluster"
             }
         conclude(comparison, .unknown(reason), &turn)

@@ -24,7 +24,7 @@ package struct MemberTable: Sendable {
     /// Each row's place in `active`; `nowhere` for the others.
     private var positions = ChunkedArray<Int32>(shift: 6)
     /// Active members by id, this node included: the ring that probes and sentinels go around.
-    package private(set) var ring: [NodeID] = []
+    package private(set) var ring = MemberRing()
     /// Grows whenever `ring`, or what an active member says of itself, changes.
     package private(set) var ringVersion: UInt64 = 0
     private var stateCounts = [Int](repeating: 0, count: MemberState.allCases.count)
@@ -223,35 +223,17 @@ package struct MemberTable: Sendable {
         if names[name]?.remove(Int32(row)) == true { names[name] = nil }
     }
 
-    /// The place of `id` in `ring`, or where it would be.
-    private func place(of id: NodeID) -> Int {
-        var low = 0
-        var high = ring.count
-        while low < high {
-            let middle = (low + high) / 2
-            if ring[middle] < id { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
     private mutating func enterRing(_ id: NodeID) {
-        let place = place(of: id)
-        if place < ring.count, ring[place] == id { return }
-        ring.insert(id, at: place)
-        ringVersion += 1
+        if ring.insert(id) { ringVersion += 1 }
     }
 
     private mutating func leaveRing(_ id: NodeID) {
-        let place = place(of: id)
-        guard place < ring.count, ring[place] == id else { return }
-        ring.remove(at: place)
-        ringVersion += 1
+        if ring.remove(id) { ringVersion += 1 }
     }
 
     /// The active member `distance` places after this node on the ring; nil when this node is not on it or alone.
     package func peer(at distance: Int) -> NodeID? {
-        let place = place(of: selfID)
-        guard ring.count > 1, place < ring.count, ring[place] == selfID else { return nil }
+        guard ring.count > 1, let place = ring.place(of: selfID) else { return nil }
         let id = ring[(place + distance) % ring.count]
         return id == selfID ? nil : id
     }
@@ -289,8 +271,9 @@ package struct MemberTable: Sendable {
         for (position, row) in active.enumerated() {
             precondition(positions[Int(row)] == Int32(position), "active row \(row) is not where the index says")
         }
+        ring.checkInvariants()
         precondition(
-            ring == rows.filter { $0.state.isActive }.map(\.id).sorted(), "the ring is out of step with the table")
+            ring.ids == rows.filter { $0.state.isActive }.map(\.id).sorted(), "the ring is out of step with the table")
         precondition(rows.count <= Bounds.membersMax, "\(rows.count) members exceed the bound")
     }
 }

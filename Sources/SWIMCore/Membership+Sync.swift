@@ -117,8 +117,7 @@ extension Membership {
     /// few peers that an update may be sent to each of them all hear it at once.
     package mutating func gossipPeers(using rng: inout SeededGenerator) -> [NodeID] {
         var chosen: [NodeID] = []
-        let peers = table.activePeers.count
-        let fanout = peers <= transmissionsMax ? peers : configuration.gossipFanout
+        let fanout = gossipFanout
         while chosen.count < fanout,
             let peer = gossipOrder.advance(in: table, using: &rng, where: { !chosen.contains($0) })
         {
@@ -129,6 +128,12 @@ extension Membership {
 }
 
 extension Membership {
+    /// How many peers a round of gossip goes to now.
+    package var gossipFanout: Int {
+        let peers = table.activePeers.count
+        return peers <= transmissionsMax ? peers : configuration.gossipFanout(among: table.activeCount)
+    }
+
     /// Nobody is there to gossip to.
     package mutating func forgetQueue() { queue.removeAll() }
 }

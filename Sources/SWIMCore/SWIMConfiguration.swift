@@ -42,7 +42,7 @@ package struct SWIMConfiguration: Hashable, Sendable {
     package var awarenessMax: Int
     /// Between rounds of gossip while updates wait. Default 100 ms (lan), 300 ms (wan), 50 ms (local).
     package var gossipInterval: Interval
-    /// Peers that a round of gossip goes to. Default 3; 1...16.
+    /// Peers that a round of gossip goes to, in a cluster of less than 1 000 members. Default 3; 1...16.
     package var gossipFanout: Int
     /// An update is sent `retransmitMultiplier * ceil(log10(n + 1))` times. Default 4; 1...16 (SWIM section 4.1, lambda).
     package var retransmitMultiplier: Int
@@ -88,6 +88,13 @@ package struct SWIMConfiguration: Hashable, Sendable {
         failedRetention = .seconds(72 * 3600)
         forgottenRetention = .seconds(168 * 3600)
         leaveRetryInterval = .milliseconds(200)
+    }
+
+    /// Peers that a round of gossip goes to: one more for each decimal digit of `members` beyond the third. The
+    /// transmissions of an update grow by `retransmitMultiplier` with each digit; so they take as many rounds in a large
+    /// cluster as in a small one, and the last member hears as soon (decision 13).
+    package func gossipFanout(among members: Int) -> Int {
+        gossipFanout + max(0, Logarithm.decimalDigits(members) - 3)
     }
 
     /// Sets of defaults for kinds of networks.

@@ -15,4 +15,6 @@ package enum SealRefusal: String, Error, Hashable, Sendable, CaseIterable {
     case seal
     /// Seen before, or too old to tell.
     case replay
+    /// A stream whose peer connected and showed no key in time.
+    case silent
 }

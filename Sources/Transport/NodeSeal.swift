@@ -120,7 +120,7 @@ final class NodeSeal {
     func refuse(_ refusal: SealRefusal, _ source: Address) {
         counters.update { $0.count(refusal) }
         switch refusal {
-        case .unknownKey, .seal, .plain, .cluster:
+        case .unknownKey, .seal, .plain, .cluster, .silent:
             if told.allows(refusal, source, now: NIODeadline.now()) { tell(refusal, source) }
         case .replay, .version:
             // A network that doubles packets, and a version that the decoder names as well.

@@ -36,6 +36,10 @@ final class PeerStream: ChannelInboundHandler {
     /// The kernel knows of the stream: it asked for it, or it was told `streamAccepted`.
     private var isKnown: Bool
 
+    /// Connected to the peer, which has yet to show that it holds the key.
+    private var isAgreeing = false
+    /// The peer has shown the key, or sent a frame.
+    private var isProven = false
     private var received = ByteBuffer()
     private var lastProgress: NIODeadline
     private var frameBegan: NIODeadline?
@@ -168,6 +172,7 @@ final class PeerStream: ChannelInboundHandler {
                 table.deliver(.streamOpened(id, isSealed: isSealed(context)))
             case .inbound:
                 isKnown = true
+                if sealing?.isSealed == true { prove() }
                 table.counters.update { $0.streamsAccepted += 1 }
                 table.deliver(.streamAccepted(id, from: remote, isSealed: isSealed(context)))
             }
@@ -199,6 +204,7 @@ final class PeerStream: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .inputClosed? = event as? ChannelEvent { inputClosed() }
         if case .connected? = event as? SealedStreamEvent, phase == .connecting {
+            isAgreeing = true
             table.deliver(.streamConnected(id))
         }
         context.fireUserInboundEventTriggered(event)
@@ -211,7 +217,7 @@ final class PeerStream: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         channel = nil
-        end(failure.map { StreamEnd($0) } ?? .reset)
+        end(isAgreeing && phase == .connecting ? .unsealed : failure.map { StreamEnd($0) } ?? .reset)
     }
 
     // MARK: Within
@@ -231,6 +237,7 @@ final class PeerStream: ChannelInboundHandler {
                 return
             case .success(let decoded?):
                 frameBegan = nil
+                prove()
                 let isForeign = decoded.packet.cluster != table.cluster
                 let skipped = decoded.skipped.unknownKinds + decoded.skipped.unknownValues
                 table.counters.update {
@@ -245,6 +252,13 @@ final class PeerStream: ChannelInboundHandler {
             }
         }
         frameBegan = nil
+    }
+
+    /// From now on its place is its own.
+    private func prove() {
+        guard !isProven else { return }
+        isProven = true
+        if direction == .inbound { table.proven(self) }
     }
 
     private func inputClosed() {

@@ -86,7 +86,8 @@ final class SealedStreamHandler: ChannelDuplexHandler {
                     accepting: seal.settings.keys, cluster: seal.cluster, version: ProtocolVersion.current))
         }
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        timeout = context.eventLoop.assumeIsolated().scheduleTask(in: Self.handshakeTimeout) {
+        timeout = context.eventLoop.assumeIsolated().scheduleTask(in: Self.handshakeTimeout) { [seal, target, remote] in
+            if target == nil, let remote { seal.refuse(.silent, remote) }
             bound.value.close(promise: nil)
         }
     }

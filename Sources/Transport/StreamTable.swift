@@ -6,6 +6,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import NodeKernel
+import Sealing
 
 /// All streams of a node, on its event loop.
 final class StreamTable {
@@ -19,6 +20,7 @@ final class StreamTable {
     private let loop: any EventLoop
     private var streams: [StreamID: PeerStream] = [:]
     private var inbound = 0
+    private var unproven = UnprovenStreams()
     private var outbound = 0
     /// The driver's streams have odd numbers.
     private var nextInbound: UInt64 = 1
@@ -103,7 +105,9 @@ final class StreamTable {
     func remove(_ stream: PeerStream) {
         guard streams.removeValue(forKey: stream.id) != nil else { return }
         switch stream.direction {
-        case .inbound: inbound -= 1
+        case .inbound:
+            inbound -= 1
+            unproven.remove(stream.id)
         case .outbound: outbound -= 1
         }
     }
@@ -157,7 +161,7 @@ final class StreamTable {
     private struct Refused: Error {}
 
     private func accept(_ channel: any Channel) throws {
-        guard !isStopped, inbound < configuration.inboundStreamsMax else {
+        guard !isStopped, inbound < configuration.inboundStreamsMax || makeRoom() else {
             counters.update { $0.streamsRefusedAtLimit += 1 }
             // The failed initialiser closes the connection.
             throw Refused()
@@ -168,6 +172,7 @@ final class StreamTable {
         nextInbound += 2
         streams[stream.id] = stream
         inbound += 1
+        if let source = channel.remoteAddress.flatMap({ Address($0) }) { unproven.insert(stream.id, from: source) }
         do {
             try channel.pipeline.syncOperations.addHandlers(Self.handlers(sealing, stream))
         } catch {
@@ -175,6 +180,18 @@ final class StreamTable {
             throw error
         }
     }
+
+    /// Whoever has proven something keeps its place.
+    private func makeRoom() -> Bool {
+        guard let (id, source) = unproven.displaced(), let stream = streams[id] else { return false }
+        counters.update { $0.streamsDisplaced += 1 }
+        if !seal.settings.keys.isEmpty { seal.refuse(.silent, source) }
+        stream.end(.localLimit)
+        return true
+    }
+
+    /// The peer holds the key, or has sent a frame.
+    func proven(_ stream: PeerStream) { unproven.remove(stream.id) }
 
     /// A node without keys has no handler more than it needs.
     private func sealing(to target: Address?) -> SealedStreamHandler? {

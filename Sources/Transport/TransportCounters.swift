@@ -46,6 +46,8 @@ package struct TransportCounters: Hashable, Sendable {
     package var streamConnectFailures: UInt64 = 0
     /// Inbound streams beyond the bound: closed at once.
     package var streamsRefusedAtLimit: UInt64 = 0
+    /// Inbound streams that had proven nothing and were closed to make room for others.
+    package var streamsDisplaced: UInt64 = 0
     /// Outbound streams beyond the bound, and streams whose write buffer grew beyond its bound.
     package var streamsEndedAtLimit: UInt64 = 0
     package var streamsTimedOut: UInt64 = 0

@@ -30,7 +30,7 @@ struct BackupWriteCommand: DaemonCommand {
         commandName: "write", abstract: "Write a backup of the whole store (the default).",
         discussion: """
             EXAMPLES
-              gossipctl backup /var/backups/gossipd.backup
+              gossipctl backup write /var/backups/gossipd.backup
             """)
 
     @OptionGroup var options: GlobalOptions

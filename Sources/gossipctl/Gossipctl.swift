@@ -31,7 +31,7 @@ struct Gossipctl: AsyncParsableCommand {
               69  daemon unreachable
               77  permission denied
 
-            Completions: gossipctl --generate-completion-script bash > /etc/bash_completion.d/gossipctl (or zsh, fish).
+            Completions for bash, zsh or fish: gossipctl --generate-completion-script bash
             """,
         version: "gossipctl \(AdminVersion.current)",
         subcommands: [

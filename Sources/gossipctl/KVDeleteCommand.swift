@@ -13,7 +13,7 @@ struct KVDeleteCommand: DaemonCommand {
 
             EXAMPLES
               gossipctl kv delete app/db/url
-              gossipctl kv delete app/db/url --if-version 0190f3a1b2c30001-0af30000 --wait all
+              gossipctl kv delete app/db --if-version 0190f3a1b2c30001-0af30000 --wait all
             """)
 
     @OptionGroup var options: GlobalOptions

@@ -20,7 +20,7 @@ struct KVImportCommand: DaemonCommand {
             EXAMPLES
               gossipctl kv import all.jsonl --dry-run
               gossipctl kv import app.jsonl --prefix app/ --prune --message "release 12"
-              gossipctl kv export app/ | gossipctl --socket /run/other/gossipd.sock kv import -
+              gossipctl kv export app/ | gossipctl --socket /tmp/b.sock kv import -
               gossipctl kv import --queued
               gossipctl kv import --queued --apply 3 4 --drop 5
             """)

@@ -17,7 +17,7 @@ struct KVPutCommand: DaemonCommand {
 
             EXAMPLES
               gossipctl kv put app/db/url postgres://db-1/app
-              gossipctl kv put app/db/url postgres://db-2/app --wait majority --message "db-1 is retired"
+              gossipctl kv put app/db/url postgres://db-2/app --wait majority --message why
               gossipctl kv put app/lock "$HOSTNAME" --if-absent --ttl 90s
               gossipctl kv put app/cert @cert.pem
               date | gossipctl kv put app/stamp -

@@ -16,7 +16,7 @@ struct KVRevertCommand: DaemonCommand {
             EXAMPLES
               gossipctl kv revert app/db/url --to 1040
               gossipctl kv revert app/db/url --to 10m --dry-run
-              gossipctl kv revert app/db/url --to 2026-11-20T12:00:00Z --message "the new host is not ready"
+              gossipctl kv revert app/db/url --to 2026-11-20T12:00:00Z --message "not ready"
             """)
 
     @OptionGroup var options: GlobalOptions

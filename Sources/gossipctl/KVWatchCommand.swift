@@ -21,9 +21,9 @@ struct KVWatchCommand: DaemonCommand {
 
             EXAMPLES
               gossipctl kv watch app/
-              gossipctl --output json kv watch app/ --since 00000003-120
+              gossipctl --output json kv watch app/ --since becbea004e86567e-1
               gossipctl kv watch app/db/ -- systemctl reload app
-              gossipctl kv watch app/ --on-failure continue -- sh -c 'cat > "/run/app/$(basename "$GOSSIPD_KEY")"'
+              gossipctl kv watch app/ --on-failure continue -- sh -c 'logger "$GOSSIPD_KEY"'
             """)
 
     enum FailurePolicy: String, CaseIterable, ExpressibleByArgument {

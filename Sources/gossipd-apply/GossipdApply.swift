@@ -15,6 +15,12 @@ struct GossipdApply: ParsableCommand {
         discussion: """
             Started by gossipd-apply.socket. What is written where, checked and reloaded is said by the files of the \
             directory alone; a request names one of them and brings bytes.
+
+            EXAMPLES
+              systemctl enable --now gossipd-apply.socket
+              systemd-socket-activate --listen=/tmp/apply.sock \\
+                /usr/lib/gossipd/gossipd-apply \\
+                --directory /tmp/render.d --state-dir /tmp/apply
             """)
 
     @Option(help: "Folder of the descriptions; as root only files that nobody else can write are taken.")
@@ -26,7 +32,7 @@ struct GossipdApply: ParsableCommand {
     @Option(help: "Folder of the daemon's data, where no destination may be.")
     var dataDir = "/var/lib/gossipd"
 
-    @Option(help: "Ends when nobody asked for so long.", transform: HelperArguments.duration)
+    @Option(help: "Ends when nobody asked for so long. (default: 60s)", transform: HelperArguments.duration)
     var idleExit: Duration = .seconds(60)
 
     @Flag(help: ArgumentHelp("Runs outside its unit, which hides folders from it; for tests.", visibility: .hidden))

@@ -7,14 +7,40 @@ import FoundationEssentials
 import Glibc
 
 /// `gossipd-render <JOB >OUTCOME`: a `RenderJob` and a `RenderOutcome` as JSON. Status 0 whenever an outcome was
-/// written, whether it is a text or an error.
+/// written, whether it is a text or an error; 64 when it is given arguments.
 @main
 struct GossipdRender {
     /// Bytes of memory and seconds of computing, far above what a template within its bounds needs.
     private static let memoryMax: UInt = 2 << 30
     private static let secondsMax: UInt = 60
 
+    private static let help = """
+        OVERVIEW: Renders one template for gossipd, which starts it.
+
+        A job comes on the standard input and its outcome goes to the standard output, both as
+        JSON. Exits with 0 whenever an outcome was written, also when it is an error.
+
+        EXAMPLES
+          echo '{"template":"Hello","values":{}}' | /usr/lib/gossipd/gossipd-render
+
+        USAGE: gossipd-render
+
+        OPTIONS:
+          -h, --help              Show help information.
+
+
+        """
+
     static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        if let first = arguments.first {
+            let isHelp = arguments.count == 1 && (first == "--help" || first == "-h")
+            guard isHelp else {
+                complain("gossipd-render: it takes no arguments: see gossipd-render --help\n")
+                exit(64)
+            }
+            exit(write(Array(help.utf8)) ? 0 : 1)
+        }
         limit(RLIMIT_AS, memoryMax)
         limit(RLIMIT_CPU, secondsMax)
         limit(RLIMIT_CORE, 0)
@@ -44,11 +70,13 @@ struct GossipdRender {
         return TemplateText.outcome(of: job)
     }
 
-    private static func write(_ bytes: [UInt8]) -> Bool {
+    private static func complain(_ sentence: String) { _ = write(Array(sentence.utf8), to: STDERR_FILENO) }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32 = STDOUT_FILENO) -> Bool {
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes {
-                Glibc.write(STDOUT_FILENO, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return false }

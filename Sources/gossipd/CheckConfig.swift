@@ -18,8 +18,9 @@ struct CheckConfig: ParsableCommand {
             the service runs, or what the unit passes from keys.d (NAME.keys.d for NAME.toml). Run it as root. Exits with \
             0 when all of it is good and with 78 when it is not.
 
-            EXAMPLE
+            EXAMPLES
               gossipd check-config /etc/gossipd/gossipd.toml
+              gossipd check-config /etc/gossipd/gossipd.toml && systemctl reload gossipd
             """)
 
     @Argument(help: "The configuration file.")

@@ -99,6 +99,7 @@ final class DaemonHost: KernelHost {
     }
 
     func refused(_ refusal: SealRefusal, from source: Address, clock: Clock) {
+        hub.refusals.note(refusal, from: source)
         hub.tell(
             Narration(
                 kind: .packetRejected, message: "packets from \(source) are refused: \(refusal.sentence)",

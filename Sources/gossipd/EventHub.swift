@@ -22,6 +22,8 @@ final class EventHub: Sendable {
     let changes = FleetFeed()
     /// What handlers run on.
     let handlers = HandlerInbox()
+    /// Whose packets were refused lately.
+    let refusals = RecentRefusals()
     private let narrator: Mutex<EventNarrator>
     private let logger: Logger
 

@@ -13,20 +13,21 @@ struct Gossipd: AsyncParsableCommand {
         commandName: "gossipd",
         abstract: "Knows which hosts are alive and carries the fleet's configuration to each of them.",
         discussion: """
-            Runs in the foreground until SIGTERM or SIGINT, then leaves the cluster. SIGHUP loads the configuration \
-            again. Each option is also a key of the configuration file; the option wins.
+            Runs in the foreground until SIGTERM or SIGINT, then leaves the cluster. SIGUSR2 ends it without leaving, for \
+            a restart. SIGHUP loads the configuration again. Each option is also a key of the configuration file; the option wins.
 
             EXAMPLES
               gossipd --config /etc/gossipd/gossipd.toml
-              gossipd --name web-1 --bind 127.0.0.1:7946 --data-dir /tmp/web-1 --socket /tmp/web-1.sock
-              gossipd --bind 127.0.0.1:7947 --join 127.0.0.1:7946 --data-dir /tmp/web-2 --socket /tmp/web-2.sock
+              gossipd --name a --data-dir /tmp/a --socket /tmp/a.sock
+              gossipd --name b --data-dir /tmp/b --socket /tmp/b.sock \\
+                --bind 127.0.0.1:7947 --join 127.0.0.1:7946
               gossipd check-config /etc/gossipd/gossipd.toml
 
             EXIT STATUS
               0   clean stop
               64  wrong usage
               74  storage error
-              75  temporary: address or data directory in use
+              75  temporary: address, data directory or socket in use
               77  permission denied
               78  bad configuration
             """,

@@ -40,7 +40,7 @@ extension KernelNode {
         findings += Self.peerFindings(
             report, clockSkewMax: .milliseconds(Int(clamping: storeConfiguration.clockSkewMaxMilliseconds)),
             protocolVersion: status.info.protocolVersion)
-        findings += await keyFindings(report)
+        findings += await keyFindings(report) + hub.refusals.findings()
         findings += diskFindings(store) + clockFindings(store) + replicaFindings(store) + contentFindings(store)
         findings += await renderFindings()
         if findings.isEmpty {
@@ -88,7 +88,8 @@ extension KernelNode {
                 DoctorDocument.Finding(
                     .warning, code: "alone", summary: "this node knows no other, though it is to join a cluster",
                     advice:
-                        "check join, cluster, the firewall (UDP and TCP) and that the others run; see gossipctl events")
+                        "gossipctl events tells why each address of join failed: check join, cluster, the keys "
+                        + "(gossipctl key list here and there), the firewall (UDP and TCP) and that the others run")
             )
         }
         return findings

@@ -64,6 +64,13 @@ extension KernelNode {
         _ id: KeyID, _ body: (inout KeyRing, _ now: UInt64) throws(KeyRingRefusal) -> Void
     ) async throws(AdminFailure) -> SealKeyResult {
         var (ring, _) = try await keyRing()
+        guard case .diagnosis(let store) = try await ask(.diagnose) else { throw .unexpectedReply }
+        // Changes are dated: one from the future would win over all later ones, and keep a retired key for as long.
+        if store.isClockOutlier {
+            throw AdminFailure(
+                .clockOutlier,
+                "this host's clock is off from its peers': keys are changed on another host, or once it is right")
+        }
         do throws(KeyRingRefusal) {
             try body(&ring, SystemClock.now().wall.milliseconds)
         } catch {

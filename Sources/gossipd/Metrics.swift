@@ -85,7 +85,8 @@ struct Metrics: Sendable {
         samples.counter("gossipd_claims_refused_total", "Claims that break a bound.", swim.claimsRefused)
         samples.counter(
             "gossipd_claims_forged_total", "Statements in a member's name that it did not sign.", swim.claimsForged)
-        samples.counter("gossipd_stalls_total", "Times this process found itself stalled.", swim.stalls)
+        samples.counter(
+            "gossipd_stalls_total", "Verdicts on peers put off because their timer fired late.", swim.stalls)
         for (reason, count) in [("hint", swim.hintedProbes), ("second_look", swim.secondLooks)] {
             samples.counter(
                 "gossipd_probes_early_total", "Probes before their turn.", count, ("reason", reason))
@@ -213,6 +214,9 @@ struct Metrics: Sendable {
         samples.counter("gossipd_streams_accepted_total", "Streams accepted.", counters.streamsAccepted)
         samples.counter(
             "gossipd_streams_refused_total", "Streams beyond the bound.", counters.streamsRefusedAtLimit)
+        samples.counter(
+            "gossipd_streams_displaced_total", "Streams that had shown no key, closed to make room for others.",
+            counters.streamsDisplaced)
         samples.counter(
             "gossipd_stream_connects_failed_total", "Connects that failed.", counters.streamConnectFailures)
         samples.counter("gossipd_streams_timed_out_total", "Streams that stood still.", counters.streamsTimedOut)

@@ -20,6 +20,7 @@ extension JoinFailure {
         case .timedOut: "timed_out"
         case .unreachable: "unreachable"
         case .brokenOff: "broken_off"
+        case .noCommonKey: "no_common_key"
         case .otherCluster: "other_cluster"
         }
     }
@@ -31,6 +32,7 @@ extension JoinFailure {
         case .timedOut: "no answer in time; is the port open in the firewall, for TCP and UDP?"
         case .unreachable: "there is no route to it"
         case .brokenOff: "it broke the connection off"
+        case .noCommonKey: "it does not take our key; compare gossipctl key list on both hosts"
         case .otherCluster: "it belongs to another cluster; compare `cluster` in both configurations"
         }
     }
@@ -45,6 +47,7 @@ extension SealRefusal {
         case .unknownKey: "they are sealed with a key that this node does not have; compare the keys of both hosts"
         case .seal: "their seal is broken: damaged on the way, forged, or of another cluster"
         case .replay: "they were seen before"
+        case .silent: "it connects and shows no key; is that another program, a port scan, a load balancer's check?"
         }
     }
 }

@@ -10,9 +10,9 @@ struct Scale: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Simulate large clusters and print how their figures grow.",
         discussion: """
-            Runs scale-idle, scale-kill, scale-down and scale-spread at each size, then what a cluster of 1000 nodes has
-            to survive: a third of it gone at once, a rolling restart, 30 % loss, one-way cuts, one sick node. 10 000
-            nodes take a few gigabytes and a quarter of an hour of one core. Status 1 when a figure grows too fast or
+            Runs scale-idle, -kill, -down, -spread and -large at each size, then what a cluster of 1000 nodes has
+            to survive: a third of it gone at once, a rolling restart, 30 % loss, one-way cuts, one sick node. The
+            whole takes 2.5 GB and three quarters of an hour of one core. Status 1 when a figure grows too fast or
             an expectation fails. Real time and memory go to standard error.
 
             EXAMPLES

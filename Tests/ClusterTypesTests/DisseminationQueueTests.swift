@@ -33,6 +33,21 @@ import Testing
         #expect(Self.take(&queue).isEmpty && queue.isEmpty)
     }
 
+    @Test("An update with a short form is sent whole first, then short, as often as the limit says in all")
+    func later() {
+        var queue = Queue()
+        queue.enqueue("whole", for: "a", bytes: 300, later: .init("short", bytes: 40, after: 2))
+        let sent = (0..<6).flatMap { _ in Self.take(&queue, limit: 5) }
+        #expect(sent == ["whole", "whole", "short", "short", "short"] && queue.isEmpty)
+        queue.enqueue("whole", for: "a", bytes: 300, later: .init("short", bytes: 40, after: 1))
+        #expect(Self.take(&queue, budget: 100).isEmpty && queue.hasFresh)
+        #expect(Self.take(&queue) == ["whole"])
+        #expect(Self.take(&queue, budget: 100) == ["short"] && !queue.hasFresh)
+        queue.enqueue("new", for: "a", bytes: 300)
+        let anew = (0..<3).flatMap { _ in Self.take(&queue) }
+        #expect(anew == ["new", "new", "new"])
+    }
+
     @Test("A newer update takes its subject's slot and starts anew")
     func supersedes() {
         var queue = Queue()

@@ -58,6 +58,26 @@ struct CoordinateClientTests {
         #expect(world.medianError() < 0.15)
     }
 
+    @Test("after eighty round trips of each node half of all pairs are within 25 percent", arguments: 1...8)
+    func convergesSoon(seed: Int) {
+        var world = World(nodes: 24, seed: UInt64(seed))
+        for _ in 0..<80 { world.round { 1 + 0.1 * $0.fraction() } }
+        #expect(world.medianError() < 0.25)
+    }
+
+    @Test("places that are good say so, although round trips within a site are shorter than the jitter of others")
+    func trusted() {
+        var world = World(nodes: 6, seed: 3)
+        var doubts = 0
+        for round in 0..<1_000 {
+            world.round { 1 + 0.1 * $0.fraction() }
+            if round >= 200 { doubts += world.clients.count { $0.coordinate.error > 0.6 } }
+        }
+        // Of 4 800 looks.
+        #expect(doubts < 48, "\(doubts)")
+        #expect(world.medianError() < 0.15)
+    }
+
     @Test("one answer in twenty that is a hundred times too late moves nobody far", arguments: 1...4)
     func outliers(seed: Int) {
         var world = World(nodes: 24, seed: UInt64(seed))

@@ -26,6 +26,7 @@ AGENTS = {
 ROWS = [
     ("formed", "formed after the last start", "s", 1, 2),
     ("idle_bytes", "idle: sent with IP, UDP, TCP and ARP headers", "B/s", 1, 0),
+    ("idle_udp", "idle: sent over UDP with IP and UDP headers", "B/s", 1, 0),
     ("idle_packets", "idle: packets sent", "/s", 1, 2),
     ("idle_cpu", "idle: CPU of one core", "%", 100, 3),
     ("idle_private", "idle: private memory", "MB", 1e-6, 1),
@@ -90,6 +91,7 @@ class Run:
         time.sleep(5)
         processes = list(self.fleet.processes.values())
         hosts = range(1, self.bridge.count + 1)
+        self.bridge.count_datagrams()
         sent, cpu, begin = [self.bridge.sent(h) for h in hosts], [p.cpu() for p in processes], time.monotonic()
         time.sleep(self.options.idle)
         sent_after, cpu_after = [self.bridge.sent(h) for h in hosts], [p.cpu() for p in processes]
@@ -98,6 +100,7 @@ class Run:
         # Without the Ethernet headers, which the loopback measurement does not have either.
         self.figures["idle_bytes"] = (sum(b[0] - a[0] for a, b in zip(sent, sent_after)) - 14 * packets) / took
         self.figures["idle_packets"] = packets / took
+        self.figures["idle_udp"] = self.bridge.datagram_bytes() / took
         self.figures["idle_cpu"] = sum(b - a for a, b in zip(cpu, cpu_after)) / took
         memory = [process.memory() for process in processes]
         for kind in ("private", "rss"):

@@ -3,6 +3,7 @@
 
 import ctypes
 import ipaddress
+import json
 import os
 import socket
 import subprocess
@@ -125,6 +126,16 @@ class Bridge:
         """No UDP from or to that host, all else passes; None: all passes again."""
         rules = [f"{way} v{host} ether type ip ip protocol udp drop" for way in ("iifname", "oifname")]
         self.filter("noudp", rules if host else [])
+
+    def count_datagrams(self):
+        """Counts from now on what `datagram_bytes` tells."""
+        self.filter("count", ["ether type ip ip protocol udp counter"])
+
+    def datagram_bytes(self):
+        """Bytes of all UDP datagrams that hosts sent to each other, with their IP and UDP headers."""
+        listing = run(["ip", "netns", "exec", self.hub, "nft", "-j", "list", "table", "bridge", "count"])
+        rules = [entry["rule"] for entry in json.loads(listing)["nftables"] if "rule" in entry]
+        return sum(part["counter"]["bytes"] for rule in rules for part in rule["expr"] if "counter" in part)
 
     def connect(self, host, port):
         """A TCP connection made inside a host's namespace to its own address."""

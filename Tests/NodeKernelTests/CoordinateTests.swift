@@ -69,12 +69,25 @@ struct CoordinateTests {
 
     @Test("however many must be told, no more than every fourth ack tells in the long run")
     func seldom() {
-        var bench = KernelBench.knowing(2...120)
-        var told = 0
-        for peer in 2...120 { told += coordinates(answer(&bench, to: peer)).count }
-        // What a start has in hand, and a quarter of the acks.
-        #expect(told <= 8 + 119 / 4 + 1)
-        #expect(told >= 119 / 4)
+        var bench = KernelBench.knowing(2...900)
+        var told: [Int] = []
+        for peer in 2...900 where !coordinates(answer(&bench, to: peer)).isEmpty { told.append(peer) }
+        // What a start has in hand: 128, and what they earn.
+        #expect(told.prefix(170) == Array(2...171)[...])
+        #expect(told.count <= 128 + 899 / 4 + 1)
+        // Then a quarter.
+        #expect((180...184).contains(told.count { $0 > 171 }), "\(told.count { $0 > 171 })")
+    }
+
+    @Test("a peer's place that was not told anew moves us when it was good, and not at all when it knew little")
+    func lasting() {
+        for (error, isUsed) in [(255, false), (60, false), (50, true)] as [(UInt8, Bool)] {
+            var bench = KernelBench.knowing(2...4)
+            for peer in 2...4 { bench.hear([.coordinate(place(20, error: error))], from: peer) }
+            probe(&bench, for: 30, trip: .milliseconds(20), from: nil)
+            let told = coordinates(answer(&bench, to: 2))
+            #expect((told.first != Coordinate.origin.wire) == isUsed, "error \(error)/170: \(told)")
+        }
     }
 
     @Test("own direct probes move the place, and round trips to it are estimated then")

@@ -45,6 +45,32 @@ struct GossipTests {
         #expect(sent.count == 8)
     }
 
+    @Test("a row of 600 bytes is sent whole in two rounds, and then announced; a small one always whole")
+    func reminders() {
+        for (bytes, whole, announced) in [(600, 6, 2), (20, 8, 0)] {
+            var bench = KernelBench.knowing(2...40)
+            bench.pass(.milliseconds(5))
+            bench.clear()
+            bench.command(.put(key: "k", value: [UInt8](repeating: 1, count: bytes)))
+            bench.pass(.seconds(1))
+            let sent = bench.sent.flatMap(\.packet.messages)
+            let rows = sent.filter { if case .row = $0 { true } else { false } }
+            let dot = Dot(actor: bench.kernel.store.actor, counter: 1)
+            #expect(rows.count == whole, "\(bytes) bytes")
+            #expect(sent.count { $0 == .announcement([dot]) } == announced, "\(bytes) bytes")
+        }
+    }
+
+    @Test("however large the cluster, an update takes four rounds")
+    func rounds() {
+        let swim = SWIMConfiguration()
+        #expect([10, 999, 1_000, 9_999, 10_000].map(swim.gossipFanout(among:)) == [3, 3, 4, 4, 5])
+        for members in [100, 1_000, 10_000] {
+            let transmissions = swim.retransmitMultiplier * Logarithm.decimalDigits(members)
+            #expect((transmissions + 2) / swim.gossipFanout(among: members) == 4)
+        }
+    }
+
     @Test("news that an ack carries leaves to the others at once")
     func newsOnAck() {
         var bench = KernelBench.knowing(2...9)

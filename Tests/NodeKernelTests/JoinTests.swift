@@ -76,6 +76,7 @@ struct JoinTests {
         arguments: [
             (StreamEnd.refused, JoinFailure.refused), (.timedOut, .timedOut), (.unreachable, .unreachable),
             (.reset, .brokenOff), (.finished, .brokenOff), (.invalid, .brokenOff), (.localLimit, .brokenOff),
+            (.unsealed, .noCommonKey),
         ])
     func reasons(end: StreamEnd, reason: JoinFailure) {
         var bench = started(["10.0.0.2:7946"])

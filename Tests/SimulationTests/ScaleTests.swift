@@ -23,7 +23,7 @@ struct ScaleTests {
         #expect(report.isOK, "\(report.failures)")
         #expect(report.figures.formation == .zero)
         #expect(report.wholeRun.traffic.streamsOpened == 2 * 50, "sentinels alone")
-        #expect(report.figures.copies.perNode(50).updates == nil, "there was nothing to tell")
+        #expect(report.figures.copies.updates(among: 50) == nil, "there was nothing to tell")
     }
 
     @Test("Preformed nodes find a death, its return and a newcomer's changes as others do")
@@ -78,14 +78,14 @@ struct ScaleTests {
     func table() throws {
         var table = ScaleReport(seed: 1)
         for nodes in [20, 40] {
-            for name in ["scale-idle", "scale-kill", "scale-down", "scale-spread"] {
+            for name in ["scale-idle", "scale-kill", "scale-down", "scale-spread", "scale-large"] {
                 let scenario = try #require(try BuiltInScenario.named(name)?.scenario(nodes: nodes))
                 table.add(try Simulation(scenario: scenario, seed: 1).run())
             }
         }
         #expect(table.columns.map(\.nodes) == [20, 40])
         #expect(table.columns.allSatisfy { $0.kill?.deaths == 5 && $0.down?.deaths == 5 })
-        #expect(table.growths.count == 8)
+        #expect(table.growths.count == 10)
         let idle = try #require(table.growths.first)
         #expect(idle.holds && idle.ratio > 0.8, "idle bytes grow by \(idle.ratio)")
         #expect(table.text.contains("idle: UDP payload") && !table.text.contains(" - "))

@@ -130,9 +130,14 @@ struct PackagingTests {
         #expect(listed.prefix { $0 != "~" && $0 != "-" } == version)
         let api = try RepositoryFile.read(RepositoryFile.path("Docs/openapi.yaml"))
         #expect(api.contains("\n  version: \(version)\n"))
-        for page in ["gossipctl.1", "gossipsim.1", "gossipd.8", "gossipd.toml.5", "gossipd-render.d.5"] {
+        let pages = try Command.run("ls", RepositoryFile.path("Packaging/man")).output.split(separator: "\n")
+            .filter { $0 != "generate" }
+        #expect(pages.count >= 6)
+        for page in pages {
             let text = try RepositoryFile.read(RepositoryFile.path("Packaging/man/\(page)"))
-            #expect(text.contains("\"gossipd \(version)\""), "\(page)")
+            let titles = text.split(separator: "\n").filter { $0.hasPrefix(".TH ") }
+            #expect(titles.count == 1, "\(page)")
+            #expect(titles.allSatisfy { $0.contains("\"gossipd \(version)\"") }, "\(page)")
         }
         // Says so before it builds anything.
         let folder = try TemporaryFolder()
@@ -150,6 +155,26 @@ struct PackagingTests {
         let build = try Command.run(
             "env", "PATH=\(folder.path)/bin:/usr/bin:/bin", "bash", folder.path + "/Packaging/build-deb")
         #expect(build.status == 1 && build.output.contains("of 9.9.9"), "\(build)")
+    }
+
+    @Test("The page of a single command has the version that the program tells")
+    func generatedPages() throws {
+        let folder = try TemporaryFolder()
+        let program = folder.path + "/gossipctl"
+        try RepositoryFile.write(
+            program,
+            #"""
+            #!/bin/sh
+            [ "$1" = --version ] && { echo "gossipctl 9.9.9"; exit; }
+            echo '{"command":{"commandName":"gossipctl","subcommands":[{"commandName":"ping","abstract":"Send one."}]}}'
+
+            """#)
+        _ = try Command.run("chmod", "0755", program)
+        let made = try Command.run(RepositoryFile.path("Packaging/man/generate"), program, folder.path + "/pages")
+        #expect(made.status == 0, "\(made.output)")
+        let page = try RepositoryFile.read(folder.path + "/pages/gossipctl-ping.1")
+        let title = #".TH GOSSIPCTL\-PING 1 "" "gossipctl 9.9.9" "User Commands""#
+        #expect(page.split(separator: "\n").contains { $0 == title }, "\(page)")
     }
 
     @Test(

@@ -219,6 +219,34 @@ struct SealedNodeTests {
         }
     }
 
+    @Test("a stranger who takes every place keeps no member out, and is told")
+    func crowd() async throws {
+        let (a, b) = (try node("a", [key]), try node("b", [key]))
+        try await withNodes([a]) {
+            let crowd = try (0..<100).map { _ in try RawSocket.connected(to: a.driver.address) }
+            try await eventually("the stranger is told") { a.host.refusals.contains(.silent) }
+            try await eventually("room was made") { a.driver.counters.streamsDisplaced >= 36 }
+            #expect(crowd.count == 100)
+            try await withNodes([b]) {
+                _ = await b.driver.perform(.join([a.driver.address.description]))
+                try await eventually("two members") { try await isFormed(a, b) }
+            }
+        }
+    }
+
+    @Test("a node with another key is told that its key is not taken")
+    func otherKey() async throws {
+        let (a, b) = (try node("a", [key]), try node("b", [ClusterKey(bytes: Array(100..<132))].compactMap { $0 }))
+        try await withNodes([a, b]) {
+            guard case .joined(let report) = await b.driver.perform(.join([a.driver.address.description])) else {
+                Issue.record("no report")
+                return
+            }
+            #expect(report.answered.isEmpty && report.failed.map(\.reason) == [.noCommonKey])
+            #expect(a.host.refusals.contains(.unknownKey))
+        }
+    }
+
     private func contains(_ bytes: [[UInt8]], _ text: String) -> Bool {
         let needle = Array(text.utf8)
         return bytes.contains { piece in

@@ -138,7 +138,8 @@ struct StreamTests {
         }
         try await with(a) {
             var clients = try (0..<2).map { _ in try RawSocket.connected(to: a.address) }
-            try await eventually("two streams") { a.accepted.count == 2 }
+            for client in clients { try client.send(try StreamFrame.encode(packet())) }
+            try await eventually("two frames") { a.received.count == 2 }
             for number in 1...3 {
                 let refused = try RawSocket.connected(to: a.address)
                 try refused.drain()
@@ -159,6 +160,28 @@ struct StreamTests {
             #expect(a.ends.last?.0 == StreamID(rawValue: 4))
             #expect(a.ends.last?.1 == .localLimit)
             try await eventually("the first one") { a.opened == [first] }
+        }
+    }
+
+    @Test("who connects and says nothing gives its place to the next one, the oldest of them first")
+    func displaced() async throws {
+        let a = try await Side { $0.inboundStreamsMax = 3 }
+        try await with(a) {
+            let member = try RawSocket.connected(to: a.address)
+            try member.send(try StreamFrame.encode(packet()))
+            try await eventually("a frame") { a.received.count == 1 }
+            let silent = try (0..<2).map { _ in try RawSocket.connected(to: a.address) }
+            var others: [RawSocket] = []
+            try await eventually("three streams") { a.accepted.count == 3 }
+            for (number, oldest) in silent.enumerated() {
+                let next = try RawSocket.connected(to: a.address)
+                others.append(next)
+                try next.send(try StreamFrame.encode(packet()))
+                try await eventually("its frame") { a.received.count == number + 2 }
+                try oldest.drain()
+                #expect(a.counters.snapshot.streamsDisplaced == UInt64(number + 1))
+            }
+            #expect(a.counters.snapshot.streamsRefusedAtLimit == 0 && others.count == 2)
         }
     }
 

@@ -71,7 +71,7 @@ extension Simulation {
         }
         do {
             let decoded = try PacketCodec.decode(bytes)
-            figures.copies.received(decoded.packet)
+            figures.copies.received(decoded.packet, by: to)
             deliver(
                 .packet(decoded.packet, from: nodes[from].address), to: to, process: nodes[to].process,
                 bytes: bytes.count)

@@ -132,7 +132,7 @@ package struct PlanModel: Sendable {
     func spread(hop: Double, begin: Double) -> Spread {
         let others = Double(max(0, nodes - 1))
         guard others > 0 else { return Spread(median: 0, last: 0) }
-        let fanout = Double(nodes - 1 <= transmissions ? nodes - 1 : swim.gossipFanout) * arrives
+        let fanout = Double(nodes - 1 <= transmissions ? nodes - 1 : swim.gossipFanout(among: nodes)) * arrives
         // Few enough are all told by the author himself, each once.
         let tellsAll = nodes - 1 <= transmissions
         var left = others
@@ -153,10 +153,16 @@ package struct PlanModel: Sendable {
         while left >= 0.5, rounds < 1_000 {
             rounds += 1
             left *= Exponential.of(-fanout * (1 - left / (others + 1)))
-            if median == nil, left <= others / 2 { median = time + rounds * swim.gossipInterval.seconds }
+            if median == nil, left <= others / 2 { median = time + gossipTime(rounds: rounds) }
         }
-        let last = time + rounds * swim.gossipInterval.seconds
+        let last = time + gossipTime(rounds: rounds)
         return Spread(median: median ?? last, last: last)
+    }
+
+    /// How long so many rounds take after the first one: the second follows soon.
+    private func gossipTime(rounds: Double) -> Double {
+        rounds == 0
+            ? 0 : (rounds - 1 + 1 / Double(NodeKernel.secondRoundShare)) * swim.gossipInterval.seconds
     }
 
     // MARK: - Bandwidth

@@ -62,7 +62,7 @@ package struct FigureBook: Sendable {
     package private(set) var curves: [SpreadCurve] = []
     private var writeCurves: [WriteKey: Int] = [:]
     private var updateCurves: [Int?]
-    package var copies = CopyCount()
+    package var copies: CopyCount
 
     private var updateStarts: [Instant?]
     package private(set) var updates = Samples()
@@ -86,6 +86,7 @@ package struct FigureBook: Sendable {
 
     package init(nodes: Int) {
         self.nodes = nodes
+        copies = CopyCount(nodes: nodes)
         openDetections = Array(repeating: nil, count: nodes)
         submitted = Array(repeating: [:], count: nodes)
         updateStarts = Array(repeating: nil, count: nodes)

@@ -14,9 +14,13 @@ package struct ScaleReport: Sendable {
         package var down: Detection?
         package var write: Samples.Summary?
         package var update: Samples.Summary?
+        /// Of rows whose announcement goes on where small ones do whole.
+        package var largeWrite: Samples.Summary?
         /// Copies of one piece of news that a node receives; all but one are duplicates.
-        package var rowCopies: Double?
-        package var updateCopies: Double?
+        package var rowCopies: CopyCount.Summary?
+        package var largeRowCopies: CopyCount.Summary?
+        package var eventCopies: CopyCount.Summary?
+        package var updateCopies: CopyCount.Summary?
 
         package init(nodes: Int) { self.nodes = nodes }
     }
@@ -83,9 +87,12 @@ package struct ScaleReport: Sendable {
         case "scale-spread":
             columns[index].write = report.figures.writes.summary
             columns[index].update = report.figures.updates.summary
-            let copies = report.figures.copies.perNode(report.running)
-            columns[index].rowCopies = copies.rows
-            columns[index].updateCopies = copies.updates
+            columns[index].rowCopies = report.figures.copies.rows(among: report.running)
+            columns[index].updateCopies = report.figures.copies.updates(among: report.running)
+        case "scale-large":
+            columns[index].largeRowCopies = report.figures.copies.rows(among: report.running)
+            columns[index].eventCopies = report.figures.copies.events(among: report.running)
+            columns[index].largeWrite = report.figures.writes.summary
         default: failures.append("\(report.scenario) has no place in the table")
         }
     }
@@ -119,6 +126,8 @@ package struct ScaleReport: Sendable {
         add("host down told, median", \.down?.median, logarithm)
         add("write, median", \.write?.median.seconds, logarithm)
         add("write, last", \.write?.last.seconds, logarithm)
+        add("write of 400 bytes, median", \.largeWrite?.median.seconds, logarithm)
+        add("write of 400 bytes, last", \.largeWrite?.last.seconds, logarithm)
         add("member update, median", \.update?.median.seconds, logarithm)
         add("member update, last", \.update?.last.seconds, logarithm)
         return growths
@@ -140,14 +149,18 @@ package struct ScaleReport: Sendable {
                 [$0.median, $0.last].map { Figure.decimal($0.milliseconds, digits: 1) }.joined(separator: " / ")
             }
         }
+        func copies(_ summary: CopyCount.Summary?) -> String? { summary.map { "\($0.median) / \($0.p99)" } }
         row("idle: UDP payload sent by a node, B/s") { decimal($0.idleBytes, 1) }
         row("idle: datagrams sent by a node, 1/s") { decimal($0.idleDatagrams, 2) }
         row("kill -9 told, first / median / last, s") { times($0.kill) }
         row("host down told, first / median / last, s") { times($0.down) }
         row("write on a node, median / last, ms") { times($0.write) }
         row("member update on a node, median / last, ms") { times($0.update) }
-        row("copies of a write that a node receives") { decimal($0.rowCopies, 1) }
-        row("copies of a member update") { decimal($0.updateCopies, 1) }
+        row("write of 400 bytes on a node, median / last, ms") { times($0.largeWrite) }
+        row("copies of a write that a node receives, median / p99") { copies($0.rowCopies) }
+        row("copies of a write of 400 bytes") { copies($0.largeRowCopies) }
+        row("copies of a user event") { copies($0.eventCopies) }
+        row("copies of a member update") { copies($0.updateCopies) }
         var out = PlainTable.text(rows)
         if !growths.isEmpty {
             out += "\ngrowth from the smallest to the largest; times may grow as log10 n, and a tenth more\n"
@@ -195,8 +208,11 @@ package struct ScaleReport: Sendable {
                             ("idle_udp_payload_bytes_per_second", optional($0.idleBytes)),
                             ("idle_datagrams_per_second", optional($0.idleDatagrams)), ("kill", detection($0.kill)),
                             ("down", detection($0.down)), ("write", spread($0.write)),
-                            ("member_update", spread($0.update)), ("write_copies", optional($0.rowCopies)),
-                            ("member_update_copies", optional($0.updateCopies)),
+                            ("member_update", spread($0.update)), ("large_write", spread($0.largeWrite)),
+                            ("write_copies", SimulationReport.json($0.rowCopies)),
+                            ("large_write_copies", SimulationReport.json($0.largeRowCopies)),
+                            ("user_event_copies", SimulationReport.json($0.eventCopies)),
+                            ("member_update_copies", SimulationReport.json($0.updateCopies)),
                         ])
                     })
             ),

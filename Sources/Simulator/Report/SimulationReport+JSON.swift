@@ -23,8 +23,9 @@ extension SimulationReport {
             (
                 "copies_received",
                 .object([
-                    ("row", figures.copies.perNode(running).rows.map { .decimal($0) } ?? .null),
-                    ("member_update", figures.copies.perNode(running).updates.map { .decimal($0) } ?? .null),
+                    ("row", Self.json(figures.copies.rows(among: running))),
+                    ("user_event", Self.json(figures.copies.events(among: running))),
+                    ("member_update", Self.json(figures.copies.updates(among: running))),
                 ])
             ),
             (
@@ -76,6 +77,12 @@ extension SimulationReport {
                     })
             ),
         ])
+    }
+
+    static func json(_ copies: CopyCount.Summary?) -> JSONText {
+        copies.map {
+            .object([("mean", .decimal($0.mean)), ("median", .integer($0.median)), ("p99", .integer($0.p99))])
+        } ?? .null
     }
 
     private static func json(_ detection: FigureBook.Detection) -> JSONText {

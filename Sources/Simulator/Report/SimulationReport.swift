@@ -101,13 +101,16 @@ extension SimulationReport {
         if let summary = figures.updates.summary {
             lines.append(("member updates spread", Self.describe(summary) + ", \(summary.count) arrivals"))
         }
-        let copies = figures.copies.perNode(running)
-        if copies.rows != nil || copies.updates != nil {
-            func text(_ count: Double?) -> String { count.map { Figure.decimal($0, digits: 1) } ?? "-" }
+        let copies = [
+            ("row", figures.copies.rows(among: running)), ("user event", figures.copies.events(among: running)),
+            ("member update", figures.copies.updates(among: running)),
+        ]
+        for (what, summary) in copies {
+            guard let summary else { continue }
             lines.append(
                 (
-                    "copies received",
-                    "of a row \(text(copies.rows)), of a member update \(text(copies.updates)), by each other node on average"
+                    "copies of a \(what)",
+                    "\(Figure.decimal(summary.mean, digits: 1)) on average, median \(summary.median), p99 \(summary.p99)"
                 ))
         }
         for healing in figures.healings.prefix(20) {

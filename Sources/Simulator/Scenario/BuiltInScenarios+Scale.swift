@@ -6,7 +6,7 @@ import ClusterTypes
 extension BuiltInScenario {
     /// `gossipsim scale` runs them; too long for a sweep.
     package static let scaling: [BuiltInScenario] =
-        [scaleIdle, scaleKill, scaleDown, scaleSpread] + scaleTrouble
+        [scaleIdle, scaleKill, scaleDown, scaleSpread, scaleLarge] + scaleTrouble
 
     /// What a large cluster has to survive.
     package static let scaleTrouble: [BuiltInScenario] = [
@@ -54,6 +54,18 @@ extension BuiltInScenario {
             at 4s every 2s for 20s tag random role=r{n}
             at 23s put n1 app/last "to all"
             expect value app/last "to all" within 5s
+            expect no false failures
+            run 30s
+            """)
+
+    private static let scaleLarge = BuiltInScenario(
+        name: "scale-large", summary: "1000 nodes, larger writes and user events: how fast and how often they arrive",
+        text: """
+            nodes 1000
+            preformed
+            at 3s every 2s for 20s put random app/{n} size 400B
+            at 4s every 4s for 20s event random deploy "release {n}"
+            at 24s expect converged within 5s
             expect no false failures
             run 30s
             """)
