@@ -73,8 +73,13 @@ let package = Package(
         module("StoreCore", ["ClusterTypes"]),
         module("NetworkCoordinates", ["ClusterTypes"]),
         module("RaftCore", ["ClusterTypes"]),
+        // What the strict log comes to: keys, leases, locks.
+        module("StrictCore", ["ClusterTypes", "StoreCore", "RaftCore"]),
         module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
         module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+
+        // Judges histories of calls, wherever they were made: in virtual time or by real processes.
+        module("Linearizability"),
 
         // Keys, sealed datagrams and streams: over bytes alone, and pure as the cores are.
         module("Sealing", ["ClusterTypes", crypto]),
@@ -156,6 +161,8 @@ let package = Package(
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
         tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
+        tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
+        tests("LinearizabilityTests", ["ClusterTypes", "Linearizability"]),
         tests(
             "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
         tests(

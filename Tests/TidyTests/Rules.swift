@@ -4,7 +4,8 @@
 enum Rules {
     /// The modules that are functions of their input: no I/O, no clock, no randomness of their own, no logger.
     static let cores: Set<String> = [
-        "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "NodeKernel",
+        "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore",
+        "NodeKernel", "Linearizability",
     ]
     /// Pure as cores are, but with a library of ciphers and what that needs.
     static let pure: Set<String> = cores.union(["Sealing"])
@@ -40,6 +41,7 @@ enum Rules {
         let inner: [String: Set<String>] = [
             "ClusterTypes": [], "SWIMCore": ["ClusterTypes"], "StoreCore": ["ClusterTypes"],
             "NetworkCoordinates": ["ClusterTypes"], "RaftCore": ["ClusterTypes"],
+            "StrictCore": ["ClusterTypes", "StoreCore", "RaftCore"], "Linearizability": [],
             "NodeKernel": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"],
             "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"],
             "AdminModel": [], "BackupFormat": ["ClusterTypes", "StoreCore", "WireProtocol"],

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the bounds of the strict state: every replica refuses the same command for the same reason.
+
+import ClusterTypes
+import RaftCore
+
+/// Constants of the format: whoever changes one raises `StrictCommand.formatVersion`, for a replica with another bound
+/// would answer differently and hold another state.
+package enum StrictBounds {
+    /// Keys at once.
+    package static let keysMax = 1 << 21
+    /// Keys and values together, each key with `entryOverheadBytes`: 1 GiB.
+    package static let stateBytesMax = 1 << 30
+    package static let entryOverheadBytes = 128
+    /// Compares, steps and steps of the other branch of one transaction together.
+    package static let transactionStepsMax = 4_096
+    /// Leases at once.
+    package static let leasesMax = 65_536
+    /// Keys bound to one lease: they are deleted in one step when it ends.
+    package static let keysPerLeaseMax = 16_384
+    /// Locks that one lease holds or waits for.
+    package static let locksPerLeaseMax = 1_024
+    /// Locks that are held at once.
+    package static let locksMax = 65_536
+    /// Claims that wait for one lock.
+    package static let waitersPerLockMax = 1_024
+    /// The shortest time to live of a lease, milliseconds; the longest is `Bounds.ttlMillisecondsMax`.
+    package static let leaseMillisecondsMin: UInt64 = 100
+    /// One answer, encoded.
+    package static let answerBytesMax = SessionTable.answerBytesMax
+    /// All answers that sessions keep: 256 MiB. Beyond it commands in sessions are refused until clients say what
+    /// they have received, or sessions end.
+    package static let keptAnswerBytesMax = 256 << 20
+    /// One command, encoded: a full transaction and its numbers.
+    package static let commandBytesMax = Bounds.transactionBytesMax + 64 * 1024
+    /// One record of a snapshot: an answer or a value with its numbers.
+    package static let recordBytesMax = answerBytesMax + 4_096
+}
