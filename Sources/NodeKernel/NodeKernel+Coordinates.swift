@@ -7,10 +7,11 @@ import SWIMCore
 
 /// This node's own place, and what it knows of its peers' places.
 struct PlaceState: Sendable {
-    /// 12 bytes each way: there is one for each peer that was ever heard.
+    /// 12 bytes each way and a time: there is one for each peer that was ever heard.
     struct Peer: Hashable, Sendable {
-        /// Where the peer says it is.
+        /// Where the peer says it is, and when it said so.
         var place: WireCoordinate?
+        var placeAt = Instant(nanoseconds: 0)
         /// Where it was last told that we are.
         var told: WireCoordinate?
     }
@@ -22,16 +23,16 @@ struct PlaceState: Sendable {
     var credit = creditMax
     /// The member whose ping is being answered.
     var answering: NodeID?
-    /// Who has said where it is in the datagram that is being read.
-    var hasTold: NodeID?
 
     /// 14 bytes in every fourth ack are 3.5 bytes a second: what idle traffic has left (Docs/performance.md).
     static let tellingCost = 4
     /// Saved up for when there is most to tell: a node that starts, or whose network has changed, tells its place in each of
     /// this many acks, 1 792 bytes in all. By then it knows its place (decision 13).
     static let creditMax = 128 * tellingCost
-    /// A peer that was told of long ago may have moved since and had nothing left to say so with: then a round trip moves us
-    /// only when its place was good already.
+    /// A peer that told of itself longer ago may have moved since and had nothing left to say so with: then a round trip moves
+    /// us only when its place was good already. Within this time every round trip counts: who does not move noticeably, as
+    /// in one site, tells no more, and places would stay as bad as they began.
+    static let placeAgeMax = Interval.seconds(60)
     static let lastingErrorMax = 0.3
     /// A place has moved noticeably when distances from it have changed by this share of the distance to whom is told, or
     /// by `noticeableMin`, whichever is more; or its error by this many 1/170.
@@ -73,17 +74,17 @@ extension NodeKernel {
     }
 
     /// A peer says where it is.
-    mutating func onCoordinate(_ place: WireCoordinate, from peer: NodeID) {
+    mutating func onCoordinate(_ place: WireCoordinate, from peer: NodeID, now: Instant) {
         guard membership.table[peer] != nil else { return }
         places.peers[peer, default: PlaceState.Peer()].place = place
-        places.hasTold = peer
+        places.peers[peer]?.placeAt = now
     }
 
     /// A direct probe of ours was answered after this long.
     mutating func noteRoundTrip(_ roundTrip: Interval, to peer: NodeID, _ turn: inout Turn) {
         statistics.roundTrips.add(roundTrip)
-        guard let place = places.peers[peer]?.place.flatMap({ Coordinate(wire: $0) }),
-            places.hasTold == peer || place.error <= PlaceState.lastingErrorMax
+        guard let known = places.peers[peer], let place = known.place.flatMap({ Coordinate(wire: $0) }),
+            turn.now - known.placeAt <= PlaceState.placeAgeMax || place.error <= PlaceState.lastingErrorMax
         else { return }
         _ = places.client.add(roundTrip, to: peer, at: place, using: &turn.rng)
     }

@@ -11,7 +11,6 @@ extension NodeKernel {
         guard membership.isStarted, accepts(packet, from: address, &turn) else { return }
         var rows: [Row] = []
         var floorMark: UInt64 = 0
-        places.hasTold = nil
         for message in packet.messages {
             switch message {
             case .ping(let ping):
@@ -46,7 +45,7 @@ extension NodeKernel {
             case .floor(let floor):
                 onFloor(floor, from: packet.sender, at: address, &turn)
             case .coordinate(let place):
-                onCoordinate(place, from: packet.sender)
+                onCoordinate(place, from: packet.sender, now: turn.now)
             case .viewRequest(let id):
                 onViewRequest(id, from: packet.sender, at: address, &turn)
             case .viewAnswer(let answer):

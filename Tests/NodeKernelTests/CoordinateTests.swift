@@ -79,15 +79,26 @@ struct CoordinateTests {
         #expect((180...184).contains(told.count { $0 > 171 }), "\(told.count { $0 > 171 })")
     }
 
-    @Test("a peer's place that was not told anew moves us when it was good, and not at all when it knew little")
+    @Test("a peer's place that was told a minute ago moves us when it was good, and not at all when it knew little")
     func lasting() {
         for (error, isUsed) in [(255, false), (60, false), (50, true)] as [(UInt8, Bool)] {
             var bench = KernelBench.knowing(2...4)
             for peer in 2...4 { bench.hear([.coordinate(place(20, error: error))], from: peer) }
-            probe(&bench, for: 30, trip: .milliseconds(20), from: nil)
+            bench.passAnswering(.seconds(61))
+            #expect(coordinates(answer(&bench, to: 2)).count == 1)
+            probe(&bench, for: 30, trip: .milliseconds(80), from: nil)
             let told = coordinates(answer(&bench, to: 2))
-            #expect((told.first != Coordinate.origin.wire) == isUsed, "error \(error)/170: \(told)")
+            #expect(told.isEmpty != isUsed, "error \(error)/170: \(told)")
         }
+    }
+
+    @Test("a peer that does not move and so tells no more is measured against for a minute: places in one site become good")
+    func settled() {
+        var bench = KernelBench.knowing(2...4)
+        for peer in 2...4 { bench.hear([.coordinate(place(0.3, error: 200))], from: peer) }
+        probe(&bench, for: 50, trip: .microseconds(300), from: nil)
+        let told = coordinates(answer(&bench, to: 2))
+        #expect(told.first.map { $0.error < 128 } == true, "\(told)")
     }
 
     @Test("own direct probes move the place, and round trips to it are estimated then")
