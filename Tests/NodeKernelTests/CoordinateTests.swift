@@ -92,7 +92,9 @@ struct CoordinateTests {
         }
     }
 
-    @Test("a peer that does not move and so tells no more is measured against for a minute: places in one site become good")
+    @Test(
+        "a peer that does not move and so tells no more is measured against for a minute: places in one site become good"
+    )
     func settled() {
         var bench = KernelBench.knowing(2...4)
         for peer in 2...4 { bench.hear([.coordinate(place(0.3, error: 200))], from: peer) }
