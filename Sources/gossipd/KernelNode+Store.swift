@@ -72,7 +72,7 @@ extension KernelNode {
 
     static func keyDocument(_ view: KeyView, author: AuthorView, key: ConfigurationKey) -> KeyDocument {
         KeyDocument(
-            key: key, content: KeyContent(view.content), version: view.version.description,
+            key: key, content: KeyContent(view.content), version: view.shownVersion,
             writtenAt: Timestamp(view.stamp.wall), author: MemberIdentity(author),
             expiresAt: view.expiresAt == 0 ? nil : Timestamp(WallTime(milliseconds: view.expiresAt)))
     }
