@@ -177,6 +177,8 @@ let package = Package(
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
         tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
         tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
+        tests(
+            "StrictGroupTests", ["ClusterTypes", "RaftCore", "StrictCore", "StrictGroup", "Linearizability"]),
         tests("LinearizabilityTests", ["ClusterTypes", "Linearizability"]),
         tests(
             "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
