@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictCore
 import StrictGroup
 
 extension NodeKernel {
