@@ -16,7 +16,7 @@ struct StrictDamageTests {
 
     /// Four writes in one segment, by a process that dies; gives where the frames begin and end.
     private func history(_ scratch: Scratch, closes: Bool = false) throws -> (model: [StrictModel], ends: [Int]) {
-        var bench = try StrictBench(scratch)
+        let bench = try StrictBench(scratch)
         var model = StrictModel()
         model.founding.founded = StrictFounding(group: 5, voters: [member(1), member(2)])
         try bench.write(founding: model.founding)
@@ -50,12 +50,13 @@ struct StrictDamageTests {
     /// The disk goes on from there.
     private func checkGoesOn(_ scratch: Scratch, from model: StrictModel) throws {
         var model = model
-        var bench = try StrictBench(scratch)
+        let bench = try StrictBench(scratch)
         var raft = Persistence(number: 1)
         raft.hardState = HardState(term: 9, votedFor: member(1))
         raft.entries = [entry(9, model.last.index + 1, "on")]
         raft.needsSync = true
         try bench.write(raft)
+        bench.kill()
         model.apply(raft)
         model.check(try StrictBench(scratch).restored)
     }
@@ -168,7 +169,7 @@ struct StrictDamageTests {
             var bytes = try scratch.whole(Self.first)
             bytes[ends[1] + 200] ^= 1
             try scratch.write(Self.first, bytes)
-            var bench = try StrictBench(scratch)
+            let bench = try StrictBench(scratch)
             #expect(bench.restored.raft?.entries.count == 2)
             try bench.write([entry(3, 3, "fetched")])
             try bench.write([entry(3, 4, "fetched")])
@@ -189,7 +190,7 @@ struct StrictDamageTests {
     private func long(_ scratch: Scratch) throws -> StrictModel {
         var model = StrictModel()
         model.founding.founded = StrictFounding(group: 5, voters: [member(1)])
-        var bench = try StrictBench(scratch)
+        let bench = try StrictBench(scratch)
         try bench.write(founding: model.founding)
         for index in UInt64(1)...40 {
             var raft = Persistence(number: index)

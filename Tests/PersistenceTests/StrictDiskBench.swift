@@ -12,8 +12,8 @@ import Testing
 
 func member(_ number: UInt64) -> NodeID { NodeID(high: 0x5172_1c70_0000_0000, low: number) }
 
-/// A disk, and a way to wait for each of its answers.
-struct StrictBench {
+/// A disk, and a way to wait for each of its answers. Dropped, it leaves the folder as a process that dies.
+final class StrictBench {
     struct Unanswered: Error {}
 
     let disk: StrictDisk
@@ -26,6 +26,10 @@ struct StrictBench {
         var all: [PersistenceFailure] { list.withLock { $0 } }
         func add(_ failure: PersistenceFailure) { list.withLock { $0.append(failure) } }
     }
+
+    deinit { kill() }
+
+    func kill() { disk.close(isOrderly: false) }
 
     init(_ scratch: Scratch, segmentBytes: Int = 4_096, fault: StorageFault? = nil) throws {
         let failures = Failures()
@@ -43,13 +47,13 @@ struct StrictBench {
         return value
     }
 
-    mutating func write(_ raft: Persistence? = nil, founding: FoundingState? = nil) throws {
+    func write(_ raft: Persistence? = nil, founding: FoundingState? = nil) throws {
         number += 1
         let write = StrictWrite(number: number, founding: founding, raft: raft, needsSync: raft?.needsSync ?? true)
         let _: Bool = try Self.answer { done in disk.write(write) { done(true) } }
     }
 
-    mutating func write(_ entries: [LogEntry], hard: HardState? = nil) throws {
+    func write(_ entries: [LogEntry], hard: HardState? = nil) throws {
         var raft = Persistence(number: 1)
         raft.entries = entries
         raft.hardState = hard

@@ -29,7 +29,7 @@ struct StrictLogTests {
     @Test("founding, hard state and entries of each kind come back, and only the owner can read them")
     func roundTrip() throws {
         try withScratch { scratch in
-            var bench = try StrictBench(scratch)
+            let bench = try StrictBench(scratch)
             let ballot = FoundingBallot(round: 3, proposer: member(2))
             let group = StrictFounding(group: 77, voters: [member(1), member(2), member(3)])
             var model = StrictModel()
@@ -72,7 +72,7 @@ struct StrictLogTests {
         try withScratch { scratch in
             var model = StrictModel()
             for round in UInt64(1)...12 {
-                var bench = try StrictBench(scratch)
+                let bench = try StrictBench(scratch)
                 model.check(bench.restored)
                 let first = max(model.last.index, 4) - 3
                 for index in first...first + 9 {
@@ -92,7 +92,7 @@ struct StrictLogTests {
     @Test("many writes at once are answered in their order, with few syncs, and one that needs none costs none")
     func groupCommit() throws {
         try withScratch { scratch in
-            var bench = try StrictBench(scratch, segmentBytes: 1 << 20)
+            let bench = try StrictBench(scratch, segmentBytes: 1 << 20)
             try bench.write([entry(1, 1)], hard: HardState(term: 1))
             let answers = Monitor<[UInt64]>([])
             for number in UInt64(2)...2_000 {
@@ -124,7 +124,7 @@ struct StrictLogTests {
     func large() throws {
         try withScratch { scratch in
             var model = StrictModel()
-            var bench = try StrictBench(scratch)
+            let bench = try StrictBench(scratch)
             for (index, size) in [(UInt64(1), 10), (2, 300_000), (3, 10)] {
                 var raft = Persistence(number: 1)
                 raft.entries = [
@@ -156,7 +156,7 @@ struct StrictLogTests {
             var model = StrictModel()
             var latest: SnapshotMetadata?
             for _ in 0..<12 {
-                var bench = try StrictBench(scratch)
+                let bench = try StrictBench(scratch)
                 model.check(bench.restored)
                 #expect(bench.disk.warnings.isEmpty)
                 for _ in 0..<rng.index(below: 20) {

@@ -15,7 +15,7 @@ struct StrictSnapshotFileTests {
 
     /// A log of so many entries in small segments, and a snapshot of the state at 30.
     private func bench(_ scratch: Scratch, entries: LogIndex = 40) throws -> (StrictBench, SnapshotMetadata) {
-        var bench = try StrictBench(scratch)
+        let bench = try StrictBench(scratch)
         for index in 1...entries {
             try bench.write([entry(2, index, String(repeating: "v", count: 200))], hard: HardState(term: 2))
         }
@@ -73,7 +73,7 @@ struct StrictSnapshotFileTests {
     @Test("a segment that is no longer needed is used again, and its former frames are not seen")
     func recycled() throws {
         try withScratch { scratch in
-            var (bench, made) = try bench(scratch)
+            let (bench, made) = try bench(scratch)
             try bench.compact(31, [made])
             var model = StrictModel()
             model.hasBegun = true
@@ -134,7 +134,7 @@ struct StrictSnapshotFileTests {
                     }
                     try to.write(raft)
                     if offset < made.bytes, offset % 2_100 == 0 {
-                        if starts % 2 == 0 { to.disk.close() }
+                        to.disk.close(isOrderly: starts % 2 == 0)
                         to = try StrictBench(receiver)
                         starts += 1
                         #expect(to.restored.raft?.incoming == IncomingSnapshot(metadata: made, received: offset))
@@ -165,8 +165,7 @@ struct StrictSnapshotFileTests {
             var raft = try StrictLogTests.installation(beyond: 20, term: 4, &rng)
             raft.snapshotChunks[2].bytes[7] ^= 1
             let bench = try StrictBench(scratch)
-            var before = bench
-            try before.write([entry(1, 1)], hard: HardState(term: 1))
+            try bench.write([entry(1, 1)], hard: HardState(term: 1))
             let answered = Monitor(false)
             bench.disk.write(StrictWrite(number: 2, raft: raft, needsSync: true)) { answered.withLock { $0 = true } }
             bench.disk.write(StrictWrite(number: 3, needsSync: true)) { answered.withLock { $0 = true } }

@@ -30,6 +30,9 @@ final class DiskWorker: Sendable {
         }
     }
 
+    /// Whoever drops it without `stop` does not wait for its thread.
+    deinit { monitor.withLock { $0.isStopping = true } }
+
     func add(_ job: @escaping Job) { monitor.withLock { $0.jobs.append(job) } }
 
     /// Gives up what waits and returns when the thread has ended.

@@ -120,28 +120,40 @@ final class LogFile: Sendable {
 
 /// The folder `strict`: files come, go and are renamed by name.
 struct StrictFolder: Sendable {
-    let handle: DirectoryHandle
-    /// The data directory above it.
-    let parent: DirectoryHandle
+    private let open: Handles
     /// Tests make operations fail; nil in production.
     var fault: StorageFault?
 
-    static func open(directory: String, fault: StorageFault?) throws(PersistenceFailure) -> StrictFolder {
+    /// Closed with their last reference: threads may outlive who started them.
+    private final class Handles: Sendable {
+        let strict: DirectoryHandle
+        let parent: DirectoryHandle
+
+        init(strict: DirectoryHandle, parent: DirectoryHandle) {
+            self.strict = strict
+            self.parent = parent
+        }
+
+        deinit {
+            strict.close()
+            parent.close()
+        }
+    }
+
+    init(directory: String, fault: StorageFault?) throws(PersistenceFailure) {
         let parent = try DirectoryHandle.open(directory, fault: nil)
         do throws(PersistenceFailure) {
-            let handle = try DirectoryHandle.open(parent.name("strict"), fault: nil)
-            return StrictFolder(handle: handle, parent: parent, fault: fault)
+            open = Handles(strict: try DirectoryHandle.open(parent.name("strict"), fault: nil), parent: parent)
         } catch {
             parent.close()
             throw error
         }
+        self.fault = fault
     }
 
-    func close() {
-        handle.close()
-        parent.close()
-    }
-
+    var handle: DirectoryHandle { open.strict }
+    /// The data directory above it.
+    var parent: DirectoryHandle { open.parent }
     var descriptor: CInt { handle.descriptor }
     func name(_ file: String) -> String { handle.name(file) }
 
@@ -150,7 +162,7 @@ struct StrictFolder: Sendable {
         let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard copy >= 0, let stream = fdopendir(copy) else {
             let code = errno
-            if copy >= 0 { _ = Glibc.close(copy) }
+            if copy >= 0 { _ = close(copy) }
             throw .system(operation: "readdir", path: handle.path, errno: code)
         }
         defer { closedir(stream) }

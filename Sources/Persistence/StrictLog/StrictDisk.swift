@@ -59,19 +59,13 @@ package final class StrictDisk: Sendable {
         directory: String, options: Options = Options(), condition: @escaping ConditionChanged = { _ in },
         failed: @escaping Failed
     ) throws(PersistenceFailure) -> (StrictDisk, StrictRestored) {
-        let folder = try StrictFolder.open(directory: directory, fault: options.fault)
-        do throws(PersistenceFailure) {
-            let store = SegmentStore(folder: folder, bytes: options.segmentBytes)
-            var recovery = StrictRecovery(store)
-            let (log, restored) = try recovery.open()
-            let disk = try StrictDisk(
-                StrictLogOwner(log), folder, warnings: recovery.warnings, options: options,
-                condition: ConditionJoint(changed: condition), failure: FirstFailure(failed))
-            return (disk, restored)
-        } catch {
-            folder.close()
-            throw error
-        }
+        let folder = try StrictFolder(directory: directory, fault: options.fault)
+        var recovery = StrictRecovery(SegmentStore(folder: folder, bytes: options.segmentBytes))
+        let (log, restored) = try recovery.open()
+        let disk = try StrictDisk(
+            StrictLogOwner(log), folder, warnings: recovery.warnings, options: options,
+            condition: ConditionJoint(changed: condition), failure: FirstFailure(failed))
+        return (disk, restored)
     }
 
     private init(
@@ -109,8 +103,6 @@ package final class StrictDisk: Sendable {
             condition: { condition.tell(log: $0) })
         maker.add { _ throws(PersistenceFailure) in try owner.prepareSpare() }
     }
-
-    deinit { folder.close() }
 
     package var statistics: StrictDiskStatistics { owner.statistics }
 
@@ -199,10 +191,11 @@ package final class StrictDisk: Sendable {
 
     /// Makes durable what waits, gives up snapshots that are being made, and returns when the threads have ended. Never to
     /// be called from an answer.
-    package func close() {
+    /// - Parameter isOrderly: False leaves the log as a process would that dies now.
+    package func close(isOrderly: Bool = true) {
         queue.stop()
         maker.stop()
         reader.stop()
-        if !failure.hasFailed { owner.close() }
+        if isOrderly, !failure.hasFailed { owner.close() }
     }
 }

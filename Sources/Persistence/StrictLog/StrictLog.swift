@@ -117,6 +117,7 @@ final class StrictLog: @unchecked Sendable {
     func close() throws(PersistenceFailure) {
         guard file != nil else { return }
         try append(flags: .closed)
+        file = nil
     }
 
     /// The first frames of a log that replaces a damaged one.
