@@ -125,7 +125,7 @@ let package = Package(
             "gossipd",
             [
                 "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
-                "BackupFormat",
+                "BackupFormat", "RaftCore", "StrictCore", "StrictGroup",
 
                 "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "Handlers",
                 "ProgramUsage",
@@ -198,7 +198,8 @@ let package = Package(
         tests(
             "GossipdTests",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport",
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol", "Sealing", "Transport",
                 "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging,
                 nioPosix, arguments,
             ]),
