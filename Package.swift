@@ -77,8 +77,15 @@ let package = Package(
         module("StrictCore", ["ClusterTypes", "StoreCore", "RaftCore"]),
         // A node's part in the strict group: its founding, Raft over the state, calls from any node.
         module("StrictGroup", ["ClusterTypes", "StoreCore", "RaftCore", "StrictCore"]),
-        module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
-        module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+        module(
+            "NodeKernel",
+            ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup"]),
+        module(
+            "WireProtocol",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup",
+                "NodeKernel",
+            ]),
 
         // Judges histories of calls, wherever they were made: in virtual time or by real processes.
         module("Linearizability"),
@@ -87,7 +94,12 @@ let package = Package(
         module("Sealing", ["ClusterTypes", crypto]),
 
         // Two drivers of the kernel: virtual time, and the real network.
-        module("Simulator", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
+        module(
+            "Simulator",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol", "Linearizability",
+            ]),
         module(
             "Transport",
             [
@@ -124,8 +136,10 @@ let package = Package(
         program(
             "gossipd",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
-                "BackupFormat", "RaftCore", "StrictCore", "StrictGroup",
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol",
+                "Transport", "Persistence",
+                "BackupFormat",
 
                 "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "Handlers",
                 "ProgramUsage",
@@ -164,6 +178,8 @@ let package = Package(
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
         tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
         tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
+        tests(
+            "StrictGroupTests", ["ClusterTypes", "RaftCore", "StrictCore", "StrictGroup", "Linearizability"]),
         tests("LinearizabilityTests", ["ClusterTypes", "Linearizability"]),
         tests(
             "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),

@@ -134,7 +134,9 @@ struct Daemon: Sendable {
 
         let signals = DaemonSignals()
         let hub = hub(configuration, identity, recovery, address: advertised, logger: logger)
-        let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
+        let strict = try openStrictDisk(configuration, notifier: notifier, log: log, logger: logger)
+        let host = try DaemonHost(
+            directory: directory, database: database, strictDisk: strict?.disk, hub: hub, log: log, signals: signals)
         let clock = SystemClock.now()
         let kernel = NodeKernel(
             configuration: KernelConfiguration(
@@ -142,7 +144,7 @@ struct Daemon: Sendable {
             identity: KernelIdentity(
                 id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
                 incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
-            recovered: recovery.recovered, clock: clock)
+            recovered: recovery.recovered, strictRestored: strict?.restored, clock: clock)
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration, seal: seal),
             host: host, loop: loops.kernel.next())

@@ -49,7 +49,8 @@ extension KernelNode {
         var document = AdminModel.HistoryEntry(
             revision: entry.revision, key: key, event: event, type: entry.type.document,
             appliedAt: Timestamp(entry.appliedAt), writtenAt: Timestamp(entry.version.stamp.wall),
-            version: entry.version.description, author: hub.identity(entry.author.node))
+            version: entry.details.index > 0 ? String(entry.details.index) : entry.version.description,
+            author: hub.identity(entry.author.node))
         document.user = entry.user.isEmpty ? nil : entry.user
         document.reason = entry.reason.isEmpty ? nil : entry.reason
         let expiry = entry.details.expiresAt

@@ -96,7 +96,7 @@ extension KernelNode {
         let index = view.strictIndex
         return KeyDocument(
             key: key, content: KeyContent(view.content), keyClass: index == nil ? .eventual : .strict,
-            version: index.map { String($0) } ?? view.version.description, writtenAt: Timestamp(view.stamp.wall),
+            version: view.shownVersion, writtenAt: Timestamp(view.stamp.wall),
             author: index == nil ? MemberIdentity(author) : .strictGroup,
             expiresAt: view.expiresAt == 0 ? nil : Timestamp(WallTime(milliseconds: view.expiresAt)))
     }

@@ -3,7 +3,6 @@
 
 import AdminModel
 import ClusterTypes
-import DaemonConfig
 import RaftCore
 import StrictCore
 import StrictGroup
@@ -114,16 +113,5 @@ private final class VoterCount: Sendable {
 
     var fresh: (quorum: Int, total: Int)? {
         state.withLock { $0.flatMap { $0.at.duration(to: .now) < .seconds(1) ? ($0.quorum, $0.total) : nil } }
-    }
-}
-
-extension StrictConfiguration {
-    init(_ strict: DaemonConfiguration.Strict) {
-        let voters: StrictVoters =
-            switch strict.voters {
-            case .count(let count): .count(count)
-            case .names(let names): .names(names)
-            }
-        self.init(prefixes: strict.prefixes, voters: voters, isEligible: strict.isEligible)
     }
 }

@@ -57,6 +57,8 @@ enum FakeSizes {
         case .userEvent(let notice): 60 + notice.event.name.utf8.count + notice.event.payload.count
         case .userEventMarks(let marks): 5 + 40 * marks.marks.count
         case .sentinel: 4
+        case .strict: 200
+        case .strictMark: 100
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
         case .storeComplete(let context): 4 + 40 * context.entries.count
         case .storeBatchEnd, .storeContinue: 3

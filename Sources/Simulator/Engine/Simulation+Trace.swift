@@ -126,6 +126,8 @@ extension Simulation {
         case .userEvent(let notice): "event \(notice.event.id.sequence) of \(notice.event.id.origin.short)"
         case .userEventMarks(let marks): "\(marks.isRequest ? "request for" : "marks of") \(marks.marks.count) origins"
         case .sentinel(let sentinel): "sentinel \(sentinel)"
+        case .strict(let message): name(message)
+        case .strictMark(let mark): "strict mark \(mark.term)/\(mark.changes)"
         }
     }
 
