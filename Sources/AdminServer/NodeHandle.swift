@@ -83,8 +83,10 @@ package protocol NodeHandle: Sendable {
     /// A consistent backup, in pieces of at most a megabyte. Writes go on meanwhile.
     func backup() async throws(AdminFailure) -> PullStream<[UInt8]>
     /// Takes over a backup; only an empty store does, else `conflict`. A broken backup is `bad_request`, and nothing
-    /// changed. `bytes` is read to its end unless this fails.
-    func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult
+    /// changed. `bytes` is read to its end unless this fails. Strict keys are written through the log, unless they are there.
+    func restore(
+        _ bytes: PullStream<[UInt8]>, strict mode: StrictRestore
+    ) async throws(AdminFailure) -> RestoreResult
 
     /// Compares the stores of all active members with this one, in `timeout` at most.
     func verify(timeout: Duration) async throws(AdminFailure) -> VerifyDocument

@@ -25,6 +25,12 @@ extension KernelNode {
     func holders(
         _ key: ConfigurationKey, version: String?, atLeast: Int, timeout: Duration
     ) async throws(AdminFailure) -> HoldersDocument {
+        guard !strict.covers(key.description) else {
+            throw AdminFailure(
+                .strictKey,
+                "key \(key.description.quoted) is strict: what was answered is on a majority of the voters, see gossipctl strict "
+                    + "members")
+        }
         var wanted = version
         if wanted == nil { wanted = try await read(key).0.version.description }
         let command = Command.confirm(

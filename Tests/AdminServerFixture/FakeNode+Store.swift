@@ -250,14 +250,18 @@ extension FakeNode {
         return pull(pieces, failure: failure)
     }
 
-    package func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
+    package func restore(
+        _ bytes: PullStream<[UInt8]>, strict mode: StrictRestore
+    ) async throws(AdminFailure) -> RestoreResult {
         let keys = peek { $0.keys.count }
         guard keys == 0 else { throw AdminFailure(.conflict, "the store holds \(keys) keys: restore into a new node") }
         var all: [UInt8] = []
         while let piece = try await bytes.next() { all += piece }
         let whole = all
         peek { $0.restored = whole }
-        return RestoreResult(keys: 7, revision: 1_000_000_007)
+        var result = RestoreResult(keys: 7, revision: 1_000_000_007)
+        if mode == .only { (result.strictRestored, result.strictKept) = (2, 1) }
+        return result
     }
 
     // MARK: Care
