@@ -110,7 +110,9 @@ let package = Package(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         // Pure over bytes, so that a program without SQLite can check a backup.
         module("BackupFormat", ["ClusterTypes", "StoreCore", "WireProtocol"]),
-        module("Persistence", ["ClusterTypes", "StoreCore", "BackupFormat", "CSQLite"]),
+        module(
+            "Persistence",
+            ["ClusterTypes", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "BackupFormat", "CSQLite"]),
 
         // The host: systemd, configuration, the admin API.
         .systemLibrary(
@@ -154,8 +156,8 @@ let package = Package(
         .executableTarget(
             name: "gossipbench",
             dependencies: [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments, nioCore,
-                nioPosix, nioHTTP1,
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictGroup", "NodeKernel", "WireProtocol",
+                "Simulator", "Persistence", arguments, nioCore, nioPosix, nioHTTP1,
             ],
             path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
@@ -197,7 +199,12 @@ let package = Package(
                 nioPosix,
             ]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
-        tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
+        tests(
+            "PersistenceTests",
+            [
+                "ClusterTypes", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "BackupFormat", "Persistence",
+                "CSQLite",
+            ]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
         tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
         tests(

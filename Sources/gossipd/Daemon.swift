@@ -250,9 +250,7 @@ extension StartFailure {
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
             case .notADirectory, .exposedKeys: .badConfiguration
             case .corruptIdentity, .corruptKeys, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt,
-                .newerSchema,
-                .database,
-                .queueFull, .stopped:
+                .corruptStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull, .stopped:
                 .storageError
             }
         self.init(status: status, message: failure.description)
