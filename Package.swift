@@ -138,7 +138,8 @@ let package = Package(
         program(
             "gossipd",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel", "WireProtocol",
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol",
                 "Transport", "Persistence",
                 "BackupFormat",
 
@@ -220,7 +221,8 @@ let package = Package(
         tests(
             "GossipdTests",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport",
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol", "Sealing", "Transport",
                 "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging,
                 nioPosix, arguments,
             ]),

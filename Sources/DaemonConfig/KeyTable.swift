@@ -180,7 +180,8 @@ enum KeyTable {
         KeySpecification(
             "strict.voters", \.strict.voters, .voters, default: .value(.count(3)),
             "Who founds the group: the names of the nodes, or how many eligible ones. It forms by itself, once, when they see"
-                + " each other alive. From then on only gossipctl strict add and remove change who votes, not this key."),
+                + " each other alive. From then on only gossipctl strict add and remove change who votes, not this key."
+        ),
         KeySpecification(
             "strict.eligible", \.strict.isEligible, .boolean, default: .value(true),
             "Whether this node may become a voter, which keeps all strict keys in memory and syncs each write to disk. Others are"

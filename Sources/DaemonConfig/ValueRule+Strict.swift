@@ -8,7 +8,8 @@ extension ValueRule where Value == [String] {
     static var keyPrefixes: Self {
         let texts = Self.list(
             type: "list of key prefixes",
-            range: "at most \(ConfigurationBounds.strictPrefixesMax), each at most \(Bounds.keyBytesMax) bytes and ending with /",
+            range:
+                "at most \(ConfigurationBounds.strictPrefixesMax), each at most \(Bounds.keyBytesMax) bytes and ending with /",
             what: "key prefixes such as \"locks/\"", max: ConfigurationBounds.strictPrefixesMax
         ) { text throws(Refusal) in
             try checkKeyPrefix(text)
@@ -51,7 +52,8 @@ private func checkKeyPrefix(_ text: String) throws(Refusal) {
     guard text.utf8.last == UInt8(ascii: "/") else {
         throw Refusal(reason: "must end with a slash, such as \(shown(text + "/"))")
     }
-    guard text.utf8.first != UInt8(ascii: "/"), !zip(text.utf8, text.utf8.dropFirst()).contains(where: { $0 == (47, 47) })
+    guard text.utf8.first != UInt8(ascii: "/"),
+        !zip(text.utf8, text.utf8.dropFirst()).contains(where: { $0 == (47, 47) })
     else { throw Refusal(reason: "must have no empty segment, and so no leading or double slash: \(shown(text))") }
     guard !text.utf8.starts(with: Bounds.reservedKeyPrefix.utf8) else {
         throw Refusal(reason: "keys below \(shown(Bounds.reservedKeyPrefix)) belong to gossipd: choose another prefix")
@@ -79,7 +81,8 @@ extension ValueRule where Value == DaemonConfiguration.Strict.Voters {
             case .integer(let count):
                 guard counts.contains(count) else {
                     throw Refusal(
-                        reason: "must be 1, 3, 5 or 7, not \(count): an even number of voters bears no more failures than one"
+                        reason:
+                            "must be 1, 3, 5 or 7, not \(count): an even number of voters bears no more failures than one"
                             + " less")
                 }
                 return .count(count)

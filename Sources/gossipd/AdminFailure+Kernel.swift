@@ -40,7 +40,7 @@ extension AdminFailure {
         case .noSuchKey(let key):
             self.init(.notFound, "there is no key \(key.quoted): see gossipctl kv list")
         case .strictKey(let key):
-            self.init(.conflict, "key \(key.quoted) is strict: only its group changes it")
+            self.init(.strictKey, "key \(key.quoted) is strict: only the leader of its group changes it")
         case .noSuchElement(let key):
             self.init(.notFound, "the element is not in set \(key.quoted): see gossipctl set list \(key)")
         case .typeConflict(let key, let existing, let requested):

@@ -157,7 +157,8 @@ struct Daemon: Sendable {
         let handlers = handlers(
             configuration, id: identity.id, address: advertised, hub: hub, logger: log.logger(label: "gossipd.handlers")
         )
-        let metrics = Metrics(driver: driver, past: past, delivery: delivery, handlers: hub.handlers)
+        let strictKeys = StrictAccess(configuration.strict, driver.perform)
+        let metrics = Metrics(driver: driver, past: past, delivery: delivery, hub: hub, strict: strictKeys)
         let refusedReload = RefusedReload()
         let warnings = StandingWarnings(configuration, seal)
         let node = KernelNode(
@@ -165,7 +166,7 @@ struct Daemon: Sendable {
             leaveTimeout: configuration.leaveTimeout, warnings: warnings,
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
             storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery, keys: keys,
-            refusedReload: refusedReload)
+            refusedReload: refusedReload, strict: strictKeys)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)

@@ -134,8 +134,8 @@ final class EventHub: Sendable {
             return Narration(kind: .leaving, message: "leaving the cluster")
         case .userEvent(let event):
             return narrator.withLock { $0.tell(event) }
-        case .strict:
-            return nil
+        case .strict(let event):
+            return narrator.withLock { $0.tellStrict(event) }
         case .keyChanged, .typeConflict, .quarantined, .synchronised, .catchUp, .storeReset, .collected, .clockOutlier,
             .clockRecovered, .storage:
             return narrator.withLock { $0.tellStore(event) }

@@ -18,9 +18,13 @@ struct Metrics: Sendable {
     private let past: StorePast
     private let delivery: DeliveryEngine
     private let handlers: HandlerInbox
+    private let strict: StrictAccess
+    private let hub: EventHub
 
-    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine, handlers: HandlerInbox) {
-        self.handlers = handlers
+    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine, hub: EventHub, strict: StrictAccess) {
+        handlers = hub.handlers
+        self.hub = hub
+        self.strict = strict
         self.driver = driver
         self.past = past
         self.delivery = delivery
@@ -39,6 +43,9 @@ struct Metrics: Sendable {
         Self.addStore(past.statistics, to: &samples)
         Self.addRender(await delivery.status(), await delivery.statistics(), to: &samples)
         Self.addHandlers(handlers.status(), to: &samples)
+        if strict.isOn, let status = try? await strict.status() {
+            Self.addStrict(status, age: await strict.age(), name: { hub.identity($0).name }, to: &samples)
+        }
         Self.add(driver.counters, lag: driver.progress.loopLag, to: &samples)
         Self.addProcess(to: &samples)
         return samples
