@@ -271,6 +271,7 @@ struct MessageGenerator {
         if rng.chance(0.5) {
             details.transaction = EventDetails.Transaction(first: number(1...(1 << 60)), count: max(1, uint32()))
         }
+        if rng.chance(0.2) { details.index = number(1...Dot.counterMax) }
         return details
     }
 
