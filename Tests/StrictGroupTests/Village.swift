@@ -8,7 +8,10 @@ import StrictCore
 import StrictGroup
 
 func node(_ number: Int) -> NodeID { NodeID(high: 0, low: UInt64(number)) }
-func key(_ text: String) -> StrictKey { StrictKey(text) ?? StrictKey("x").unsafelyUnwrapped }
+func key(_ text: String) -> StrictKey {
+    guard let key = StrictKey(text) else { preconditionFailure("\(text) is no key") }
+    return key
+}
 
 /// Everything that happens is in the order of time and, at one time, of cause: one seed, one run.
 struct Village {
@@ -51,6 +54,10 @@ struct Village {
         var duplication = 0.0
         var latencyMax = Interval.milliseconds(1)
         var diskMax = Interval.milliseconds(1)
+        /// Planted: now and then the disk says that it has what it has not.
+        var forgetsWrites = false
+        /// Planted: reads are answered from the node's own state.
+        var readsStale = false
     }
 
     var hosts: [NodeID: Host] = [:]
@@ -69,6 +76,8 @@ struct Village {
     /// Nodes that others no longer know of.
     var forgotten: Set<NodeID> = []
     var checksEvery = 16
+    /// The next snapshot that is taken over has other bytes than were sent.
+    var breaksNextSnapshot = false
     static let wallStart: Int64 = 1_700_000_000_000
 
     init(nodes: Int, voters: StrictVoters = .count(3), seed: UInt64, raft: RaftConfiguration = RaftConfiguration()) {
@@ -200,7 +209,12 @@ struct Village {
             }
             schedule(.input(.snapshotRead(order, chunk), to: id, life: life), after: .microseconds(100))
         case .loadSnapshot(let metadata):
-            let machine = hosts[id]?.disk.machine(of: metadata)
+            var machine = hosts[id]?.disk.machine(of: metadata)
+            if breaksNextSnapshot {
+                breaksNextSnapshot = false
+                machine = nil
+                hosts[id]?.disk.dropSnapshot()
+            }
             schedule(.input(.snapshotLoaded(metadata, machine), to: id, life: life), after: .milliseconds(2))
         case .compact(let keepFrom, let snapshots): hosts[id]?.disk.compact(from: keepFrom, snapshots)
         case .reply(let call, let reply): clients.take(reply, for: call, now: now, &judge)
@@ -226,7 +240,7 @@ struct Village {
         guard var host = hosts[id], host.life == life, !host.isDiskStalled else { return }
         var last: UInt64?
         while let write = host.writes.first, write.at <= now {
-            host.disk.write(write.write)
+            if !faults.forgetsWrites || rng.chance(0.7) { host.disk.write(write.write) }
             last = write.write.number
             host.writes.removeFirst()
         }
