@@ -17,6 +17,18 @@ struct CallTests {
         return village
     }
 
+    /// Hours pass in it at little cost: everything is slow.
+    private func slow(seed: UInt64) -> Village {
+        var raft = RaftConfiguration()
+        raft.electionTimeout = .seconds(10)
+        raft.heartbeatInterval = .seconds(3)
+        var village = Village(nodes: 4, seed: seed, raft: raft)
+        village.gossipInterval = .seconds(4)
+        #expect(village.run(within: .seconds(100)) { $0.leader != nil })
+        village.run(for: .seconds(20))
+        return village
+    }
+
     @Test("every node writes and reads", arguments: 1...4)
     func everyNode(number: Int) throws {
         var village = formed(seed: UInt64(number))
@@ -140,7 +152,7 @@ struct CallTests {
 
     @Test("a lost session makes the outcome unknown; nothing is repeated under another one")
     func lostSession() {
-        var village = formed(seed: 12)
+        var village = slow(seed: 12)
         _ = village.put("s/a", "1", on: node(4))
         for number in 1...3 {
             village.cuts.insert([node(4), node(number)])
@@ -161,7 +173,7 @@ struct CallTests {
 
     @Test("sessions that nobody uses end by the log, and the next change gets a new one")
     func idleSessions() {
-        var village = formed(seed: 13)
+        var village = slow(seed: 13)
         _ = village.put("s/a", "1", on: node(4))
         #expect(village.machine(node(1))?.sessionCount == 1)
         village.run(for: .seconds(1_300))
@@ -174,7 +186,7 @@ struct CallTests {
 
     @Test("a leader's clock that jumps ahead ends no session that is in use")
     func clockJump() throws {
-        var village = formed(seed: 14)
+        var village = slow(seed: 14)
         _ = village.put("s/a", "1", on: node(4))
         village.run(for: .seconds(500))
         let leader = try #require(village.leader)

@@ -71,7 +71,6 @@ struct RandomVillage {
         village.faults.duplication = 0
         village.faults.latencyMax = .milliseconds(1)
         village.faults.diskMax = .milliseconds(1)
-        village.faults.forgetsWrites = false
         for id in village.order {
             village.hosts[id]?.wallOffset = 0
             village.stallDisk(id, false)

@@ -54,8 +54,8 @@ struct Village {
         var duplication = 0.0
         var latencyMax = Interval.milliseconds(1)
         var diskMax = Interval.milliseconds(1)
-        /// Planted: now and then the disk says that it has what it has not.
-        var forgetsWrites = false
+        /// Planted: the disk says at once that it has what it has not yet.
+        var acknowledgesEarly = false
         /// Planted: reads are answered from the node's own state.
         var readsStale = false
     }
@@ -76,6 +76,7 @@ struct Village {
     /// Nodes that others no longer know of.
     var forgotten: Set<NodeID> = []
     var checksEvery = 16
+    var gossipInterval = Interval.milliseconds(75)
     /// The next snapshot that is taken over has other bytes than were sent.
     var breaksNextSnapshot = false
     static let wallStart: Int64 = 1_700_000_000_000
@@ -195,6 +196,9 @@ struct Village {
             let at = max(now + disk, last)
             hosts[id]?.writes.append((at, write))
             schedule(.disk(id, life: life), after: at - now)
+            if faults.acknowledgesEarly {
+                schedule(.input(.persisted(write.number), to: id, life: life), after: .microseconds(1))
+            }
         case .makeSnapshot(let writer, let position, let membership):
             schedule(
                 .makeSnapshot(writer, position, membership, id, life: life), after: .milliseconds(rng.index(below: 20)))
@@ -240,12 +244,12 @@ struct Village {
         guard var host = hosts[id], host.life == life, !host.isDiskStalled else { return }
         var last: UInt64?
         while let write = host.writes.first, write.at <= now {
-            if !faults.forgetsWrites || rng.chance(0.7) { host.disk.write(write.write) }
+            host.disk.write(write.write)
             last = write.write.number
             host.writes.removeFirst()
         }
         hosts[id] = host
-        if let last { handle(.persisted(last), on: id) }
+        if let last, !faults.acknowledgesEarly { handle(.persisted(last), on: id) }
     }
 
     mutating func stallDisk(_ id: NodeID, _ isStalled: Bool) {
@@ -302,7 +306,7 @@ struct Village {
                 handle(.mark(mark), on: other)
             }
         }
-        schedule(.gossip, after: .milliseconds(50 + rng.index(below: 50)))
+        schedule(.gossip, after: rng.jittered(gossipInterval, spread: 0.3))
     }
 
     mutating func tellView(_ id: NodeID) {
