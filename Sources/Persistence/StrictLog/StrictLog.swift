@@ -167,7 +167,7 @@ final class StrictLog: @unchecked Sendable {
 
     private func stage(_ chunk: SnapshotChunk) throws(PersistenceFailure) {
         // Of a round that is repeated: the snapshot has taken over already.
-        if chunk.metadata.position == staged.promises.base { return }
+        if isBase(chunk.metadata) { return }
         if chunk.offset == 0 || staged.incoming?.metadata != chunk.metadata {
             staged.incoming = try IncomingPart(chunk.metadata, in: folder)
         }
@@ -176,10 +176,14 @@ final class StrictLog: @unchecked Sendable {
         hasUnsyncedChunks = true
     }
 
+    private func isBase(_ metadata: SnapshotMetadata) -> Bool {
+        metadata.position == staged.promises.base && folder.exists(SnapshotFile.name(metadata))
+    }
+
     /// The log's part of it; the state is read by `StrictDisk.loadSnapshot`.
     private func stageInstallation(of metadata: SnapshotMetadata) throws(PersistenceFailure) {
         let name = SnapshotFile.name(metadata)
-        if metadata.position == staged.promises.base, folder.exists(name) { return }
+        if isBase(metadata) { return }
         guard let part = staged.incoming, part.metadata == metadata, part.isWhole else {
             // The next process asks for it anew: neither log nor state has been touched.
             try folder.remove(SnapshotFile.incomingName)
