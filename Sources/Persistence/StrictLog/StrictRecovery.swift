@@ -145,7 +145,8 @@ struct StrictRecovery {
         for (name, position) in candidates {
             guard let file = try LogFile.open(name, in: folder, writable: false) else { continue }
             if let (metadata, start) = try SnapshotFile.readHead(file), metadata.position == position,
-                let machine = try SnapshotFile.load(file, start: start, metadata)
+                let machine = try SnapshotFile.load(file, start: start, metadata),
+                machine.appliedIndex == position.index
             {
                 finding.base = metadata
                 finding.machine = machine
@@ -203,7 +204,9 @@ struct StrictRecovery {
         var place = StrictLog.Place(file: file, end: offset, older: Array(segments.dropLast()))
         place.segment = StrictLog.Segment(id: current, bytes: size, indexMax: scan.indexMax[current] ?? 0)
         let restored = restored(scan, finding, hard: scan.promises.hard, incoming: state.incoming)
-        return (StrictLog(store, state, at: place), restored)
+        let opened = StrictLog(store, state, at: place)
+        if scan.isSealed || scan.damage != nil { try opened.repeatBeginning() }
+        return (opened, restored)
     }
 
     /// What is left goes into new segments, with the mark of what was lost; the damaged ones are moved aside.
