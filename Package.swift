@@ -184,10 +184,16 @@ let package = Package(
             "StrictGroupTests", ["ClusterTypes", "RaftCore", "StrictCore", "StrictGroup", "Linearizability"]),
         tests("LinearizabilityTests", ["ClusterTypes", "Linearizability"]),
         tests(
-            "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+            "NodeKernelTests",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "StrictCore", "StrictGroup", "NodeKernel",
+            ]),
         tests(
             "WireProtocolTests",
-            ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel", "WireProtocol"]),
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup",
+                "NodeKernel", "WireProtocol",
+            ]),
         tests("SealingTests", ["ClusterTypes", "Sealing", crypto], exclude: ["Vectors"]),
         tests(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],

@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictCore
 import StrictGroup
 
 extension NodeKernel {
@@ -35,7 +36,7 @@ extension NodeKernel {
     }
 
     /// The rows of changes in the order of the log. Those of one entry are one transaction.
-    static func rows(of changes: [StrictFeedChange], by actor: ActorID) -> [Row] {
+    package static func rows(of changes: [StrictFeedChange], by actor: ActorID) -> [Row] {
         var rows: [Row] = []
         rows.reserveCapacity(changes.count)
         var start = 0

@@ -2,6 +2,7 @@
 // Owns the streams between nodes with strict prefixes: opened on demand, kept, tried again, bounded.
 
 import ClusterTypes
+import RaftCore
 import SWIMCore
 import StoreCore
 import StrictGroup

@@ -2,6 +2,7 @@
 // Owns the node as a deterministic state machine: one input in, actions out.
 
 import ClusterTypes
+import RaftCore
 import SWIMCore
 import StoreCore
 import StrictGroup

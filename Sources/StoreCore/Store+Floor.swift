@@ -107,7 +107,7 @@ extension Store {
     /// stays alike; what was set back joins by maximum as before.
     private static func summed(_ a: Row, _ b: Row) -> Row {
         guard case .counter(let x) = a.content, case .counter(let y) = b.content else { return a }
-        let newer = precedes(a, b) ? b : a
+        let newer = a.version < b.version ? b : a
         func sum(_ x: UInt64, _ y: UInt64) -> UInt64 {
             let (sum, overflow) = x.addingReportingOverflow(y)
             return overflow ? .max : sum

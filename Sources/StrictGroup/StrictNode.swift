@@ -44,7 +44,8 @@ package struct StrictNode: Sendable {
 
     // Clients' calls on this node, by a number of its own.
     var calls: [UInt64: PendingCall] = [:]
-    var nextSerial: UInt64 = 1
+    /// Begins anywhere in 2^47: an answer to a call of an earlier process is then not taken for one to this one's.
+    var nextSerial: UInt64
     /// Nothing is due among the calls before.
     var callsCheckAt: Instant?
     var unstamped = Queue<UInt64>()
@@ -107,6 +108,7 @@ package struct StrictNode: Sendable {
         comparedClock = clock
         heardAt = clock.now
         self.rng = rng.split()
+        nextSerial = rng.next() >> 17
         founding = restored.founding
         machine = restored.machine
         roundSeen = max(founding.promised?.round ?? 0, founding.accepted?.ballot.round ?? 0)

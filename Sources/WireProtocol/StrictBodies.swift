@@ -61,7 +61,7 @@ extension ByteSink {
         }
     }
 
-    mutating func put(flag: Bool) { put(flag ? 1 : 0) }
+    mutating func put(flag: Bool) { put(flag ? 1 : 0 as UInt8) }
 
     mutating func put(_ position: LogPosition) {
         put(varint: position.term)

@@ -64,26 +64,26 @@ extension ByteSink {
         }
     }
 
-    private mutating func put(_ code: StrictCode.Read) { put(code.rawValue) }
+    private mutating func put(read code: StrictCode.Read) { put(code.rawValue) }
 
     private mutating func put(_ read: StrictRead) {
         switch read {
         case .entry(let key):
-            put(.entry)
+            put(read: .entry)
             put(counted: key.text)
         case .list(let prefix, let after, let limit):
-            put(.list)
+            put(read: .list)
             put(counted: prefix)
             put(after)
             put(count: limit)
         case .lock(let name):
-            put(.lock)
+            put(read: .lock)
             put(counted: name.text)
         case .lease(let id):
-            put(.lease)
+            put(read: .lease)
             put(varint: id)
         case .locks(let after, let limit):
-            put(.locks)
+            put(read: .locks)
             put(after)
             put(count: limit)
         }
@@ -108,13 +108,13 @@ extension ByteSink {
         }
     }
 
-    private mutating func put(_ code: StrictCode.Reply) { put(code.rawValue) }
+    private mutating func put(reply code: StrictCode.Reply) { put(code.rawValue) }
 
     mutating func put(_ answer: StrictForwarded) {
         switch answer {
         case .reply(let reply): put(reply)
         case .notLeader(let id):
-            put(.notLeader)
+            put(reply: .notLeader)
             put(id ?? .unknown)
         }
     }
@@ -122,20 +122,20 @@ extension ByteSink {
     private mutating func put(_ reply: StrictReply) {
         switch reply {
         case .answer(let answer):
-            put(.answer)
+            put(reply: .answer)
             put(counted: answer.encoded)
         case .found(let found, let index):
-            put(.found)
+            put(reply: .found)
             put(varint: index)
             put(found)
         case .done(let status):
-            put(.done)
+            put(reply: .done)
             put(status)
         case .status(let status):
-            put(.status)
+            put(reply: .status)
             put(status)
         case .failed(let failure):
-            put(.failed)
+            put(reply: .failed)
             put(failure)
         }
     }
@@ -143,22 +143,22 @@ extension ByteSink {
     private mutating func put(_ found: StrictFound) {
         switch found {
         case .entry(let entry):
-            put(.entry)
+            put(read: .entry)
             put(flag: entry != nil)
             if let entry { put(entry) }
         case .list(let entries):
-            put(.list)
+            put(read: .list)
             put(count: entries.count)
             for listed in entries {
                 put(counted: listed.key.text)
                 put(listed.entry)
             }
         case .lock(let lock):
-            put(.lock)
+            put(read: .lock)
             put(flag: lock != nil)
             if let lock { put(lock) }
         case .lease(let lease):
-            put(.lease)
+            put(read: .lease)
             put(flag: lease != nil)
             if let lease {
                 put(varint: lease.milliseconds)
@@ -167,7 +167,7 @@ extension ByteSink {
                 put(varint: lease.locks)
             }
         case .locks(let held):
-            put(.locks)
+            put(read: .locks)
             put(count: held.count)
             for held in held {
                 put(counted: held.name.text)
@@ -236,76 +236,76 @@ extension ByteSink {
         put(counted: String(short))
     }
 
-    private mutating func put(_ code: StrictCode.Failure) { put(code.rawValue) }
+    private mutating func put(failure code: StrictCode.Failure) { put(code.rawValue) }
 
     private mutating func put(_ failure: StrictFailure) {
         switch failure {
-        case .notConfigured: put(.notConfigured)
+        case .notConfigured: put(failure: .notConfigured)
         case .notFormed(let missing):
-            put(.notFormed)
+            put(failure: .notFormed)
             put(missing)
         case .unavailable(let missing, let isOutcomeUnknown):
-            put(.unavailable)
+            put(failure: .unavailable)
             put(missing)
             put(flag: isOutcomeUnknown)
-        case .tooManyCalls: put(.tooManyCalls)
+        case .tooManyCalls: put(failure: .tooManyCalls)
         case .tooLarge(let bytes, let max):
-            put(.tooLarge)
+            put(failure: .tooLarge)
             put(count: bytes)
             put(count: max)
         case .refused(let refusal):
-            put(.refused)
+            put(failure: .refused)
             put(refusal)
         case .cannotRecover(let sentence):
-            put(.cannotRecover)
+            put(failure: .cannotRecover)
             put(clipped: sentence)
         case .unknownFormat(let format):
-            put(.unknownFormat)
+            put(failure: .unknownFormat)
             put(format)
         }
     }
 
-    private mutating func put(_ code: StrictCode.Refusal) { put(code.rawValue) }
+    private mutating func put(refusal code: StrictCode.Refusal) { put(code.rawValue) }
 
     private mutating func put(_ refusal: RaftFailure) {
         switch refusal {
         case .notLeader(let id):
-            put(.notLeader)
+            put(refusal: .notLeader)
             put(id ?? .unknown)
         case .tooMuchUncommitted(let bytes):
-            put(.tooMuchUncommitted)
+            put(refusal: .tooMuchUncommitted)
             put(count: bytes)
         case .transferring(let id):
-            put(.transferring)
+            put(refusal: .transferring)
             put(id)
         case .commandTooLarge(let bytes):
-            put(.commandTooLarge)
+            put(refusal: .commandTooLarge)
             put(count: bytes)
-        case .termNotEstablished: put(.termNotEstablished)
+        case .termNotEstablished: put(refusal: .termNotEstablished)
         case .changeInProgress(let index):
-            put(.changeInProgress)
+            put(refusal: .changeInProgress)
             put(varint: index)
         case .learnerBehind(let match, let last):
-            put(.learnerBehind)
+            put(refusal: .learnerBehind)
             put(varint: match)
             put(varint: last)
         case .wouldLoseQuorum(let reachable, let needed):
-            put(.wouldLoseQuorum)
+            put(refusal: .wouldLoseQuorum)
             put(count: reachable)
             put(count: needed)
-        case .alreadyMember: put(.alreadyMember)
-        case .notMember: put(.notMember)
-        case .retiredID: put(.retiredID)
-        case .tooManyMembers: put(.tooManyMembers)
-        case .lastVoter: put(.lastVoter)
-        case .cannotLead: put(.cannotLead)
-        case .tooManyReads: put(.tooManyReads)
+        case .alreadyMember: put(refusal: .alreadyMember)
+        case .notMember: put(refusal: .notMember)
+        case .retiredID: put(refusal: .retiredID)
+        case .tooManyMembers: put(refusal: .tooManyMembers)
+        case .lastVoter: put(refusal: .lastVoter)
+        case .cannotLead: put(refusal: .cannotLead)
+        case .tooManyReads: put(refusal: .tooManyReads)
         case .outOfRange(let first, let last):
-            put(.outOfRange)
+            put(refusal: .outOfRange)
             put(varint: first)
             put(varint: last)
         case .invalidState(let defect):
-            put(.invalidState)
+            put(refusal: .invalidState)
             put(UInt8(StateDefect.allCases.firstIndex(of: defect) ?? 0))
         }
     }

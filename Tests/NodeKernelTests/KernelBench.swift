@@ -168,7 +168,7 @@ struct KernelBench {
             timers.append(Timer(at: at, order: timersSet, token: token))
         case .persist(let token, let records): persists.append((token, records))
         case .resolve(let seed): resolving.append(seed)
-        case .ringChanged: break
+        case .ringChanged, .strict: break
         case .reply(let id, let reply): replies.append((id, reply))
         case .event(let event): events.append(event)
         case .stopped(let outcome): stopped.append(outcome)

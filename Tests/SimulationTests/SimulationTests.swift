@@ -43,6 +43,11 @@ struct SimulationTests {
         "wiped", "import", "ttl", "events", "event-burst",
     ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
 
+    /// Strict keys under everything that may go wrong; `make simulate` takes fresh seeds.
+    static let strictCases: [Case] = [
+        "strict", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members", "strict-disks",
+    ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
+
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a
     /// suspicion, by gossip of a refutation that missed a node, by an accusation that only the accuser heard of.
     static let keptCases: [Case] = [
@@ -65,7 +70,7 @@ struct SimulationTests {
 
     @Test(
         "A disturbed cluster ends where its scenario says",
-        arguments: cases + smallCases + detectionCases + lastingCases + keptCases)
+        arguments: cases + smallCases + detectionCases + lastingCases + strictCases + keptCases)
     func scenario(of test: Case) throws {
         // Said before it runs: a broken invariant ends the process.
         print("simulating: \(test.testDescription)")

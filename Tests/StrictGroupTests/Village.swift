@@ -182,7 +182,8 @@ struct Village {
         case .send(let message, let to): send(message, from: id, to: to)
         case .persist(let write):
             let disk = Interval(nanoseconds: 1 + Int64(rng.next(upperBound: UInt64(faults.diskMax.nanoseconds))))
-            let at = max(now + disk, hosts[id]?.writes.last?.at ?? now)
+            let last = hosts[id]?.writes.last?.at ?? now
+            let at = max(now + disk, last)
             hosts[id]?.writes.append((at, write))
             schedule(.disk(id, life: life), after: at - now)
         case .makeSnapshot(let writer, let position, let membership):
@@ -203,7 +204,9 @@ struct Village {
             schedule(.input(.snapshotLoaded(metadata, machine), to: id, life: life), after: .milliseconds(2))
         case .compact(let keepFrom, let snapshots): hosts[id]?.disk.compact(from: keepFrom, snapshots)
         case .reply(let call, let reply): clients.take(reply, for: call, now: now, &judge)
-        case .changed(let changes): hosts[id]?.fed = judge.note(changes, of: id, after: hosts[id]?.fed)
+        case .changed(let changes):
+            let last = hosts[id]?.fed
+            hosts[id]?.fed = judge.note(changes, of: id, after: last)
         case .event(let event): judge.note(event, of: id, group: hosts[id]?.node?.founding.founded?.group)
         }
     }
@@ -309,7 +312,7 @@ struct Village {
         return best?.id
     }
 
-    func node(at id: NodeID) -> StrictNode? { hosts[id]?.node }
+    func machine(_ id: NodeID) -> StrictMachine? { hosts[id]?.node?.machine }
 
     /// Members that run and have all that is committed, in equal states.
     var isSettled: Bool {

@@ -112,16 +112,16 @@ package struct StrictDiskContent: Sendable {
         return true
     }
 
-    /// What the next process is given; nil when there was never anything.
-    package var restored: StrictRestored? {
+    /// What the next process of this node is given; nil when there was never anything. Who is no founder begins with nobody:
+    /// the log tells it who belongs to the group.
+    package func restored(for owner: NodeID) -> StrictRestored? {
         if isEmpty { return nil }
         var restored = StrictRestored(founding: founding)
         let base = snapshots.last
         if hardState != nil || !entries.isEmpty || base != nil {
-            let metadata =
-                base?.metadata
-                ?? SnapshotMetadata(
-                    position: .zero, membership: RaftMembership(voters: founding.founded?.voters ?? []))
+            let founders = founding.founded?.voters ?? []
+            let first = founders.contains(owner) ? RaftMembership(voters: founders) : .empty
+            let metadata = base?.metadata ?? SnapshotMetadata(position: .zero, membership: first)
             let following = entries.filter { $0.index > metadata.position.index }
             let isConnected = following.first.map { $0.index == metadata.position.index + 1 } ?? true
             restored.raft = RestoredState(

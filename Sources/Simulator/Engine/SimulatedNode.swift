@@ -121,7 +121,7 @@ package struct SimulatedNode {
         let found = disk.content.recovered(configuration.store)
         kernel = NodeKernel(
             configuration: configuration, identity: identity, recovered: found.store,
-            strictRestored: disk.content.strict.restored, members: members, clock: clock)
+            strictRestored: disk.content.strict.restored(for: id), members: members, clock: clock)
         nextAcceptedStream = 1
         return found.refused
     }

@@ -2,6 +2,7 @@
 // Owns carrying out a scenario's steps.
 
 import ClusterTypes
+import StrictGroup
 import NodeKernel
 import SWIMCore
 import StoreCore

@@ -2,6 +2,8 @@
 // Owns a scenario as values: the cluster, what happens when, and what must be seen.
 
 import ClusterTypes
+import RaftCore
+import StrictGroup
 import SWIMCore
 
 /// What a scenario file says.
