@@ -262,6 +262,31 @@ struct StrictDamageTests {
         }
     }
 
+    @Test("death between the end of one segment and the first frame of the next loses nothing, then or later")
+    func betweenSegments() throws {
+        try withScratch { scratch in
+            var model = try long(scratch)
+            let newest = try #require(segments(scratch).last)
+            var bytes = try scratch.whole(newest)
+            for place in 64..<bytes.count { bytes[place] = 0 }
+            try scratch.write(newest, bytes)
+            let bench = try StrictBench(scratch)
+            let raft = try #require(bench.restored.raft)
+            #expect(raft.mayHaveAcknowledged == nil)
+            #expect(raft.entries == Array(model.entries.prefix(raft.entries.count)) && raft.entries.count > 20)
+            // The segments with the founding go.
+            let last = try #require(raft.entries.last)
+            let made = try bench.make(try machine(last.index), last.position, RaftMembership(voters: [member(1)]))
+            try bench.compact(last.index + 1, [made])
+            try bench.settle()
+            bench.disk.close()
+            #expect(segments(scratch) == [newest])
+            model.entries = []
+            model.base = last.position
+            model.check(try StrictBench(scratch).restored)
+        }
+    }
+
     @Test("the log of a later version is left as it is")
     func newer() throws {
         try withScratch { scratch in

@@ -73,6 +73,11 @@ final class StrictBench {
         }
     }
 
+    /// Waits for what compactions removed to be gone.
+    func settle() throws {
+        _ = try load(SnapshotMetadata(position: .zero, membership: .empty))
+    }
+
     func read(_ metadata: SnapshotMetadata, at offset: UInt64, _ count: Int) throws -> SnapshotChunk? {
         let order = SnapshotChunkOrder(to: member(2), term: 1, metadata: metadata, offset: offset, bytesMax: count)
         return try Self.answer { done in disk.readSnapshot(order) { done($0) } }

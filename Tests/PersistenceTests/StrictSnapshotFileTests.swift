@@ -42,6 +42,7 @@ struct StrictSnapshotFileTests {
             // A later one is about to be named.
             let later = try bench.make(try machine(35), LogPosition(term: 2, index: 35), voters)
             try bench.compact(31, [made])
+            try bench.settle()
             bench.disk.close()
             #expect(logs(scratch).count < before - 1)
             #expect(!snapshots(scratch).contains("snapshot-2-10-\(older.digest)"))
@@ -63,6 +64,7 @@ struct StrictSnapshotFileTests {
             let (bench, made) = try bench(scratch)
             let before = logs(scratch)
             try bench.compact(2, [made])
+            try bench.settle()
             #expect(logs(scratch) == before)
             bench.disk.close()
             let again = try StrictBench(scratch)
@@ -207,6 +209,7 @@ struct StrictSnapshotFileTests {
             try withScratch { scratch in
                 let (bench, made) = try bench(scratch)
                 try bench.compact(31, [made])
+                try bench.settle()
                 bench.disk.close()
                 let name = "strict/" + (try #require(snapshots(scratch).first))
                 if isRemoved {

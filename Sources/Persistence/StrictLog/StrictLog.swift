@@ -239,12 +239,25 @@ final class StrictLog: @unchecked Sendable {
         hasUnsyncedChunks = false
     }
 
-    /// Takes the next segment into use. Its first frame repeats what only frames' bodies hold.
-    private func goOn(frameBytes: Int) throws(PersistenceFailure) {
-        let (next, body, isFirst) = (staged, body, file == nil)
+    /// What only frames' bodies hold: it must not be in segments alone that compaction removes.
+    private var beginning: LogBytes {
         var beginning = LogBytes()
         beginning.put(.founding(revision: durable.promises.foundingRevision, durable.founding))
         if let incoming = durable.incoming { beginning.put(incoming.record) }
+        return beginning
+    }
+
+    /// For a segment whose first frame is not there, or may not be whole.
+    func repeatBeginning() throws(PersistenceFailure) {
+        body = beginning
+        isDirty = true
+        try flush()
+    }
+
+    /// Takes the next segment into use.
+    private func goOn(frameBytes: Int) throws(PersistenceFailure) {
+        let (next, body, isFirst) = (staged, body, file == nil)
+        let beginning = beginning
         let beginningBytes = StrictLogFormat.frameHeadBytes + StrictLogFormat.padded(beginning.count)
         let (file, bytes) = try store.take(
             segment.id + 1, log: durable.log,

@@ -203,7 +203,9 @@ struct StrictRecovery {
         var place = StrictLog.Place(file: file, end: offset, older: Array(segments.dropLast()))
         place.segment = StrictLog.Segment(id: current, bytes: size, indexMax: scan.indexMax[current] ?? 0)
         let restored = restored(scan, finding, hard: scan.promises.hard, incoming: state.incoming)
-        return (StrictLog(store, state, at: place), restored)
+        let opened = StrictLog(store, state, at: place)
+        if scan.isSealed || scan.damage != nil { try opened.repeatBeginning() }
+        return (opened, restored)
     }
 
     /// What is left goes into new segments, with the mark of what was lost; the damaged ones are moved aside.
