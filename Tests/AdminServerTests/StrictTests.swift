@@ -222,6 +222,16 @@ import Testing
         }
     }
 
+    @Test func `a restore says what became of strict keys`() async throws {
+        try await Self.withStrict { fixture in
+            let outcome = try await fixture.gossipctl(["restore", "-", "--strict", "only"], input: "backup")
+            #expect(outcome == Outcome(0, "wrote 2 strict keys through the log, 1 were there already\n", ""))
+            let answer = try await fixture.client.send(
+                AdminRequest("POST", "/v1/restore?strict=all", body: Array("backup".utf8)))
+            #expect(answer.status == 400 && answer.failure.message.contains("with, skip or only"))
+        }
+    }
+
     @Test(arguments: [
         ["leader", "show"], ["strict", "members"], ["lock", "list"], ["lock", "run", "l", "--", "true"],
     ])
