@@ -26,7 +26,7 @@ import Testing
             #expect(put.keyClass == .strict && put.version == "1")
             let read = try await fixture.client.get(key)
             #expect(read.keyClass == .strict && read.version == "1" && read.stalenessMilliseconds == nil)
-            let local = try await fixture.client.get(key, nil, .local)
+            let local = try await fixture.client.get(key, at: nil, .local)
             #expect(local.keyClass == .strict && local.stalenessMilliseconds == 12)
             let json = try await fixture.gossipctl([
                 "--output", "json", "kv", "get", "strict/a", "--consistency", "local",
