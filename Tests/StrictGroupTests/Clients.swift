@@ -61,7 +61,8 @@ struct Clients {
             note(asked, returned: now, observation(answer))
         case .found(.entry(let entry), _):
             answered += 1
-            note(asked, returned: now, .found(entry.map { String(decoding: $0.value, as: UTF8.self) }, version: entry?.version ?? 0))
+            let value = entry.map { String(decoding: $0.value, as: UTF8.self) }
+            note(asked, returned: now, .found(value, version: entry?.version ?? 0))
         case .found, .done, .status: answered += 1
         case .failed(.unavailable(_, let isOutcomeUnknown)):
             failed += 1
@@ -113,6 +114,10 @@ extension Village {
         _ operation: HistoryOperation, client: Int = 0, on id: NodeID, within time: Interval = .seconds(5)
     ) -> UInt64 {
         let call = clients.begin(operation, client: client, on: id, now: now)
+        if faults.readsStale, case .get(let name) = operation, let machine = machine(id) {
+            clients.take(.found(.entry(machine.entry(key(name))), at: machine.appliedIndex), for: call, now: now, &judge)
+            return call
+        }
         handle(.call(id: call, Self.call(operation), deadline: now + time), on: id)
         return call
     }
@@ -122,6 +127,17 @@ extension Village {
         let number = clients.begin(nil, client: -1, on: id, now: now)
         handle(.call(id: number, call, deadline: now + time), on: id)
         return number
+    }
+
+    @discardableResult
+    mutating func put(_ name: String, _ value: String, on id: NodeID, within time: Interval = .seconds(5)) -> StrictReply? {
+        get(.change(.put(key(name), value: Array(value.utf8), lease: 0)), on: id, within: time)
+    }
+
+    /// What a linearizable read on this node gives; nil: not there, or no answer.
+    mutating func value(_ name: String, on id: NodeID) -> String? {
+        guard case .found(.entry(let entry?), _) = get(.read(.entry(key(name))), on: id) else { return nil }
+        return String(decoding: entry.value, as: UTF8.self)
     }
 
     /// Asks and waits for the answer.

@@ -25,7 +25,7 @@ struct RandomVillage {
     static let nodesMax = 9
     static let keys = ["s/a", "s/b", "s/c", "s/d"]
 
-    init(seed: UInt64) {
+    init(seed: UInt64, plant: ((inout Village.Faults) -> Void)? = nil) {
         self.seed = seed
         rng = SeededGenerator(seed: seed &* 2 &+ 1)
         var raft = RaftConfiguration()
@@ -48,6 +48,7 @@ struct RandomVillage {
         village.faults.duplication = rng.chance(0.5) ? 0.2 * rng.fraction() : 0
         village.faults.latencyMax = .milliseconds([1, 5, 20, 80][rng.index(below: 4)])
         village.faults.diskMax = .milliseconds([1, 5, 30][rng.index(below: 3)])
+        plant?(&village.faults)
     }
 
     var violations: [String] { village.judge.violations }
@@ -66,7 +67,10 @@ struct RandomVillage {
     /// Ends all trouble. True when the group answers again and all its members come to hold the same.
     mutating func recovers() -> Bool {
         village.cuts.removeAll()
-        village.faults = Village.Faults()
+        village.faults.loss = 0
+        village.faults.duplication = 0
+        village.faults.latencyMax = .milliseconds(1)
+        village.faults.diskMax = .milliseconds(1)
         for id in village.order {
             village.hosts[id]?.wallOffset = 0
             village.stallDisk(id, false)

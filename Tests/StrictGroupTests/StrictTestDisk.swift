@@ -71,6 +71,13 @@ struct StrictTestDisk {
         snapshotBytes = snapshotBytes.filter { named.contains($0.key) }
     }
 
+    /// Its bytes turned out to be no snapshot.
+    mutating func dropSnapshot() {
+        snapshot = SnapshotMetadata(position: .zero, membership: snapshot.membership)
+        entries = []
+        hardState.commit = 0
+    }
+
     func machine(of metadata: SnapshotMetadata) -> StrictMachine? {
         if metadata.position == .zero { return StrictMachine() }
         guard let bytes = snapshotBytes[metadata.digest] else { return nil }

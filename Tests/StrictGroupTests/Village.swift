@@ -8,7 +8,10 @@ import StrictCore
 import StrictGroup
 
 func node(_ number: Int) -> NodeID { NodeID(high: 0, low: UInt64(number)) }
-func key(_ text: String) -> StrictKey { StrictKey(text) ?? StrictKey("x").unsafelyUnwrapped }
+func key(_ text: String) -> StrictKey {
+    guard let key = StrictKey(text) else { preconditionFailure("\(text) is no key") }
+    return key
+}
 
 /// Everything that happens is in the order of time and, at one time, of cause: one seed, one run.
 struct Village {
@@ -51,6 +54,10 @@ struct Village {
         var duplication = 0.0
         var latencyMax = Interval.milliseconds(1)
         var diskMax = Interval.milliseconds(1)
+        /// Planted: the disk says at once that it has what it has not yet.
+        var acknowledgesEarly = false
+        /// Planted: reads are answered from the node's own state.
+        var readsStale = false
     }
 
     var hosts: [NodeID: Host] = [:]
@@ -69,6 +76,9 @@ struct Village {
     /// Nodes that others no longer know of.
     var forgotten: Set<NodeID> = []
     var checksEvery = 16
+    var gossipInterval = Interval.milliseconds(75)
+    /// The next snapshot that is taken over has other bytes than were sent.
+    var breaksNextSnapshot = false
     static let wallStart: Int64 = 1_700_000_000_000
 
     init(nodes: Int, voters: StrictVoters = .count(3), seed: UInt64, raft: RaftConfiguration = RaftConfiguration()) {
@@ -186,6 +196,9 @@ struct Village {
             let at = max(now + disk, last)
             hosts[id]?.writes.append((at, write))
             schedule(.disk(id, life: life), after: at - now)
+            if faults.acknowledgesEarly {
+                schedule(.input(.persisted(write.number), to: id, life: life), after: .microseconds(1))
+            }
         case .makeSnapshot(let writer, let position, let membership):
             schedule(
                 .makeSnapshot(writer, position, membership, id, life: life), after: .milliseconds(rng.index(below: 20)))
@@ -200,7 +213,12 @@ struct Village {
             }
             schedule(.input(.snapshotRead(order, chunk), to: id, life: life), after: .microseconds(100))
         case .loadSnapshot(let metadata):
-            let machine = hosts[id]?.disk.machine(of: metadata)
+            var machine = hosts[id]?.disk.machine(of: metadata)
+            if breaksNextSnapshot {
+                breaksNextSnapshot = false
+                machine = nil
+                hosts[id]?.disk.dropSnapshot()
+            }
             schedule(.input(.snapshotLoaded(metadata, machine), to: id, life: life), after: .milliseconds(2))
         case .compact(let keepFrom, let snapshots): hosts[id]?.disk.compact(from: keepFrom, snapshots)
         case .reply(let call, let reply): clients.take(reply, for: call, now: now, &judge)
@@ -231,7 +249,7 @@ struct Village {
             host.writes.removeFirst()
         }
         hosts[id] = host
-        if let last { handle(.persisted(last), on: id) }
+        if let last, !faults.acknowledgesEarly { handle(.persisted(last), on: id) }
     }
 
     mutating func stallDisk(_ id: NodeID, _ isStalled: Bool) {
@@ -288,7 +306,7 @@ struct Village {
                 handle(.mark(mark), on: other)
             }
         }
-        schedule(.gossip, after: .milliseconds(50 + rng.index(below: 50)))
+        schedule(.gossip, after: rng.jittered(gossipInterval, spread: 0.3))
     }
 
     mutating func tellView(_ id: NodeID) {
