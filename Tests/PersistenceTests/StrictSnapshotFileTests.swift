@@ -160,6 +160,29 @@ struct StrictSnapshotFileTests {
         }
     }
 
+    @Test("a snapshot that turned out to be no state is dropped, and can be taken over once more")
+    func again() throws {
+        try withScratch { scratch in
+            var rng = SeededGenerator(seed: 9)
+            let raft = try StrictLogTests.installation(beyond: 20, term: 4, &rng)
+            let metadata = try #require(raft.installs)
+            let bench = try StrictBench(scratch)
+            try bench.write(raft)
+            let name = "strict/" + (try #require(snapshots(scratch).first))
+            var bytes = try scratch.whole(name)
+            bytes[bytes.count - 1] ^= 1
+            try scratch.write(name, bytes)
+            let none = try bench.load(metadata)
+            #expect(none == nil)
+            #expect(!scratch.exists(name))
+            try bench.write(raft)
+            #expect(try bench.load(metadata)?.digest == metadata.digest)
+            #expect(bench.failures.all.isEmpty)
+            bench.kill()
+            #expect(try StrictBench(scratch).restored.raft?.snapshot == metadata)
+        }
+    }
+
     @Test("a snapshot whose bytes are others than announced ends the process, and the next one asks for it anew")
     func wrongBytes() throws {
         try withScratch { scratch in

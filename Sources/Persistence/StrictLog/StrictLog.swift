@@ -54,6 +54,8 @@ final class StrictLog: @unchecked Sendable {
     private var older: [Segment]
     /// Of a round that found no room: so much of it needs no repetition.
     private var doneOfRound = 0
+    /// What of the round is being staged: all before it is durable once a frame is.
+    private var currentOfRound = 0
     private(set) var statistics = StrictDiskStatistics()
 
     /// What compaction made superfluous since the last call of `takeGarbage`.
@@ -91,14 +93,15 @@ final class StrictLog: @unchecked Sendable {
     func commit(_ round: [StrictLogWork]) throws(PersistenceFailure) {
         do throws(PersistenceFailure) {
             for (number, work) in round.enumerated().dropFirst(doneOfRound) {
+                currentOfRound = number
                 switch work {
                 case .write(let write): try stage(write)
                 case .compact(let keepFrom, let snapshots): try compact(keepFrom: keepFrom, snapshots)
                 case .barrier: break
                 }
                 if body.count >= Self.frameBodyBytes {
+                    currentOfRound = number + 1
                     try flush()
-                    doneOfRound = number + 1
                 }
             }
             try flush()
@@ -167,7 +170,7 @@ final class StrictLog: @unchecked Sendable {
 
     private func stage(_ chunk: SnapshotChunk) throws(PersistenceFailure) {
         // Of a round that is repeated: the snapshot has taken over already.
-        if chunk.metadata.position == staged.promises.base { return }
+        if isBase(chunk.metadata) { return }
         if chunk.offset == 0 || staged.incoming?.metadata != chunk.metadata {
             staged.incoming = try IncomingPart(chunk.metadata, in: folder)
         }
@@ -176,10 +179,14 @@ final class StrictLog: @unchecked Sendable {
         hasUnsyncedChunks = true
     }
 
+    private func isBase(_ metadata: SnapshotMetadata) -> Bool {
+        metadata.position == staged.promises.base && folder.exists(SnapshotFile.name(metadata))
+    }
+
     /// The log's part of it; the state is read by `StrictDisk.loadSnapshot`.
     private func stageInstallation(of metadata: SnapshotMetadata) throws(PersistenceFailure) {
         let name = SnapshotFile.name(metadata)
-        if metadata.position == staged.promises.base, folder.exists(name) { return }
+        if isBase(metadata) { return }
         guard let part = staged.incoming, part.metadata == metadata, part.isWhole else {
             // The next process asks for it anew: neither log nor state has been touched.
             try folder.remove(SnapshotFile.incomingName)
@@ -237,6 +244,7 @@ final class StrictLog: @unchecked Sendable {
         bodyIndexMax = 0
         isDirty = false
         hasUnsyncedChunks = false
+        doneOfRound = currentOfRound
     }
 
     /// What only frames' bodies hold: it must not be in segments alone that compaction removes.

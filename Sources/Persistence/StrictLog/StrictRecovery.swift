@@ -145,7 +145,8 @@ struct StrictRecovery {
         for (name, position) in candidates {
             guard let file = try LogFile.open(name, in: folder, writable: false) else { continue }
             if let (metadata, start) = try SnapshotFile.readHead(file), metadata.position == position,
-                let machine = try SnapshotFile.load(file, start: start, metadata)
+                let machine = try SnapshotFile.load(file, start: start, metadata),
+                machine.appliedIndex == position.index
             {
                 finding.base = metadata
                 finding.machine = machine
