@@ -186,7 +186,8 @@ let package = Package(
         tests(
             "NodeKernelTests",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "StrictCore", "StrictGroup", "NodeKernel",
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "StrictCore", "StrictGroup",
+                "NodeKernel",
             ]),
         tests(
             "WireProtocolTests",

@@ -15,6 +15,7 @@ import Persistence
 import SWIMCore
 import Sealing
 import StoreCore
+import StrictGroup
 import SystemdSupport
 import Transport
 import WireProtocol
@@ -122,7 +123,6 @@ struct Daemon: Sendable {
         let sockets = try bind(configuration.bind)
         let advertised = configuration.advertised(boundTo: sockets.address)
         let identity = directory.identity
-        let signer = signer(identity)
 
         // Each process writes under an epoch that none before it used, not even one started from a copy of this
         // directory or from a backup of it: no dot is ever used twice.
@@ -137,14 +137,8 @@ struct Daemon: Sendable {
         let strict = try openStrictDisk(configuration, notifier: notifier, log: log, logger: logger)
         let host = try DaemonHost(
             directory: directory, database: database, strictDisk: strict?.disk, hub: hub, log: log, signals: signals)
-        let clock = SystemClock.now()
-        let kernel = NodeKernel(
-            configuration: KernelConfiguration(
-                configuration, peers: directory.peers, keys: starting, signer: signer),
-            identity: KernelIdentity(
-                id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
-                incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
-            recovered: recovery.recovered, strictRestored: strict?.restored, clock: clock)
+        let kernel = makeKernel(
+            configuration, directory, starting, address: advertised, storeEpoch: storeEpoch, recovery, strict?.restored)
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration, seal: seal),
             host: host, loop: loops.kernel.next())
@@ -158,7 +152,8 @@ struct Daemon: Sendable {
             configuration, id: identity.id, address: advertised, hub: hub, logger: log.logger(label: "gossipd.handlers")
         )
         let strictKeys = StrictAccess(configuration.strict, driver.perform)
-        let metrics = Metrics(driver: driver, past: past, delivery: delivery, hub: hub, strict: strictKeys)
+        let metrics = Metrics(
+            driver: driver, past: past, delivery: delivery, hub: hub, strict: strictKeys, strictDisk: strict?.disk)
         let refusedReload = RefusedReload()
         let warnings = StandingWarnings(configuration, seal)
         let node = KernelNode(
@@ -177,6 +172,20 @@ struct Daemon: Sendable {
             driver: driver, keys: keys, delivery: delivery, handlers: handlers,
             refusedReload: refusedReload, admin: admin, warnings: warnings,
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
+    }
+
+    private static func makeKernel(
+        _ configuration: DaemonConfiguration, _ directory: DataDirectory, _ starting: StartingKeys, address: Address,
+        storeEpoch: UInt32, _ recovery: Recovery, _ strict: StrictRestored?
+    ) -> NodeKernel {
+        let identity = directory.identity
+        return NodeKernel(
+            configuration: KernelConfiguration(
+                configuration, peers: directory.peers, keys: starting, signer: signer(identity)),
+            identity: KernelIdentity(
+                id: identity.id, name: configuration.name, address: address, tags: configuration.sortedTags,
+                incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
+            recovered: recovery.recovered, strictRestored: strict, clock: SystemClock.now())
     }
 
     private static func warn(of configuration: DaemonConfiguration, _ directory: DataDirectory, _ logger: Logger) {

@@ -3,12 +3,27 @@
 
 import AdminModel
 import ClusterTypes
+import NodeKernel
 import StrictGroup
 
 extension KernelNode {
     func strictFindings() async -> [DoctorDocument.Finding] {
         guard strict.isOn, let group = try? await strictGroup() else { return [] }
-        return Self.strictFindings(group)
+        var findings = Self.strictFindings(group)
+        if case .statistics(let view) = await perform(.statistics), view.kernel.strictRowsRefused > 0 {
+            findings.append(Self.prefixesDiffer(rows: view.kernel.strictRowsRefused))
+        }
+        return findings
+    }
+
+    /// Ordinary writes below a strict prefix come only from a node that does not know the prefix.
+    static func prefixesDiffer(rows: UInt64) -> DoctorDocument.Finding {
+        DoctorDocument.Finding(
+            .warning, code: "strict_prefixes_differ",
+            summary:
+                "other members have written below strict prefixes as if they were not: \(rows) rows were refused here",
+            advice: "give all members the same strict.prefixes, restart those that lack some, and write the keys again",
+            evidence: ["rows": "\(rows)"])
     }
 
     /// Entries that a follower may lack before it is told: about a second of a busy group.

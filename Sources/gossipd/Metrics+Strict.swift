@@ -3,6 +3,8 @@
 
 import AdminServer
 import ClusterTypes
+import NodeKernel
+import Persistence
 import RaftCore
 import StrictGroup
 
@@ -60,5 +62,22 @@ extension Metrics {
                     "gossipd_strict_staleness_seconds", help: "How old local reads of strict keys are at most.",
                     kind: .gauge, value: Double(age) / 1_000))
         }
+    }
+
+    static func addStrict(_ disk: StrictDiskStatistics, to samples: inout [MetricSample]) {
+        samples.counter("gossipd_strict_log_syncs_total", "Syncs of the strict log.", disk.syncs)
+        samples.counter("gossipd_strict_log_bytes_total", "Bytes written to the strict log.", disk.bytes)
+        samples += [MetricSample].histogram(
+            "gossipd_strict_log_sync_seconds", "Rounds of writing to the strict log, until they were synced.",
+            disk.rounds)
+    }
+
+    static func addStrict(_ kernel: KernelStatistics, to samples: inout [MetricSample]) {
+        samples.counter(
+            "gossipd_strict_rows_refused_total", "Rows of peers that would have changed strict keys past the group.",
+            kernel.strictRowsRefused)
+        samples.counter(
+            "gossipd_strict_messages_lost_total", "Messages of the strict group that no stream took.",
+            kernel.strictMessagesLost)
     }
 }

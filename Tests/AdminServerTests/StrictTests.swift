@@ -26,7 +26,7 @@ import Testing
             #expect(put.keyClass == .strict && put.version == "1")
             let read = try await fixture.client.get(key)
             #expect(read.keyClass == .strict && read.version == "1" && read.stalenessMilliseconds == nil)
-            let local = try await fixture.client.get(key, nil, .local)
+            let local = try await fixture.client.get(key, at: nil, .local)
             #expect(local.keyClass == .strict && local.stalenessMilliseconds == 12)
             let json = try await fixture.gossipctl([
                 "--output", "json", "kv", "get", "strict/a", "--consistency", "local",
@@ -219,6 +219,16 @@ import Testing
                 AdminRequest("POST", "/v1/strict/recover", body: Array("{}".utf8)))
             #expect(answer.status == 412 && answer.failure.message.contains("loses_writes"))
             #expect(fixture.node.peek { $0.strict.orders.isEmpty })
+        }
+    }
+
+    @Test func `a restore says what became of strict keys`() async throws {
+        try await Self.withStrict { fixture in
+            let outcome = try await fixture.gossipctl(["restore", "-", "--strict", "only"], input: "backup")
+            #expect(outcome == Outcome(0, "wrote 2 strict keys through the log, 1 were there already\n", ""))
+            let answer = try await fixture.client.send(
+                AdminRequest("POST", "/v1/restore?strict=all", body: Array("backup".utf8)))
+            #expect(answer.status == 400 && answer.failure.message.contains("with, skip or only"))
         }
     }
 

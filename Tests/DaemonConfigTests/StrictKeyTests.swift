@@ -9,7 +9,6 @@ struct StrictKeyTests {
     @Test("Without the table no key is strict, three nodes would vote, and this one may")
     func defaults() throws {
         let strict = try parse("").strict
-        #expect(strict == DaemonConfiguration.Strict())
         #expect(strict.prefixes.isEmpty && strict.voters == .count(3) && strict.isEligible)
     }
 

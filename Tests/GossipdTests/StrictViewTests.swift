@@ -108,6 +108,12 @@ struct StrictViewTests {
         #expect(findings[0].summary.hasPrefix("db-1 lacks 30000 entries"))
     }
 
+    @Test("Rows that came past the group point to members without the prefix")
+    func prefixes() {
+        let finding = KernelNode.prefixesDiffer(rows: 3)
+        #expect(finding.code == "strict_prefixes_differ" && finding.summary.contains("3 rows were refused here"))
+    }
+
     @Test("The metrics tell role, term, indexes, lags and whether a majority is reached")
     func metrics() {
         var status = StrictStatus()

@@ -63,7 +63,7 @@ extension ProcessTests {
                 #expect(late.status == 4 && late.errors.contains("it is at version \(version)"), "\(late)")
                 for daemon in cluster.daemons {
                     let local = try await eventually("\(daemon.name) has a copy") {
-                        let local = try? await daemon.client.get(key, nil, .local)
+                        let local = try? await daemon.client.get(key, at: nil, .local)
                         return local?.version == version ? local : nil
                     }
                     #expect(local.keyClass == .strict && local.stalenessMilliseconds != nil)
@@ -152,7 +152,7 @@ extension ProcessTests {
                 let key = try ConfigurationKey("strict/a")
                 try await Self.put(key, "kept", cluster[0])
                 _ = try await eventually("the copy is there") {
-                    try? await cluster[0].client.get(key, nil, .local)
+                    try? await cluster[0].client.get(key, at: nil, .local)
                 }
                 for daemon in [cluster[1], cluster[2]] { daemon.killHard() }
                 let start = ContinuousClock.now

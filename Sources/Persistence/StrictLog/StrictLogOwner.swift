@@ -2,6 +2,7 @@
 // Owns what the threads of the strict group's disk share: the log, its figures, the first failure, the condition.
 
 import ClusterTypes
+import Glibc
 import RaftCore
 import StrictGroup
 import Synchronization
@@ -12,6 +13,8 @@ package struct StrictDiskStatistics: Hashable, Sendable {
     package var syncs: UInt64 = 0
     /// Of frames.
     package var bytes: UInt64 = 0
+    /// How long the rounds of writing took, each until it was synced.
+    package var rounds = DurationHistogram()
 }
 
 /// The log under its lock.
@@ -28,12 +31,23 @@ final class StrictLogOwner: Sendable {
     var statistics: StrictDiskStatistics { figures.withLock { $0 } }
 
     func commit(_ round: [StrictLogWork]) throws(PersistenceFailure) -> StrictLog.Garbage? {
+        let start = Self.nanoseconds()
         let (garbage, statistics) = try log.withLock { log throws(PersistenceFailure) in
             try log.commit(round)
             return (log.takeGarbage(), log.statistics)
         }
-        figures.withLock { $0 = statistics }
+        let took = Interval(nanoseconds: Self.nanoseconds() - start)
+        figures.withLock { held in
+            (held.syncs, held.bytes) = (statistics.syncs, statistics.bytes)
+            held.rounds.add(took)
+        }
         return garbage
+    }
+
+    private static func nanoseconds() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
     }
 
     func prepareSpare() throws(PersistenceFailure) { try store.prepare() }
