@@ -43,6 +43,11 @@ struct SimulationTests {
         "wiped", "import", "ttl", "events", "event-burst",
     ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
 
+    /// Strict keys under everything that may go wrong; `make simulate` takes fresh seeds.
+    static let strictCases: [Case] = [
+        "strict", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members", "strict-disks",
+    ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
+
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a
     /// suspicion, by gossip of a refutation that missed a node, by an accusation that only the accuser heard of.
     static let keptCases: [Case] = [
@@ -71,7 +76,7 @@ struct SimulationTests {
     }
 
     static let pairs: [Pair] = {
-        let all = cases + smallCases + detectionCases + lastingCases + keptCases
+        let all = cases + smallCases + detectionCases + lastingCases + strictCases + keptCases
         return stride(from: 0, to: all.count, by: 2).map { Pair(cases: Array(all[$0..<min($0 + 2, all.count)])) }
     }()
 
