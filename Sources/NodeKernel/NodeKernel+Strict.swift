@@ -121,7 +121,9 @@ extension NodeKernel {
         for member in membership.table.members where member.state < .left {
             let isEligible = member.info.tags.contains(Self.strictTag)
             let isNamed =
-                if case .names(let names) = configuration.strict.voters { names.contains(member.info.name) } else { false }
+                if case .names(let names) = configuration.strict.voters { names.contains(member.info.name) } else {
+                    false
+                }
             guard isEligible || isNamed || voters.contains(member.id) else { continue }
             view.append(
                 StrictPeer(

@@ -29,7 +29,9 @@ extension NodeKernel {
 
     private mutating func addLink(_ peer: NodeID, _ now: Instant) {
         if strict.links.count >= StrictLink.linksMax {
-            let idle = strict.links.filter { $0.value.stream == nil && $0.value.inbound == nil && $0.value.waiting.isEmpty }
+            let idle = strict.links.filter {
+                $0.value.stream == nil && $0.value.inbound == nil && $0.value.waiting.isEmpty
+            }
             if let oldest = idle.min(by: { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }) {
                 strict.links[oldest.key] = nil
             }

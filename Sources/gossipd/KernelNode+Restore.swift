@@ -8,6 +8,7 @@ import ClusterTypes
 import NodeKernel
 import StoreCore
 import StrictCore
+import StrictGroup
 import Transport
 
 extension KernelNode {
