@@ -93,7 +93,7 @@ extension NodeKernel {
 
     private mutating func setStrictTimer(_ turn: inout Turn) {
         var at = strict.node?.nextDeadline
-        if let retry = nextStrictRetry { at = min(at ?? retry, retry) }
+        if let retry = strict.nextRetry { at = min(at ?? retry, retry) }
         guard let at else { return }
         if let set = strict.timerAt, set <= at { return }
         strict.generation += 1
@@ -133,11 +133,6 @@ extension NodeKernel {
         guard view != strict.view else { return }
         strict.view = view
         tell(.view(view), &turn)
-    }
-
-    /// Membership has found a member dead, or it left.
-    mutating func strictPeerIsGone(_ id: NodeID, _ turn: inout Turn) {
-        if strict.view.contains(where: { $0.id == id }) { tell(.linkLost(id, isDead: true), &turn) }
     }
 
     // MARK: Marks
