@@ -6,6 +6,7 @@ import AdminServer
 import BackupFormat
 import ClusterTypes
 import NodeKernel
+import RaftCore
 import StoreCore
 import StrictCore
 import StrictGroup

@@ -11,6 +11,7 @@ import NodeKernel
 import Persistence
 import SWIMCore
 import Sealing
+import StrictGroup
 import Transport
 import WireProtocol
 
