@@ -50,7 +50,9 @@ struct RandomTests {
         #expect(history(106) != history(101))
     }
 
-    private func finds(_ isFound: (inout RandomVillage) -> Bool, plant: @escaping (inout Village.Faults) -> Void) -> Bool {
+    private func finds(_ isFound: (inout RandomVillage) -> Bool, plant: @escaping (inout Village.Faults) -> Void)
+        -> Bool
+    {
         for seed in UInt64(1)...100 {
             var run = RandomVillage(seed: seed, plant: plant)
             run.play()
