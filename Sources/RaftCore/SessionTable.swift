@@ -72,7 +72,7 @@ package struct SessionTable: Hashable, Sendable {
         // A client that claims to have answers it never asked for only hurts itself.
         if answeredThrough > session.answeredThrough, answeredThrough < sequence {
             session.answeredThrough = answeredThrough
-            session.answers.removeAll { $0.sequence <= answeredThrough }
+            session.answers.removeFirst(Self.place(of: answeredThrough + 1, in: session.answers))
         }
         if sequence <= session.answeredThrough { return .obsolete }
         let place = Self.place(of: sequence, in: session.answers)

@@ -98,7 +98,8 @@ package struct StrictMachine: Sendable {
         guard let session = sessions[stamp.session], stamp.answeredThrough > session.answeredThrough,
             stamp.answeredThrough < stamp.sequence
         else { return }
-        for answer in session.answers where answer.sequence <= stamp.answeredThrough {
+        for answer in session.answers {
+            guard answer.sequence <= stamp.answeredThrough else { break }
             keptAnswerBytes -= answer.bytes.count
         }
     }

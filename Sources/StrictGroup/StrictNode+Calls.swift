@@ -33,7 +33,9 @@ extension StrictNode {
         guard case .change(let operation) = call else { return nil }
         let max = configuration.raft.commandBytesMax
         if let bytes = operation.bytes(beyond: max) { return .tooLarge(bytes: bytes, max: max) }
-        if case .transaction(let transaction) = operation, let defect = transaction.defect, defect == .transactionTooLarge {
+        if case .transaction(let transaction) = operation, let defect = transaction.defect,
+            defect == .transactionTooLarge
+        {
             return .tooLarge(bytes: Bounds.transactionBytesMax, max: max)
         }
         return nil
@@ -101,10 +103,14 @@ extension StrictNode {
         }
     }
 
-    /// A member reads itself, at an index that the leader confirms; others ask the leader.
+    /// A voter reads itself, at an index that the leader confirms; others ask the leader, and so does a voter whose own state
+    /// was too far behind at the first attempt.
     private mutating func pursue(_ serial: UInt64, _ read: StrictRead) {
-        if let raft, raft.membership.contains(id), raft.leader != nil, stoppedBy == nil {
-            calls[serial]?.state = .own
+        guard let attempts = calls[serial]?.attempts else { return }
+        if let raft, raft.membership.isVoter(id), raft.leader != nil, stoppedBy == nil, attempts == 0 || raft.isLeader {
+            let until = clock.now + rng.jittered(Self.answerPatience, spread: 0.2)
+            calls[serial]?.state = .asked(id, until: until)
+            check(by: until)
             calls[serial]?.attempts += 1
             if !askRead(read, for: .call(serial: serial)) { rest(serial) }
         } else {
@@ -147,7 +153,7 @@ extension StrictNode {
         for (serial, call) in calls {
             switch call.state {
             case .resting: due.append(serial)
-            case .asked(let node, _): if node != followed { due.append(serial) }
+            case .asked(let node, _): if node != followed, node != id { due.append(serial) }
             case .unstamped, .own: break
             }
         }

@@ -183,7 +183,8 @@ extension StrictNode {
                 if isFoundingDurable { answer(.founded(founded), to: from) }
             } else if let promised = founding.promised, ballot < promised {
                 answer(.refuse(ballot, promised: promised), to: from)
-            } else if configuration.isEligible, heard == nil {
+            } else if configuration.isEligible, heard == nil, from == id || peer(from) != nil {
+                // Two that do not know each other would count different majorities.
                 promise(message, ballot, to: from)
             }
         case .promise(let ballot, let accepted): onPromise(ballot, accepted, from: from)

@@ -15,8 +15,9 @@ extension StrictNode {
     /// Whom to ask; nil: nobody is known. A member trusts its own log more than what is said.
     var leaderToAsk: NodeID? {
         if let leader = raft?.leader { return leader }
-        if let hint { return hint }
-        guard let heard, heard.leader != id else { return nil }
+        if let hint, peer(hint)?.isAlive == true { return hint }
+        // Nothing is sent to a node that is not there: what was not sent was not done.
+        guard let heard, peer(heard.leader)?.isAlive == true else { return nil }
         // A member that knows of a later term knows that this leader's time is over.
         if let raft, raft.membership.contains(id), raft.term > heard.term { return nil }
         return heard.leader

@@ -89,7 +89,8 @@ extension StrictNode {
         if let over = orders.firstIndex(where: { $0.until <= clock.now }) {
             lose(orders.remove(at: over).origin)
         }
-        guard ledTerm != nil, let raft, !orders.contains(where: { if case .proposed = $0.step { true } else { false } }),
+        guard ledTerm != nil, let raft,
+            !orders.contains(where: { if case .proposed = $0.step { true } else { false } }),
             let place = orders.firstIndex(where: { if case .waiting = $0.step { true } else { false } }),
             case .waiting(let order) = orders[place].step, raft.term(at: raft.commitIndex) == raft.term
         else { return }

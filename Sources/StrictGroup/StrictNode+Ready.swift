@@ -87,6 +87,11 @@ extension StrictNode {
             return
         }
         guard isFoundingDurable, recovering == nil, !isBroken else { return }
+        if case .installSnapshot(let chunk) = message.body, !chunk.isIntact {
+            // The sender's disk or memory lies: it is asked again when it is silent about this piece.
+            statistics.brokenChunks &+= 1
+            return
+        }
         if raft == nil {
             // A node that joins knows nobody: the log tells it who belongs to the group.
             startRaft(unstartedRaft ?? RestoredState(founding: .empty))

@@ -67,7 +67,8 @@ extension StrictNode {
         let hard = HardState(term: old.term, votedFor: old.votedFor)
         startRaft(
             RestoredState(
-                hardState: hard, snapshot: zero, mayHaveAcknowledged: max(old.lastPosition.index, metadata.position.index)))
+                hardState: hard, snapshot: zero,
+                mayHaveAcknowledged: max(old.lastPosition.index, metadata.position.index)))
     }
 
     /// - Parameter state: What the disk holds, or will when the writes before are durable.

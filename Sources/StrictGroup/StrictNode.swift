@@ -184,6 +184,8 @@ package struct StrictStatistics: Hashable, Sendable {
     package var resends: UInt64 = 0
     package var sessionsLost: UInt64 = 0
     package var refusedForwards: UInt64 = 0
+    /// Pieces of snapshots whose bytes are not what their sender read.
+    package var brokenChunks: UInt64 = 0
 
     package init() {}
 }

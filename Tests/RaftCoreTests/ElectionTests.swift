@@ -36,6 +36,29 @@ struct ElectionTests {
         #expect(bench.raft.isLeader && bench.raft.commitIndex == 1)
     }
 
+    @Test("a leader whose process is known to have ended is replaced at once; no other end matters")
+    func leaderGone() {
+        var cluster = Cluster(voters: 3, seed: 4)
+        cluster.run(for: .seconds(2))
+        guard let leader = cluster.leader, let follower = cluster.order.first(where: { $0 != leader }) else {
+            Issue.record("nobody leads")
+            return
+        }
+        let now = cluster.now
+        cluster.act(leader) { $0.onPeerGone(follower, now: now, using: &$1) }
+        cluster.act(follower) { $0.onPeerGone(id(9), now: now, using: &$1) }
+        cluster.run(for: .milliseconds(200))
+        #expect(cluster.leader == leader && cluster.nodes[follower]?.raft?.leader == leader)
+        cluster.crash(leader)
+        let killed = cluster.now
+        for other in cluster.order where other != leader {
+            cluster.act(other) { $0.onPeerGone(leader, now: killed, using: &$1) }
+        }
+        cluster.run(for: .milliseconds(100))
+        #expect(cluster.leader != nil && cluster.leader != leader)
+        #expect(cluster.checker.violations.isEmpty)
+    }
+
     @Test("one vote a term, the same answer to the same asker, also after a restart (thesis 3.4)")
     func oneVote() {
         var bench = Bench()

@@ -87,6 +87,23 @@ struct CallTests {
         #expect(village.judge.violations.isEmpty)
     }
 
+    @Test("a late answer to the process before is not taken for one to this")
+    func lateAnswers() {
+        var village = formed(seed: 8)
+        _ = village.put("s/a", "a", on: node(1))
+        _ = village.put("s/b", "b", on: node(1))
+        for _ in 0..<20 {
+            village.faults.latencyMax = .milliseconds(400)
+            village.ask(.get("s/a"), on: node(4))
+            village.run(for: .milliseconds(10))
+            village.crash(node(4))
+            village.restart(node(4))
+            #expect(village.value("s/b", on: node(4)) == "b")
+            village.faults.latencyMax = .milliseconds(1)
+            village.run(for: .seconds(1))
+        }
+    }
+
     @Test("many at once use several sessions and are all answered")
     func burst() {
         var village = formed(seed: 9)
@@ -126,7 +143,9 @@ struct CallTests {
         #expect(Set(missing.compactMap(\.id)) == names && !isUnknown)
         #expect(Set(missing.map(\.name)) == Set(names.map { "n\($0.low)" }))
         // A read changes nothing, whatever became of it.
-        guard case .failed(.unavailable(_, false)) = village.get(.read(.entry(key("s/a"))), on: node(4), within: .seconds(1))
+        guard
+            case .failed(.unavailable(_, false)) = village.get(
+                .read(.entry(key("s/a"))), on: node(4), within: .seconds(1))
         else {
             Issue.record("a read's outcome cannot be unknown")
             return
@@ -203,7 +222,8 @@ struct CallTests {
     func refusals() throws {
         var village = formed(seed: 15)
         let large = [UInt8](repeating: 1, count: 1 << 20)
-        guard case .failed(.tooLarge) = village.get(.change(.put(key("s/a"), value: large, lease: 0)), on: node(4)) else {
+        guard case .failed(.tooLarge) = village.get(.change(.put(key("s/a"), value: large, lease: 0)), on: node(4))
+        else {
             Issue.record("taken")
             return
         }

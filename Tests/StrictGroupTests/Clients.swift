@@ -115,7 +115,8 @@ extension Village {
     ) -> UInt64 {
         let call = clients.begin(operation, client: client, on: id, now: now)
         if faults.readsStale, case .get(let name) = operation, let machine = machine(id) {
-            clients.take(.found(.entry(machine.entry(key(name))), at: machine.appliedIndex), for: call, now: now, &judge)
+            clients.take(
+                .found(.entry(machine.entry(key(name))), at: machine.appliedIndex), for: call, now: now, &judge)
             return call
         }
         handle(.call(id: call, Self.call(operation), deadline: now + time), on: id)
@@ -130,7 +131,9 @@ extension Village {
     }
 
     @discardableResult
-    mutating func put(_ name: String, _ value: String, on id: NodeID, within time: Interval = .seconds(5)) -> StrictReply? {
+    mutating func put(_ name: String, _ value: String, on id: NodeID, within time: Interval = .seconds(5))
+        -> StrictReply?
+    {
         get(.change(.put(key(name), value: Array(value.utf8), lease: 0)), on: id, within: time)
     }
 

@@ -17,7 +17,7 @@ struct RandomTests {
     @Test("crashes, loss, cuts, stalls, clock jumps and new members: safe, linearizable, once, and alive afterwards")
     func seeds() {
         let one = Self.number("STRICT_SEED")
-        let seeds = one.map { $0...$0 } ?? 1...(Self.number("STRICT_SEEDS") ?? 20)
+        let seeds = one.map { $0...$0 } ?? 1...(Self.number("STRICT_SEEDS") ?? 12)
         var (elections, answered, crashes, fed) = (0, 0, 0, 0)
         for seed in seeds {
             var run = RandomVillage(seed: seed)
@@ -50,7 +50,9 @@ struct RandomTests {
         #expect(history(106) != history(101))
     }
 
-    private func finds(_ isFound: (inout RandomVillage) -> Bool, plant: @escaping (inout Village.Faults) -> Void) -> Bool {
+    private func finds(_ isFound: (inout RandomVillage) -> Bool, plant: @escaping (inout Village.Faults) -> Void)
+        -> Bool
+    {
         for seed in UInt64(1)...100 {
             var run = RandomVillage(seed: seed, plant: plant)
             run.play()

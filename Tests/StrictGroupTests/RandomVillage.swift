@@ -80,11 +80,15 @@ struct RandomVillage {
         for _ in 0..<60 where violations.isEmpty && !isAlive {
             village.run(for: .milliseconds(500))
             guard let leader = village.leader else { continue }
-            if case .answer = village.get(.change(.put(key("s/end"), value: [1], lease: 0)), on: leader) { isAlive = true }
+            if case .answer = village.get(.change(.put(key("s/end"), value: [1], lease: 0)), on: leader) {
+                isAlive = true
+            }
         }
         guard isAlive, village.run(within: .seconds(20), until: { $0.isSettled }) else { return false }
         for id in village.order {
-            guard case .found = village.get(.read(.entry(key("s/end"))), on: id, within: .seconds(10)) else { return false }
+            guard case .found = village.get(.read(.entry(key("s/end"))), on: id, within: .seconds(10)) else {
+                return false
+            }
         }
         village.run(for: .seconds(6))
         return village.clients.open.isEmpty
@@ -163,10 +167,14 @@ struct RandomVillage {
     }
 
     private mutating func changeMembers() {
-        guard let leader = village.leader, let membership = village.hosts[leader]?.node?.raft?.membership else { return }
+        guard let leader = village.leader, let membership = village.hosts[leader]?.node?.raft?.membership else {
+            return
+        }
         if membership.voters.count > 2, rng.chance(0.5) {
             order(.remove(membership.voters[rng.index(below: membership.voters.count)]))
-        } else if let candidate = village.order.first(where: { !membership.contains($0) && !membership.retired.contains($0) }) {
+        } else if let candidate = village.order.first(where: {
+            !membership.contains($0) && !membership.retired.contains($0)
+        }) {
             order(.add(candidate))
         } else if nextNode <= Self.nodesMax {
             let new = node(nextNode)

@@ -17,7 +17,8 @@ struct StateTests {
     }
 
     private func lease(_ village: inout Village, _ milliseconds: UInt64) -> LeaseID {
-        guard case .answer(.lease(let id, _)) = village.get(.change(.grantLease(milliseconds: milliseconds)), on: node(4))
+        guard
+            case .answer(.lease(let id, _)) = village.get(.change(.grantLease(milliseconds: milliseconds)), on: node(4))
         else {
             Issue.record("no lease")
             return 0
@@ -41,7 +42,10 @@ struct StateTests {
         #expect(village.value("s/l", on: node(4)) != nil)
         village.run(for: .milliseconds(2_500))
         #expect(village.value("s/l", on: node(4)) == nil)
-        #expect(village.get(.read(.lease(id)), on: node(4)).map { if case .found(.lease(nil), _) = $0 { true } else { false } } == true)
+        #expect(
+            village.get(.read(.lease(id)), on: node(4)).map {
+                if case .found(.lease(nil), _) = $0 { true } else { false }
+            } == true)
         #expect(village.judge.fedThrough == 2)
     }
 

@@ -93,10 +93,4 @@ struct StrictTestDisk {
             incoming: incoming)
         return StrictRestored(founding: founding, raft: state, machine: machine(of: snapshot) ?? StrictMachine())
     }
-
-    static func checksum(_ bytes: [UInt8]) -> UInt64 {
-        var hasher = StableHasher()
-        hasher.absorb(counted: bytes)
-        return hasher.finalize().low
-    }
 }

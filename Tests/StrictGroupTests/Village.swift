@@ -209,7 +209,7 @@ struct Village {
                 let part = Array(bytes[start..<min(bytes.count, start + order.bytesMax)])
                 return SnapshotChunk(
                     metadata: order.metadata, offset: order.offset, bytes: part,
-                    checksum: StrictTestDisk.checksum(part))
+                    checksum: SnapshotChunk.checksum(of: part))
             }
             schedule(.input(.snapshotRead(order, chunk), to: id, life: life), after: .microseconds(100))
         case .loadSnapshot(let metadata):

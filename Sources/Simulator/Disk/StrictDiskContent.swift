@@ -87,7 +87,7 @@ package struct StrictDiskContent: Sendable {
         guard let bytes = bytes(of: order.metadata), order.offset <= UInt64(bytes.count) else { return nil }
         let piece = Array(bytes.dropFirst(Int(order.offset)).prefix(order.bytesMax))
         return SnapshotChunk(
-            metadata: order.metadata, offset: order.offset, bytes: piece, checksum: Self.checksum(of: piece))
+            metadata: order.metadata, offset: order.offset, bytes: piece, checksum: SnapshotChunk.checksum(of: piece))
     }
 
     func bytes(of metadata: SnapshotMetadata) -> [UInt8]? {
@@ -96,12 +96,6 @@ package struct StrictDiskContent: Sendable {
 
     func machine(of metadata: SnapshotMetadata) -> StrictMachine? {
         bytes(of: metadata).flatMap { try? StrictMachine(snapshot: $0) }
-    }
-
-    static func checksum(of bytes: [UInt8]) -> UInt64 {
-        var hasher = StableHasher()
-        hasher.absorb(counted: bytes)
-        return hasher.finalize().low
     }
 
     /// One record of the log, drawn by `rng`, no longer matches its checksum; false when there is none.
