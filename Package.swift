@@ -161,10 +161,12 @@ let package = Package(
             path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("FuzzTests", ["FuzzTargets", nioPosix], exclude: ["Inputs"]),
         tests("ClusterTypesTests", ["ClusterTypes"]),
-        tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
+        // Stories in text, played line by line.
+        .target(name: "ScenarioText", path: "Tests/ScenarioText", swiftSettings: strict),
+        tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore", "ScenarioText"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
-        tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
+        tests("RaftCoreTests", ["ClusterTypes", "RaftCore", "ScenarioText"], exclude: ["Scenarios"]),
         tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
         tests("LinearizabilityTests", ["ClusterTypes", "Linearizability"]),
         tests(

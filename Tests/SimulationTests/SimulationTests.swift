@@ -63,10 +63,27 @@ struct SimulationTests {
         Case(scenario: "ttl", seed: 355_846_234),
     ]
 
-    @Test(
-        "A disturbed cluster ends where its scenario says",
-        arguments: cases + smallCases + detectionCases + lastingCases + keptCases)
-    func scenario(of test: Case) throws {
+    /// Two cases that run at once: nothing is shared, and machines have two cores.
+    struct Pair: Sendable, CustomTestStringConvertible {
+        var cases: [Case]
+
+        var testDescription: String { cases.map(\.testDescription).joined(separator: ", ") }
+    }
+
+    static let pairs: [Pair] = {
+        let all = cases + smallCases + detectionCases + lastingCases + keptCases
+        return stride(from: 0, to: all.count, by: 2).map { Pair(cases: Array(all[$0..<min($0 + 2, all.count)])) }
+    }()
+
+    @Test("A disturbed cluster ends where its scenario says", arguments: pairs)
+    func scenarios(of pair: Pair) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for test in pair.cases { group.addTask { try Self.simulate(test) } }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func simulate(_ test: Case) throws {
         // Said before it runs: a broken invariant ends the process.
         print("simulating: \(test.testDescription)")
         let scenario = try #require(try BuiltInScenario.named(test.scenario)?.scenario())
