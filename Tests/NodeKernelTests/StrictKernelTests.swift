@@ -15,7 +15,8 @@ struct StrictKernelTests {
     private static let feed = ActorID.strictFeed(group: group)
 
     private static func mark(changes: UInt64, wall: UInt64 = 1_700_000_000_000, term: UInt64 = 1) -> StrictMark {
-        StrictMark(group: group, term: term, leader: id(2), changes: changes, wall: wall, voters: [id(2), id(3), id(4)])
+        StrictMark(
+            group: group, term: term, leader: id(2), changes: changes, wall: wall, voters: [id(2), id(3), id(4)])
     }
 
     private static func change(_ number: UInt64, index: UInt64, _ key: String, _ value: [UInt8]?) throws
@@ -162,7 +163,8 @@ struct StrictKernelTests {
         #expect(rows.allSatisfy { $0.defect == nil })
         // The stamps' low bits come round after 65 536 entries: the order of the log is that of its changes.
         let late = NodeKernel.rows(
-            of: [try Self.change(9, index: 65_535, "k", [1]), try Self.change(10, index: 65_536, "k", [2])], by: Self.feed)
+            of: [try Self.change(9, index: 65_535, "k", [1]), try Self.change(10, index: 65_536, "k", [2])],
+            by: Self.feed)
         #expect(late[1].stamp < late[0].stamp)
         #expect(Row.joined(late[0], late[1]) == late[1] && Row.joined(late[1], late[0]) == late[1])
     }

@@ -7,13 +7,14 @@ extension BuiltInScenario {
     ]
 
     private static let strict = BuiltInScenario(
-        name: "strict", summary: "three of five nodes keep strict keys, clients on all of them; the leader is killed once",
+        name: "strict",
+        summary: "three of five nodes keep strict keys, clients on all of them; the leader is killed once",
         text: """
             nodes 5
             strict lock/ voters 3
             start-over 300ms
             at 4s expect strict settled within 5s
-            at 5s every 20ms for 10s call random keys 8
+            at 5s every 20ms for 10s call random keys 40
             at 9s bounce n1 for 2s
             at 17s expect strict settled within 5s
             at 18s expect strict agreed within 5s
@@ -29,7 +30,7 @@ extension BuiltInScenario {
             strict lock/ voters 3
             start-over 300ms
             disk 2ms jitter 6ms
-            at 4s every 15ms for 20s call random keys 6
+            at 4s every 15ms for 20s call random keys 40
             at 5s every 700ms for 18s bounce random for 600ms
             at 9s bounce 1-5 for 1s
             at 15s every 2s for 6s bounce random for 2s
@@ -46,7 +47,7 @@ extension BuiltInScenario {
             nodes 5
             strict lock/ voters 5
             start-over 300ms
-            at 4s every 20ms for 36s call random keys 6
+            at 4s every 20ms for 36s call random keys 40
             at 6s partition 1-2 | 3-5
             at 10s heal
             at 12s cut 1 -> 2-5
@@ -72,7 +73,7 @@ extension BuiltInScenario {
             nodes 5
             strict lock/ voters 3
             start-over 300ms
-            at 4s every 20ms for 20s call random keys 6
+            at 4s every 20ms for 20s call random keys 40
             at 6s clock random +2h
             at 8s clock random -2h
             at 9s drift random 400ppm
@@ -86,13 +87,14 @@ extension BuiltInScenario {
             """)
 
     private static let strictMembers = BuiltInScenario(
-        name: "strict-members", summary: "voters come and go through the log under load, the leader hands over, nodes crash",
+        name: "strict-members",
+        summary: "voters come and go through the log under load, the leader hands over, nodes crash",
         text: """
             nodes 6
             strict lock/ voters 3
             start-over 300ms
             disk 1ms jitter 2ms
-            at 5s every 20ms for 30s call random keys 6
+            at 5s every 20ms for 30s call random keys 40
             at 7s add-voter 4 by 1
             at 9s add-voter 5 by 2
             at 11s remove-voter 1 by 2
@@ -115,7 +117,7 @@ extension BuiltInScenario {
             strict lock/ voters 3 log 4KB
             start-over 300ms
             disk 1ms jitter 4ms
-            at 4s every 20ms for 24s call random keys 6
+            at 4s every 20ms for 24s call random keys 40
             at 6s disk stall random for 2s
             at 9s disk full random for 2s
             at 12s kill n1
