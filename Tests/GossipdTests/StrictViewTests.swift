@@ -4,6 +4,7 @@
 import AdminModel
 import AdminServer
 import ClusterTypes
+import Logging
 import RaftCore
 import StrictCore
 import StrictGroup
