@@ -77,8 +77,15 @@ let package = Package(
         module("StrictCore", ["ClusterTypes", "StoreCore", "RaftCore"]),
         // A node's part in the strict group: its founding, Raft over the state, calls from any node.
         module("StrictGroup", ["ClusterTypes", "StoreCore", "RaftCore", "StrictCore"]),
-        module("NodeKernel", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"]),
-        module("WireProtocol", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+        module(
+            "NodeKernel",
+            ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup"]),
+        module(
+            "WireProtocol",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup",
+                "NodeKernel",
+            ]),
 
         // Judges histories of calls, wherever they were made: in virtual time or by real processes.
         module("Linearizability"),
@@ -87,7 +94,12 @@ let package = Package(
         module("Sealing", ["ClusterTypes", crypto]),
 
         // Two drivers of the kernel: virtual time, and the real network.
-        module("Simulator", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol"]),
+        module(
+            "Simulator",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol", "Linearizability",
+            ]),
         module(
             "Transport",
             [
@@ -98,7 +110,9 @@ let package = Package(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         // Pure over bytes, so that a program without SQLite can check a backup.
         module("BackupFormat", ["ClusterTypes", "StoreCore", "WireProtocol"]),
-        module("Persistence", ["ClusterTypes", "StoreCore", "BackupFormat", "CSQLite"]),
+        module(
+            "Persistence",
+            ["ClusterTypes", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "BackupFormat", "CSQLite"]),
 
         // The host: systemd, configuration, the admin API.
         .systemLibrary(
@@ -124,7 +138,9 @@ let package = Package(
         program(
             "gossipd",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Transport", "Persistence",
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol",
+                "Transport", "Persistence",
                 "BackupFormat",
 
                 "Sealing", "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "Delivery", "Handlers",
@@ -142,8 +158,8 @@ let package = Package(
         .executableTarget(
             name: "gossipbench",
             dependencies: [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Simulator", arguments, nioCore,
-                nioPosix, nioHTTP1,
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictGroup", "NodeKernel", "WireProtocol",
+                "Simulator", "Persistence", arguments, nioCore, nioPosix, nioHTTP1,
             ],
             path: "Tests/Benchmarks", exclude: ["daemons.sh", "daemons"], swiftSettings: strict),
 
@@ -161,17 +177,28 @@ let package = Package(
             path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("FuzzTests", ["FuzzTargets", nioPosix], exclude: ["Inputs"]),
         tests("ClusterTypesTests", ["ClusterTypes"]),
-        tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore"], exclude: ["Scenarios"]),
+        // Stories in text, played line by line.
+        .target(name: "ScenarioText", path: "Tests/ScenarioText", swiftSettings: strict),
+        tests("SWIMCoreTests", ["ClusterTypes", "SWIMCore", "ScenarioText"], exclude: ["Scenarios"]),
         tests("StoreCoreTests", ["ClusterTypes", "StoreCore"]),
         tests("NetworkCoordinatesTests", ["ClusterTypes", "NetworkCoordinates"]),
-        tests("RaftCoreTests", ["ClusterTypes", "RaftCore"], exclude: ["Scenarios"]),
+        tests("RaftCoreTests", ["ClusterTypes", "RaftCore", "ScenarioText"], exclude: ["Scenarios"]),
         tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
+        tests(
+            "StrictGroupTests", ["ClusterTypes", "RaftCore", "StrictCore", "StrictGroup", "Linearizability"]),
         tests("LinearizabilityTests", ["ClusterTypes", "Linearizability", "gossipsim"]),
         tests(
-            "NodeKernelTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"]),
+            "NodeKernelTests",
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "StrictCore", "StrictGroup",
+                "NodeKernel",
+            ]),
         tests(
             "WireProtocolTests",
-            ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel", "WireProtocol"]),
+            [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup",
+                "NodeKernel", "WireProtocol",
+            ]),
         tests("SealingTests", ["ClusterTypes", "Sealing", crypto], exclude: ["Vectors"]),
         tests(
             "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
@@ -183,7 +210,12 @@ let package = Package(
                 nioPosix,
             ]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
-        tests("PersistenceTests", ["ClusterTypes", "StoreCore", "BackupFormat", "Persistence", "CSQLite"]),
+        tests(
+            "PersistenceTests",
+            [
+                "ClusterTypes", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "BackupFormat", "Persistence",
+                "CSQLite",
+            ]),
         tests("SystemdSupportTests", ["SystemdSupport", logging]),
         tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
         tests(
@@ -200,7 +232,8 @@ let package = Package(
         tests(
             "GossipdTests",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport",
+                "ClusterTypes", "SWIMCore", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel",
+                "WireProtocol", "Sealing", "Transport",
                 "SystemdSupport", "DaemonConfig", "AdminModel", "AdminServer", "ProgramUsage", "gossipd", logging,
                 nioPosix, arguments,
             ]),

@@ -68,15 +68,20 @@ extension AdminClient {
 
     /// The key as it is, or as it was.
     package func get(
-        _ key: ConfigurationKey, at point: PastPoint? = nil
+        _ key: ConfigurationKey, at point: PastPoint? = nil, _ consistency: ReadConsistency? = nil
     ) async throws(AdminFailure) -> KeyDocument {
-        try await get("/v1/kv/" + key.pathEncoded, URLQuery(point))
+        var query = URLQuery(point)
+        query.add("consistency", consistency?.rawValue)
+        return try await get("/v1/kv/" + key.pathEncoded, query)
     }
 
     /// The bytes alone.
-    package func getRaw(_ key: ConfigurationKey, at point: PastPoint? = nil) async throws(AdminFailure) -> [UInt8] {
+    package func getRaw(
+        _ key: ConfigurationKey, at point: PastPoint? = nil, _ consistency: ReadConsistency? = nil
+    ) async throws(AdminFailure) -> [UInt8] {
         var query = URLQuery(point)
         query.add("raw", "true")
+        query.add("consistency", consistency?.rawValue)
         return try await succeed(AdminRequest("GET", "/v1/kv/" + key.pathEncoded, query: query)).body
     }
 
@@ -94,9 +99,12 @@ extension AdminClient {
         try await call(AdminRequest("DELETE", "/v1/kv/" + key.pathEncoded, query: URLQuery(options)))
     }
 
-    package func list(_ prefix: KeyPrefix = .all) async throws(AdminFailure) -> KeyListDocument {
+    package func list(
+        _ prefix: KeyPrefix = .all, _ consistency: ReadConsistency? = nil
+    ) async throws(AdminFailure) -> KeyListDocument {
         var query = URLQuery()
         query.add("prefix", prefix.description.isEmpty ? nil : prefix.description)
+        query.add("consistency", consistency?.rawValue)
         return try await get("/v1/kv", query)
     }
 

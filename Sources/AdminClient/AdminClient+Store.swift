@@ -64,8 +64,12 @@ extension AdminClient {
         try await download(AdminRequest("GET", "/v1/backup"), onPiece: onPiece)
     }
 
-    package func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
-        var request = AdminRequest("POST", "/v1/restore")
+    package func restore(
+        _ bytes: PullStream<[UInt8]>, strict: StrictRestore = .with
+    ) async throws(AdminFailure) -> RestoreResult {
+        var query = URLQuery()
+        query.add("strict", strict == .with ? nil : strict.rawValue)
+        var request = AdminRequest("POST", "/v1/restore", query: query)
         request.headers = [("content-type", "application/octet-stream")]
         request.upload = bytes
         return try await patient(by: .seconds(1800)).call(request)

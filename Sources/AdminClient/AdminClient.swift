@@ -146,6 +146,7 @@ package struct AdminClient: Sendable {
     ) async throws(AdminFailure) -> Result {
         let start = ContinuousClock.now
         var repeats = 0
+        var request = request
         while true {
             do {
                 return try await attempt(request, since: start, receive)
@@ -157,8 +158,19 @@ package struct AdminClient: Sendable {
                     (try? await Task.sleep(for: patience.pause(before: repeats))) != nil
                 else { throw failure }
                 repeats += 1
+                // A change of a strict key is not made twice: the daemon says that its outcome is not known.
+                request.headers = request.headers.filter { $0.name != Self.repeatHeader }
+                request.headers.append((Self.repeatHeader, "\(repeats)"))
             }
         }
+    }
+
+    private static let repeatHeader = "gossipd-repeat"
+
+    /// How long the daemon may take over a call of the strict group, so that its reason comes before this client gives up.
+    private var strictTimeout: Duration {
+        let margin = min(timeout / 10, .seconds(1))
+        return min(max(timeout - margin, .milliseconds(1)), AdminLimits.strictTimeoutMax)
     }
 
     fileprivate static let broken = AdminFailure(
@@ -232,7 +244,9 @@ package struct AdminClient: Sendable {
     }
 
     private func parts(of request: AdminRequest) -> [HTTPClientRequestPart] {
-        var headers = HTTPHeaders([("host", "gossipd"), ("connection", "close")])
+        var headers = HTTPHeaders([
+            ("host", "gossipd"), ("connection", "close"), ("gossipd-timeout", Self.text(strictTimeout)),
+        ])
         for (name, value) in request.headers { headers.replaceOrAdd(name: name, value: value) }
         if let body = request.body { headers.replaceOrAdd(name: "content-length", value: String(body.count)) }
         if request.upload != nil { headers.replaceOrAdd(name: "transfer-encoding", value: "chunked") }

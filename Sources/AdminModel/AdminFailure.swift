@@ -29,6 +29,10 @@ package struct AdminFailure: Error, Hashable, Sendable, CustomStringConvertible 
         case historyGone = "history_gone"
         /// A condition sent with the request did not hold; nothing was changed.
         case conditionFailed = "condition_failed"
+        /// The key is strict, and this is not done with strict keys.
+        case strictKey = "strict_key"
+        /// The key is not strict, and this is done with strict keys only.
+        case notStrict = "not_strict"
         /// Body, value or element above its bound.
         case tooLarge = "too_large"
         /// All connections or streams are taken.
@@ -53,13 +57,42 @@ package struct AdminFailure: Error, Hashable, Sendable, CustomStringConvertible 
         case badAnswer = "bad_answer"
     }
 
+    /// What became of a strict change that has no answer. Open for newer daemons: an unknown text decodes as `unknown`.
+    package enum Outcome: String, Codable, Hashable, Sendable {
+        /// Nothing was changed, and nothing will be.
+        case notDone = "not_done"
+        /// It may have been made, or may yet be: read before you repeat it.
+        case unknown
+
+        package init(from decoder: any Decoder) throws {
+            self = Outcome(rawValue: try decoder.singleValueContainer().decode(String.self)) ?? .unknown
+        }
+    }
+
+    /// A voter that is not reached, or who is missing for the group to form.
+    package struct Missing: Codable, Hashable, Sendable {
+        /// Nil where only the configured name is known.
+        package var id: String?
+        package var name: String
+
+        package init(id: String? = nil, name: String) {
+            self.id = id
+            self.name = name
+        }
+    }
+
     package var code: Code
     /// One sentence without a final full stop, fit to follow `gossipctl: `.
     package var message: String
+    /// Of changes of strict keys.
+    package var outcome: Outcome?
+    package var missing: [Missing]?
 
-    package init(_ code: Code, _ message: String) {
+    package init(_ code: Code, _ message: String, outcome: Outcome? = nil, missing: [Missing]? = nil) {
         self.code = code
         self.message = message
+        self.outcome = outcome
+        self.missing = missing
     }
 
     package var description: String { message }
@@ -99,6 +132,8 @@ extension AdminFailure.Code {
         case .resync: (410, .preconditionFailed)
         case .historyGone: (410, .failed)
         case .conditionFailed: (412, .preconditionFailed)
+        case .strictKey: (409, .preconditionFailed)
+        case .notStrict: (409, .preconditionFailed)
         case .tooLarge: (413, .usage)
         case .busy: (429, .unavailable)
         case .internalError: (500, .failed)
@@ -117,21 +152,26 @@ extension AdminFailure.Code {
     package var isClientSide: Bool { self == .unreachable || self == .badAnswer }
 }
 
-/// The body of every answer that is not a success: `{"error":{"code","message"}}`.
+/// The body of every answer that is not a success: `{"error":{"code","message"}}`; strict keys add `outcome`, `missing`.
 package struct ErrorDocument: Codable, Hashable, Sendable {
     package struct Detail: Codable, Hashable, Sendable {
         package var code: String
         package var message: String
+        package var outcome: AdminFailure.Outcome?
+        package var missing: [AdminFailure.Missing]?
     }
 
     package var error: Detail
 
     package init(_ failure: AdminFailure) {
-        error = Detail(code: failure.code.rawValue, message: failure.message)
+        error = Detail(
+            code: failure.code.rawValue, message: failure.message, outcome: failure.outcome, missing: failure.missing)
     }
 
     /// The failure as the client rethrows it; a code from a newer daemon becomes `internal`.
     package var failure: AdminFailure {
-        AdminFailure(AdminFailure.Code(rawValue: error.code) ?? .internalError, error.message)
+        AdminFailure(
+            AdminFailure.Code(rawValue: error.code) ?? .internalError, error.message, outcome: error.outcome,
+            missing: error.missing)
     }
 }

@@ -43,6 +43,16 @@ package enum AdminLimits {
     package static let transactionBytesMax = 16 * 1024 * 1024
     /// How long one request may wait for other nodes; who wants to wait longer asks again.
     package static let waitMax = Duration.seconds(50)
+    /// How long a call about strict keys may take when the request does not say.
+    package static let strictTimeoutDefault = Duration.seconds(5)
+    /// The longest that a request may ask for.
+    package static let strictTimeoutMax = Duration.seconds(50)
+    /// Compares and steps of one transaction of strict keys together.
+    package static let strictStepsMax = 4_096
+    /// The shortest time to live of a lease.
+    package static let leaseTimeMin = Duration.milliseconds(100)
+    /// Locks of one page of the listing.
+    package static let locksMax = 1_000
     /// Entries of one page of history, of a difference or of queued writes.
     package static let pageEntriesMax = 1_000
     /// Keys and values of one page together, about; a page has one entry at least.

@@ -41,17 +41,23 @@ package struct KeyDocument: Hashable, Sendable {
     package var key: String
     package var content: KeyContent
     package var keyClass: KeyClass
-    /// Opaque; equal versions mean equal contents.
+    /// Opaque; equal versions mean equal contents. Of a strict key the log index of its last write, in decimal.
     package var version: String
-    package var writtenAt: Timestamp
-    /// Who wrote last; the id alone when the member is no longer known.
+    /// Written as `null` for a strict key that this node's own store has not got yet in this version.
+    package var writtenAt: Timestamp?
+    /// Who wrote last; the id alone when the member is no longer known. The strict log does not keep who wrote: there it
+    /// is the group.
     package var author: MemberIdentity
     /// When the value stops to show; nil for never. Only registers.
     package var expiresAt: Timestamp?
+    /// The lease with which a strict key ends, in decimal; nil for none, and in local reads.
+    package var lease: String?
+    /// Of local reads of strict keys: at most so old is what was read, in milliseconds.
+    package var stalenessMilliseconds: UInt64?
 
     package init(
         key: ConfigurationKey, content: KeyContent, keyClass: KeyClass = .eventual, version: String,
-        writtenAt: Timestamp, author: MemberIdentity, expiresAt: Timestamp? = nil
+        writtenAt: Timestamp?, author: MemberIdentity, expiresAt: Timestamp? = nil
     ) {
         self.key = key.description
         self.content = content
@@ -65,10 +71,11 @@ package struct KeyDocument: Hashable, Sendable {
 
 extension KeyDocument: Codable {
     private enum CodingKeys: String, CodingKey {
-        case key, version, author
+        case key, version, author, lease
         case keyClass = "class"
         case writtenAt = "written_at"
         case expiresAt = "expires_at"
+        case stalenessMilliseconds = "staleness_ms"
     }
 
     package init(from decoder: any Decoder) throws {
@@ -76,9 +83,11 @@ extension KeyDocument: Codable {
         key = try container.decode(String.self, forKey: .key)
         keyClass = try container.decode(KeyClass.self, forKey: .keyClass)
         version = try container.decode(String.self, forKey: .version)
-        writtenAt = try container.decode(Timestamp.self, forKey: .writtenAt)
+        writtenAt = try container.decodeIfPresent(Timestamp.self, forKey: .writtenAt)
         author = try container.decode(MemberIdentity.self, forKey: .author)
         expiresAt = try container.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        lease = try container.decodeIfPresent(String.self, forKey: .lease)
+        stalenessMilliseconds = try container.decodeIfPresent(UInt64.self, forKey: .stalenessMilliseconds)
         content = try ContentDocument(from: decoder).content
     }
 
@@ -91,6 +100,8 @@ extension KeyDocument: Codable {
         try container.encode(writtenAt, forKey: .writtenAt)
         try container.encode(author, forKey: .author)
         try container.encodeIfPresent(expiresAt, forKey: .expiresAt)
+        try container.encodeIfPresent(lease, forKey: .lease)
+        try container.encodeIfPresent(stalenessMilliseconds, forKey: .stalenessMilliseconds)
     }
 }
 
@@ -138,13 +149,18 @@ package struct CounterDocument: Codable, Hashable, Sendable {
 /// The answer to every write of a key.
 package struct WriteResult: Codable, Hashable, Sendable {
     package var key: String
+    /// `strict` for strict keys, absent for others.
+    package var keyClass: KeyClass?
+    /// Of a strict key that was deleted: 0, which no key that is there has.
     package var version: String
-    /// Nodes known to hold the write durably, this one included.
+    /// Nodes known to hold the write durably, this one included. Of a strict key: the voters that must, at least.
     package var nodesHolding: Int
-    /// Members of record.
+    /// Members of record. Of a strict key: the voters.
     package var nodesTotal: Int
     /// `counter add`: the counter's value with this write, as this node knows it.
     package var value: Int64?
+    /// Of a strict key that was written with a time to live.
+    package var lease: String?
 
     package init(key: ConfigurationKey, version: String, nodesHolding: Int, nodesTotal: Int, value: Int64? = nil) {
         self.key = key.description
@@ -155,7 +171,8 @@ package struct WriteResult: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case key, version, value
+        case key, version, value, lease
+        case keyClass = "class"
         case nodesHolding = "nodes_holding"
         case nodesTotal = "nodes_total"
     }

@@ -48,6 +48,13 @@ package struct KeyWriteOptions: Hashable, Sendable {
     package var user = ""
     /// From the write until the value stops to show, in milliseconds; nil for never. Only for `put`.
     package var ttlMilliseconds: UInt64?
+    /// Of strict keys: an answer comes by then, if only that there is none.
+    package var timeout = AdminLimits.strictTimeoutDefault
+    /// The client has sent the same request before, and its connection broke: what became of that is not known.
+    package var isRepeat = false
+
+    /// `gossipctl` makes ids that begin so by itself. Strict keys take no other ones: the log does not keep them.
+    package static let ownIDPrefix = "gossipctl-"
 
     package init() {}
 

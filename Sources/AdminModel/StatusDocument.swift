@@ -67,16 +67,44 @@ package struct StatusDocument: Codable, Hashable, Sendable {
     }
 
     package struct Strict: Codable, Hashable, Sendable {
-        /// `leader`, `follower`, `candidate` or `learner`.
+        /// `leader`, `follower`, `pre-candidate`, `candidate`, `learner`, or `client`: no member of the group.
         package var role: String
         package var term: UInt64
         /// The leader's name; nil while there is none.
         package var leader: String?
+        /// Nil until the group has formed.
+        package var group: String?
+        package var commit: UInt64?
+        package var applied: UInt64?
+        package var voters: Int?
+        /// Voters that this node reaches.
+        package var votersReachable: Int?
+        /// Not formed: who is missing.
+        package var missing: [AdminFailure.Missing]?
 
         package init(role: String, term: UInt64, leader: String?) {
             self.role = role
             self.term = term
             self.leader = leader
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case role, term, leader, group, commit, applied, voters, missing
+            case votersReachable = "voters_reachable"
+        }
+
+        /// `leader` and `group` are written as `null` while there is none.
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(role, forKey: .role)
+            try container.encode(term, forKey: .term)
+            try container.encode(leader, forKey: .leader)
+            try container.encode(group, forKey: .group)
+            try container.encodeIfPresent(commit, forKey: .commit)
+            try container.encodeIfPresent(applied, forKey: .applied)
+            try container.encodeIfPresent(voters, forKey: .voters)
+            try container.encodeIfPresent(votersReachable, forKey: .votersReachable)
+            try container.encodeIfPresent(missing, forKey: .missing)
         }
     }
 

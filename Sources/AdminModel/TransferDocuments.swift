@@ -108,9 +108,29 @@ package struct RestoreResult: Codable, Hashable, Sendable {
     package var keys: Int
     /// This node's revision after the restore.
     package var revision: UInt64
+    /// Strict keys that were written through the log; nil when the backup has none, or they were left out.
+    package var strictRestored: Int?
+    /// Strict keys that were there by then, and stayed as they were.
+    package var strictKept: Int?
 
     package init(keys: Int, revision: UInt64) {
         self.keys = keys
         self.revision = revision
     }
+
+    private enum CodingKeys: String, CodingKey {
+        case keys, revision
+        case strictRestored = "strict_restored"
+        case strictKept = "strict_kept"
+    }
+}
+
+/// What a restore does with strict keys, which go through the log.
+package enum StrictRestore: String, CaseIterable, Sendable {
+    /// Them and all else.
+    case with
+    /// All else.
+    case skip
+    /// Them alone: the store need not be empty.
+    case only
 }

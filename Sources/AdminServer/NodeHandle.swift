@@ -39,10 +39,12 @@ package protocol NodeHandle: Sendable {
     /// event is `resync`, then the new ones follow.
     func watch(_ prefix: KeyPrefix, since cursor: String?) async throws(AdminFailure) -> Subscription<WatchEvent>
 
-    /// Fails with `not_found` when there is no such key, of whatever type.
-    func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument
-    /// In byte order of the keys.
-    func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument
+    /// Fails with `not_found` when there is no such key, of whatever type; `not_strict` when it is to be linearizable and
+    /// the key is not strict.
+    func get(_ key: ConfigurationKey, _ options: ReadOptions) async throws(AdminFailure) -> KeyDocument
+    /// In byte order of the keys. A prefix that holds strict keys and others is read locally; `not_strict` when it is to be
+    /// linearizable.
+    func list(_ prefix: KeyPrefix, _ options: ReadOptions) async throws(AdminFailure) -> KeyListDocument
 
     func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument
 
@@ -50,6 +52,8 @@ package protocol NodeHandle: Sendable {
 
     /// All of `writes` or none, visible at once on every node; answered when they are durable here. The answer is for
     /// the first step's key; `value` is set when the only step is an increment.
+    ///
+    /// One put or delete of a strict key goes through the log; more of them, and other steps, fail with `strict_key`.
     ///
     /// Fails with `conflict` when a key has another type, `not_found` when a key to delete is not there or none of the
     /// elements to remove is, and as `KeyWriteOptions` says. Elements to remove that are not there are left out.
@@ -79,8 +83,10 @@ package protocol NodeHandle: Sendable {
     /// A consistent backup, in pieces of at most a megabyte. Writes go on meanwhile.
     func backup() async throws(AdminFailure) -> PullStream<[UInt8]>
     /// Takes over a backup; only an empty store does, else `conflict`. A broken backup is `bad_request`, and nothing
-    /// changed. `bytes` is read to its end unless this fails.
-    func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult
+    /// changed. `bytes` is read to its end unless this fails. Strict keys are written through the log, unless they are there.
+    func restore(
+        _ bytes: PullStream<[UInt8]>, strict mode: StrictRestore
+    ) async throws(AdminFailure) -> RestoreResult
 
     /// Compares the stores of all active members with this one, in `timeout` at most.
     func verify(timeout: Duration) async throws(AdminFailure) -> VerifyDocument
@@ -113,6 +119,40 @@ package protocol NodeHandle: Sendable {
     /// Opens packets under this key only until its grace is over; `conflict` for the active one.
     func retireKey(_ key: SealKeyReference) async throws(AdminFailure) -> SealKeyResult
 
+    /// The strict group as this node knows it. Fails with `condition_failed` while no prefix is configured, as all below do.
+    func strictGroup() async throws(AdminFailure) -> StrictDocument
+    /// Answered when the order is committed, with the group as it is then.
+    func orderStrict(_ order: StrictOrderRequest, timeout: Duration) async throws(AdminFailure) -> StrictDocument
+    /// In one moment of the log; all keys are strict, else `not_strict`. Fails with `unavailable` and what became of it.
+    func transact(
+        _ transaction: StrictTransactionRequest, timeout: Duration
+    ) async throws(AdminFailure) -> StrictTransactionResult
+    /// A promise to keep what is bound to it for `ttl` after each renewal.
+    func grantLease(_ ttl: Duration, timeout: Duration) async throws(AdminFailure) -> LeaseDocument
+    /// Fails with `not_found` when the lease has ended.
+    func renewLease(_ lease: UInt64, timeout: Duration) async throws(AdminFailure) -> LeaseDocument
+    /// Deletes its keys and gives its locks back.
+    func revokeLease(_ lease: UInt64, timeout: Duration) async throws(AdminFailure) -> ReleaseDocument
+    /// A second time by the same lease it tells how things stand. Fails with `not_found` when the lease has ended.
+    func acquireLock(
+        _ name: ConfigurationKey, lease: UInt64, mayWait: Bool, timeout: Duration
+    ) async throws(AdminFailure) -> LockDocument
+    func releaseLock(
+        _ name: ConfigurationKey, lease: UInt64, timeout: Duration
+    ) async throws(AdminFailure) -> ReleaseDocument
+    /// How `lease` stands with the lock; 0: how anybody does.
+    func lock(_ name: ConfigurationKey, lease: UInt64, timeout: Duration) async throws(AdminFailure) -> LockDocument
+    /// Locks that are held, by name, after `after`, at most `limit`.
+    func locks(
+        after: ConfigurationKey?, limit: Int, timeout: Duration
+    ) async throws(AdminFailure) -> LockListDocument
+
     /// What `/metrics` shows besides the server's own samples.
     func metrics() async throws(AdminFailure) -> [MetricSample]
+}
+
+extension NodeHandle {
+    package func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
+        try await get(key, ReadOptions())
+    }
 }

@@ -31,8 +31,25 @@ extension RequestContext {
             throw AdminFailure(.badRequest, "request_id and the header Idempotency-Key differ: give one of them")
         }
         options.user = user()
+        options.timeout = try strictTimeout()
+        options.isRepeat = isRepeat
         try options.validate()
         return options
+    }
+
+    /// The header `gossipd-timeout`, at most `AdminLimits.strictTimeoutMax`.
+    func strictTimeout() throws(AdminFailure) -> Duration {
+        guard let timeoutText else { return AdminLimits.strictTimeoutDefault }
+        return try duration(timeoutText, "gossipd-timeout", max: AdminLimits.strictTimeoutMax)
+    }
+
+    /// `?consistency=linearizable|local` and the timeout.
+    func readOptions() throws(AdminFailure) -> ReadOptions {
+        guard let text = try value("consistency") else { return ReadOptions(timeout: try strictTimeout()) }
+        guard let consistency = ReadConsistency(rawValue: text) else {
+            throw AdminFailure(.badRequest, "consistency is \(text.quoted): give linearizable or local")
+        }
+        return ReadOptions(consistency, timeout: try strictTimeout())
     }
 
     /// Writes, and waits for other nodes when the query says so.
@@ -41,7 +58,8 @@ extension RequestContext {
         let wait = try writeWait()
         try KeyWrite.checkWritable(writes)
         let result = try await node.write(writes, options)
-        guard let wait else { return result }
+        // What the group has committed is on a majority of the voters for good: there is nobody to wait for.
+        guard let wait, result.keyClass != .strict else { return result }
         let (node, version) = (node, result.version)
         guard let key = writes.first?.key else { return result }
         return try await wait.finish(result) { atLeast, timeout throws(AdminFailure) in

@@ -40,7 +40,9 @@ struct RequestHandler: Sendable {
                 node: node, parameter: parameter, query: query,
                 acceptsOctets: request.headers[.accept] == "application/octet-stream", body: [],
                 declaresBody: hasBody || request.headers[.contentLength] != nil)
-            context.idempotencyKey = HTTPField.Name("idempotency-key").flatMap { request.headers[$0] }
+            context.idempotencyKey = Self.header("idempotency-key", of: request)
+            context.timeoutText = Self.header("gossipd-timeout", of: request)
+            context.isRepeat = Self.header("gossipd-repeat", of: request) != nil
             context.user = { [peer, state] in peer.map { state.userName($0.user) } ?? "" }
             let source = hasBody ? try bodySource(request, route) : nil
             if source != nil, request.headers[.expect]?.lowercased() == "100-continue" {
@@ -90,6 +92,10 @@ struct RequestHandler: Sendable {
     /// The first write of a user looks its name up, and a directory service may be slow.
     private func runsOnLoop(_ route: Route) -> Bool {
         route.isBrief && (route.role == .read || peer.map { state.knowsName(of: $0.user) } ?? true)
+    }
+
+    private static func header(_ name: String, of request: Request) -> String? {
+        HTTPField.Name(name).flatMap { request.headers[$0] }
     }
 
     private static func hasBody(_ request: Request) -> Bool {
@@ -167,6 +173,7 @@ struct RequestHandler: Sendable {
         case .bytes(var bytes, let contentType):
             if route.pattern == "/metrics" { bytes += Array(PrometheusText.render(state.counters.samples).utf8) }
             return outgoing(.ok, bytes, contentType: contentType, closing: false)
+        case .value(let document): return value(document)
         case .events(let subscription): return try stream(subscription, nil, channel)
         case .watch(let subscription, let heartbeat): return try stream(subscription, heartbeat, channel)
         case .keys(let pages):
@@ -174,6 +181,20 @@ struct RequestHandler: Sendable {
         case .octets(let pieces):
             return try transfer(PullWriter<[UInt8]>.octets(pieces), contentType: "application/octet-stream")
         }
+    }
+
+    private func value(_ document: KeyDocument) -> Outgoing {
+        var result = outgoing(
+            .ok, document.content.rawBytes, contentType: "application/octet-stream", closing: false)
+        guard document.keyClass == .strict else { return result }
+        for (name, value) in [
+            ("gossipd-class", document.keyClass.rawValue), ("gossipd-version", document.version),
+            ("gossipd-staleness-ms", document.stalenessMilliseconds.map { "\($0)" }),
+        ] {
+            guard let value, let name = HTTPField.Name(name) else { continue }
+            result.head.headerFields[name] = value
+        }
+        return result
     }
 
     private func stream(

@@ -68,6 +68,10 @@ struct RequestContext: Sendable {
     var idempotencyKey: String?
     /// The name of the caller's user.
     var user: @Sendable () -> String = { "" }
+    /// The header `gossipd-timeout`: how long the client waits for calls about strict keys.
+    var timeoutText: String?
+    /// The header `gossipd-repeat`: the client sent the same before, and its connection broke.
+    var isRepeat = false
 
     /// `{key}`
     func key() throws(AdminFailure) -> ConfigurationKey { try ConfigurationKey(pathEncoded: parameter) }
@@ -128,6 +132,8 @@ struct RequestContext: Sendable {
 /// What a handler gives back.
 enum Answer: Sendable {
     case bytes([UInt8], contentType: String)
+    /// A key's bytes alone; what there is to say about them goes into the head.
+    case value(KeyDocument)
     case events(Subscription<ClusterEvent>)
     /// With the time between two heartbeats; nil for the settings'.
     case watch(Subscription<WatchEvent>, heartbeat: Duration?)

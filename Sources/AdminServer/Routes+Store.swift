@@ -48,12 +48,19 @@ extension RouteTable {
         Route(.get, "/v1/backup", .read, patience: longAnswer) { request async throws(AdminFailure) in
             .octets(try await request.node.backup())
         },
-        Route(.post, "/v1/restore", .admin, body: .streamed { $0.maxRestoreBytes }, patience: .seconds(1800)) {
+        Route(
+            .post, "/v1/restore", .admin, query: ["strict"], body: .streamed { $0.maxRestoreBytes },
+            patience: .seconds(1800)
+        ) {
             request async throws(AdminFailure) in
             guard request.declaresBody else {
                 throw AdminFailure(.badRequest, "the request has no body: send a backup as the body")
             }
-            return try .json(try await request.node.restore(request.stream))
+            let text = try request.value("strict") ?? StrictRestore.with.rawValue
+            guard let mode = StrictRestore(rawValue: text) else {
+                throw AdminFailure(.badRequest, "strict is \(text.quoted): give with, skip or only")
+            }
+            return try .json(try await request.node.restore(request.stream, strict: mode))
         },
     ]
 

@@ -6,7 +6,8 @@ import AdminModel
 extension RouteTable {
     /// Every endpoint but `/metrics`' own counters, which the server adds.
     package static let all = RouteTable(
-        routes: cluster + streams + keys + collections + past + transfers + care + render + sealKeys)
+        routes: cluster + streams + keys + collections + past + transfers + care + render + sealKeys
+            + strict + locks)
 
     /// The patience with answers that wait for other nodes, or for their reader.
     static let longAnswer = Duration.seconds(60)
@@ -73,21 +74,24 @@ extension RouteTable {
     ]
 
     private static let keys: [Route] = [
-        Route(.get, "/v1/kv", .read, query: ["prefix"]) { request async throws(AdminFailure) in
-            try .json(try await request.node.list(try request.prefix()))
+        Route(.get, "/v1/kv", .read, query: ["prefix", "consistency"]) { request async throws(AdminFailure) in
+            try .json(try await request.node.list(try request.prefix(), try request.readOptions()))
         },
-        Route(.get, "/v1/kv/{key}", .read, query: ["raw", "revision", "at"], isBrief: true) {
+        Route(.get, "/v1/kv/{key}", .read, query: ["raw", "revision", "at", "consistency"], isBrief: true) {
             request async throws(AdminFailure) in
+            let options = try request.readOptions()
             let raw = try request.flag("raw") || request.acceptsOctets
             let key = try request.key()
             let document: KeyDocument
             if let point = try request.pastPoint() {
+                guard options.consistency != .linearizable else {
+                    throw AdminFailure(.badRequest, "the past is read from this node's store: leave consistency out")
+                }
                 document = try await request.node.past(key, at: point)
             } else {
-                document = try await request.node.get(key)
+                document = try await request.node.get(key, options)
             }
-            guard raw else { return try .json(document) }
-            return .bytes(document.content.rawBytes, contentType: "application/octet-stream")
+            return raw ? .value(document) : try .json(document)
         },
         Route(.put, "/v1/kv/{key}", .admin, query: Route.writeQuery + ["ttl"], isBrief: true) {
             request async throws(AdminFailure) in

@@ -206,6 +206,13 @@ struct ConfigurationLoader {
             "must be at least failed_retention (\(DurationText.format(membership.failedRetention))), not"
                 + " \(DurationText.format(membership.forgottenRetention))"
         }
+        guard case .names(let voters) = configuration.strict.voters else { return }
+        check(
+            "strict.eligible", "strict.voters",
+            !configuration.strict.isEligible && voters.contains(configuration.name) && !refused.contains("name")
+        ) {
+            "is false, but strict.voters names this node, \(shown(configuration.name)), as a founder: change one of the two"
+        }
     }
 
     /// Reports `key` if it is wrong beside `other`, at whichever of the two is written.

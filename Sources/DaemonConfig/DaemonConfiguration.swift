@@ -28,6 +28,7 @@ package struct DaemonConfiguration: Equatable, Sendable {
     package var log = Log()
     package var membership = Membership()
     package var store = Store()
+    package var strict = Strict()
     package var limits = Limits()
     package var render = Render()
     package var handlers = Handlers()
@@ -116,6 +117,22 @@ package struct DaemonConfiguration: Equatable, Sendable {
         package var collectionInterval = Interval.zero
         /// Bytes in a second.
         package var repairBandwidth = 0
+    }
+
+    /// Keys that a group with an elected leader keeps linearizable.
+    package struct Strict: Equatable, Sendable {
+        /// Each ends with a slash; none is below another. Empty: the class is off.
+        package var prefixes: [String] = []
+        package var voters = Voters.count(3)
+        /// Whether this node may become a voter.
+        package var isEligible = true
+
+        package enum Voters: Equatable, Sendable {
+            /// 1, 3, 5 or 7.
+            case count(Int)
+            /// 1 to `ConfigurationBounds.votersMax` different names.
+            case names([String])
+        }
     }
 
     package struct Limits: Equatable, Sendable {

@@ -73,11 +73,12 @@ extension KeyTable {
             "membership.gossip_interval", \.membership.gossipInterval,
             .duration(.milliseconds(10)...(.seconds(10))),
             default: .profile(lan: .milliseconds(100), wan: .milliseconds(300), local: .milliseconds(50)),
-            "The time between two rounds of spreading updates, a quarter of it after the first; without updates nothing is sent.",
+            "The time between two rounds of spreading updates, a quarter of it between the first three; without updates nothing "
+                + "is sent.",
             source: "memberlist GossipInterval; expected spread log(n) / log(1 + fanout) rounds"),
         KeySpecification(
             "membership.gossip_fanout", \.membership.gossipFanout, .integer(1...16), default: .value(3),
-            "Members that each round goes to; from 1000 members on one more for each further decimal digit of their "
+            "Members that each round goes to; with 10 members and more one more for each further decimal digit of their "
                 + "number.",
             source: "memberlist GossipNodes"),
         KeySpecification(

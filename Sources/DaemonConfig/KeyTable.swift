@@ -5,7 +5,8 @@ import ClusterTypes
 
 /// Every key that gossipd knows, in the order of the example file.
 enum KeyTable {
-    static let all: [KeySpecification] = node + admin + log + membership + store + limits + render + handlers
+    static let all: [KeySpecification] =
+        node + admin + log + membership + store + strict + limits + render + handlers
 
     /// The tables below the top level, in order, with the sentence that introduces each.
     static let tables: [(name: String, documentation: String)] = [
@@ -23,6 +24,11 @@ enum KeyTable {
                 + " reason."
         ),
         ("store", "The configuration store."),
+        (
+            "strict",
+            "Strict keys: prefixes that an elected leader keeps linearizable, off without prefixes: Docs/strict.md."
+                + " Give all nodes the same prefixes and voters."
+        ),
         ("limits", "Bounds on what peers may use."),
         ("render", "Keys become files on this host, as the descriptions in the directory say: Docs/delivery.md."),
         ("handlers", "Commands run on events, as the descriptions in the directory say: gossipd-handlers.d(5)."),
@@ -164,6 +170,22 @@ enum KeyTable {
             default: .value(64 << 20),
             "Bytes of configuration that this node sends in a second to repair differences, all peers together; new"
                 + " changes are not held back by it."),
+    ]
+
+    private static let strict: [KeySpecification] = [
+        KeySpecification(
+            "strict.prefixes", \.strict.prefixes, .keyPrefixes, default: .value([]),
+            "Keys that begin so are strict: reads and writes go through the leader of the voters, locks and transactions"
+                + " work, and without a majority of the voters writes fail. [] switches the class off."),
+        KeySpecification(
+            "strict.voters", \.strict.voters, .voters, default: .value(.count(3)),
+            "Who founds the group: the names of the nodes, or how many eligible ones. It forms by itself, once, when they see"
+                + " each other alive. From then on only gossipctl strict add and remove change who votes, not this key."
+        ),
+        KeySpecification(
+            "strict.eligible", \.strict.isEligible, .boolean, default: .value(true),
+            "Whether this node may become a voter, which keeps all strict keys in memory and syncs each write to disk. Others are"
+                + " clients of the group and hold copies for local reads."),
     ]
 
     private static let limits: [KeySpecification] = [

@@ -13,11 +13,15 @@ package enum ConfigurationBounds {
     package static let listMax = 64
     /// Bytes of a host name (RFC 1035 section 2.3.4).
     package static let hostSizeMax = 253
+    /// Prefixes of strict keys.
+    package static let strictPrefixesMax = 64
+    /// Named founders of the strict group.
+    package static let votersMax = 9
     /// Bytes of a user's or group's name (useradd(8)).
     package static let accountSizeMax = 32
 }
 
-private func isNameByte(_ byte: UInt8) -> Bool {
+func isNameByte(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
@@ -28,7 +32,7 @@ private func isNameByte(_ byte: UInt8) -> Bool {
 }
 
 /// Checks letters, digits, `.`, `_`, `-` and the length; `what` begins the sentence.
-private func checkName(_ text: String, max: Int, what: String = "") throws(Refusal) {
+func checkName(_ text: String, max: Int, what: String = "") throws(Refusal) {
     let size = text.utf8.count
     guard size > 0 else { throw Refusal(reason: "\(what)must not be empty") }
     guard size <= max else { throw Refusal(reason: "\(what)must be at most \(max) bytes, not \(size)") }
@@ -155,7 +159,7 @@ extension ValueRule where Value == UInt32 {
 
 extension ValueRule {
     /// An array of strings; `element` checks each one.
-    fileprivate static func list<Element: Equatable & Sendable>(
+    static func list<Element: Equatable & Sendable>(
         type: String, range: String, what: String, max: Int = ConfigurationBounds.listMax,
         element: @escaping @Sendable (String) throws(Refusal) -> Element,
         text: @escaping @Sendable (Element) -> String

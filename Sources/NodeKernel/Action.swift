@@ -28,6 +28,8 @@ package enum Action: Sendable {
     /// requests. Tokens grow. The kernel relies on it: an adopted context is written after the rows that it speaks of, and
     /// a batch of rows is sent once the last write before it is answered.
     case persist(PersistToken, [DurableRecord])
+    /// For the disk of the strict log: in order among themselves, and independent of `persist`.
+    case strict(StrictDiskAction)
     /// Seal and open with the keys of this ring from now on: it is durable.
     case ringChanged(RingBytes)
     /// Resolve a seed `HOST:PORT` and answer `resolved`.

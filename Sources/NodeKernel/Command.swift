@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 /// A request; each gets exactly one `Reply`.
 package enum Command: Sendable {
@@ -31,6 +32,10 @@ package enum Command: Sendable {
     case sendEvent(name: String, payload: [UInt8])
     /// About the ring of the cluster's keys.
     case ring(RingCommand)
+    /// A call of the strict group, answered by `Reply.strict` within this time.
+    case strict(StrictCall, within: Interval)
+    /// How far local reads of strict keys are behind.
+    case strictAge
 
     case read(key: String)
     /// Keys that begin with `prefix` and come after `after`, at most `limit` of them, in key order.
@@ -82,6 +87,8 @@ package enum Reply: Sendable {
     case examined(ExaminationReport)
     case eventSent(UserEventID)
     case ring(RingView)
+    case strict(StrictReply)
+    case strictAge(StrictAge)
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.
     case keys([(view: KeyView, author: AuthorView)], next: String?)
@@ -103,6 +110,8 @@ package enum CommandFailure: Error, Hashable, Sendable {
     case invalidTags(String)
     case pingTimedOut(String, after: Interval)
     case noSuchKey(String)
+    /// The key belongs to the strict class: `Command.strict` writes it.
+    case strictKey(String)
     case noSuchElement(key: String)
     case typeConflict(key: String, existing: KeyType, requested: KeyType)
     case invalid(String)

@@ -34,6 +34,8 @@ package enum Input: Sendable {
     case stopping
     /// The records of this token are durable.
     case persisted(PersistToken)
+    /// The strict log's disk has done what it was asked.
+    case strict(StrictDiskResult)
     /// The disk's condition has changed. `persisted` comes for every token all the same, sooner or later.
     case storage(StorageCondition)
     /// The answer to `Action.resolve`; empty when the name did not resolve.
@@ -117,4 +119,6 @@ package enum TimerToken: Hashable, Sendable {
     case userEvents(generation: UInt64)
     /// Keys may have had their time. One at a time, set anew when it fires.
     case ring
+    /// The strict group's next deadline, or the next attempt to reach one of its members.
+    case strict(generation: UInt64)
 }

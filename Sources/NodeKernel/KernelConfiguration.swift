@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 /// A kernel's tunables.
 package struct KernelConfiguration: Sendable {
@@ -47,6 +48,8 @@ package struct KernelConfiguration: Sendable {
     package var ring: Ring?
     /// How far packets are sealed. Default off.
     package var ringMode: RingMode
+    /// Which keys are strict, and who votes on them. Default: none are.
+    package var strict: StrictConfiguration
 
     package init(cluster: ClusterID, sizes: WireSizes) {
         self.cluster = cluster
@@ -67,6 +70,7 @@ package struct KernelConfiguration: Sendable {
         timelineEventsMax = 2_048
         ringRules = .none
         ringMode = .off
+        strict = StrictConfiguration()
     }
 
     /// Streams that peers may hold: a quarter of `streamsMax`, at least one, is kept for this node's own, so that peers

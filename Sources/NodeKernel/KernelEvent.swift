@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 /// Something that happened, with its evidence.
 package enum KernelEvent: Hashable, Sendable {
@@ -44,6 +45,8 @@ package enum KernelEvent: Hashable, Sendable {
     case evicted(by: NodeID)
     /// A client here or at another member sent it to all; its turn has come.
     case userEvent(UserEvent)
+    /// About the strict group and this node's part in it.
+    case strict(StrictEvent)
 }
 
 package enum JoinFailure: UInt8, Hashable, Sendable, CaseIterable {

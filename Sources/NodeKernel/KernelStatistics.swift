@@ -40,6 +40,10 @@ package struct KernelStatistics: Hashable, Sendable {
     package var sentinelsHeld: UInt64 = 0
     package var sentinelsBroken: UInt64 = 0
     package var datagramsRefused: UInt64 = 0
+    /// Rows of peers that would have changed strict keys past the group.
+    package var strictRowsRefused: UInt64 = 0
+    /// Messages of the strict group that no stream took.
+    package var strictMessagesLost: UInt64 = 0
     /// Of this node's own direct probes.
     package var roundTrips = DurationHistogram()
 

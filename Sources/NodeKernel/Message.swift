@@ -5,6 +5,7 @@ import ClusterTypes
 import NetworkCoordinates
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 /// Tells clusters apart on the wire: a hash of the cluster's name.
 package struct ClusterID: Hashable, Sendable {
@@ -65,6 +66,8 @@ package enum Message: Hashable, Sendable {
     case padding(Int)
     case userEvent(UserEventNotice)
     case userEventMarks(UserEventMarks)
+    /// Where the strict group's leader is and how far its state had come; rides pings and acks where there is a group.
+    case strictMark(StrictMark)
 
     /// Part of a member table. The initiator sends `request` parts, the responder answers with `reply` parts.
     case memberTable(MemberTablePart)
@@ -84,6 +87,8 @@ package enum Message: Hashable, Sendable {
     case keyRing(RingBytes)
     /// About the stream it travels on: it watches its other end.
     case sentinel(Sentinel)
+    /// Between nodes with strict prefixes.
+    indirect case strict(StrictMessage)
 }
 
 /// What a node says of a stream whose only purpose is its end (decision 0011).

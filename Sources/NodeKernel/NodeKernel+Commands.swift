@@ -38,6 +38,10 @@ extension NodeKernel {
             sendEvent(name: name, payload: payload, id, &turn)
         case .ring(let command):
             onRingCommand(id, command, &turn)
+        case .strict(let call, let within):
+            onStrictCommand(id, call, within: within, &turn)
+        case .strictAge:
+            reply(id, .strictAge(strictAge(&turn)), &turn)
         case .read, .list, .survey, .write, .confirm, .verify, .diagnose, .restore, .dequeue:
             onStoreCommand(id, command, &turn)
         }
@@ -163,6 +167,9 @@ extension NodeKernel {
     private mutating func changeTags(set: [Tag], unset: [String], _ id: CommandID, _ turn: inout Turn) {
         guard isReady(id, &turn) else { return }
         let info = membership.ownInfo
+        guard !set.contains(where: { $0.name == Self.strictTag.name }), !unset.contains(Self.strictTag.name) else {
+            return reply(id, .failure(.invalidTags("the tag \(Self.strictTag.name) is the daemon's own")), &turn)
+        }
         var tags = info.tags.filter { tag in !unset.contains(tag.name) && !set.contains { $0.name == tag.name } }
         tags += set
         let changed = MemberInfo(

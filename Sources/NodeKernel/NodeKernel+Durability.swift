@@ -44,7 +44,10 @@ extension NodeKernel {
         case .fence(let fence):
             onFencePersisted(fence, &turn)
         case .rows(let rows, let changes, let reply):
-            for row in rows { disseminate(row) }
+            for row in rows where !isToldByStrictLog(row) { disseminate(row) }
+            if rows.first?.author.isStrictFeed == true {
+                strict.feedRowsWaiting = max(0, strict.feedRowsWaiting - rows.count)
+            }
             for change in changes { publish(change, &turn) }
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
             answerWaitingRequests(token, &turn)
@@ -132,6 +135,10 @@ extension NodeKernel {
     private mutating func merge(
         _ row: Row, applied: inout [Row], changes: inout [Change], _ turn: inout Turn
     ) -> Bool {
+        if isForeignToStrictKey(row) {
+            statistics.strictRowsRefused += 1
+            return false
+        }
         var outcome = store.merge(row, wall: turn.clock.wall)
         if case .foreignUseOfOwnActor = outcome {
             // Events under our own actor that we never made: write under another epoch from now on.

@@ -19,6 +19,8 @@ struct GossipSchedule: Hashable, Sendable {
     var lastRound: Instant?
     /// News was first carried by an answer to one peer; the others have not been told.
     var owesRound = false
+    /// Rounds that still follow soon after the last one.
+    var soonRounds = 0
     /// The last round could send nothing of what is fresh: it fits into no datagram and must not hurry the next one.
     var isStuck = false
 }
@@ -26,16 +28,17 @@ struct GossipSchedule: Hashable, Sendable {
 extension NodeKernel {
     /// Between two rounds while there is news that was never sent: many changes at once share datagrams.
     static let burstSpacing = Interval.milliseconds(2)
-    /// The second round of news follows the first after this part of the interval: the first wave misses one or two members of
-    /// thirty, and they need not wait for the rest. The later rounds, for what was lost, take their time (decision 13).
-    package static let secondRoundShare = 4
+    /// The second and the third round of news follow after this part of the interval: the first wave misses a member or two
+    /// of a hundred, and they need not wait for what is sent against loss (decision 13).
+    package static let soonRoundShare = 4
+    package static let soonRoundsMax = 2
     /// Datagrams to one peer in one round, at most.
     static let datagramsPerRoundMax = 4
     /// A row that is larger on the wire is announced instead (DESIGN.md section 5: about 1 KB).
     static let gossipRowBytesMax = 1_024
-    /// A row of at least so many bytes travels whole in its first rounds alone; then its announcement does (decision 13).
+    /// A row of at least so many bytes travels whole in the first half of its transmissions alone; then its announcement does
+    /// (decision 13).
     static let reminderRowBytesMin = 256
-    static let wholeRounds = 2
     /// The rows of a transaction of more events are announced by its last one: whoever pulls it gets them all.
     static let gossipTransactionMax: UInt32 = 64
 
@@ -90,12 +93,17 @@ extension NodeKernel {
         }
         gossip.isStuck = hasFresh && !isSending
         if !membership.queue.isEmpty || hasUserEventNews || hasStoreNews {
-            let interval = configuration.swim.gossipInterval
-            let wait =
-                hasFresh && isSending
-                ? Self.burstSpacing : wasFresh && !hasFresh ? interval / Self.secondRoundShare : interval
-            setGossipTimer(at: turn.now + wait, &turn)
+            setGossipTimer(at: turn.now + waitForNextRound(wasFresh: wasFresh, isSending: isSending), &turn)
         }
+    }
+
+    private mutating func waitForNextRound(wasFresh: Bool, isSending: Bool) -> Interval {
+        let interval = configuration.swim.gossipInterval
+        if hasFresh { return isSending ? Self.burstSpacing : interval }
+        if wasFresh { gossip.soonRounds = Self.soonRoundsMax }
+        guard gossip.soonRounds > 0 else { return interval }
+        gossip.soonRounds -= 1
+        return interval / Self.soonRoundShare
     }
 
     /// Sends membership's messages in one datagram: pings and acks get the digest, the rest of the space gets gossip.
@@ -120,6 +128,11 @@ extension NodeKernel {
         }
         if wantsDigest { carried.append(.digest(digest)) }
         if wantsDigest, let ringMark { carried.append(ringMark) }
+        if wantsDigest, let mark = strictMarkToTell() {
+            let bytes = configuration.sizes.header + carried.reduce(0) { $0 + configuration.sizes.message($1) }
+            let message = Message.strictMark(mark)
+            if bytes + configuration.sizes.message(message) <= configuration.datagramBytesMax { carried.append(message) }
+        }
         turn.actions.append(.send(fill(carried, hasMarks: wantsDigest, now: turn.now), to: address))
     }
 
@@ -180,12 +193,13 @@ extension NodeKernel {
         }
     }
 
-    /// Nearly everybody has a row after two rounds, under heavy loss too; to the others it is enough to say that it exists.
+    /// Nearly everybody has a row after half of its transmissions, under heavy loss too; to the others it is enough to say
+    /// that it exists.
     /// Nil: it is so small that this would save little.
     private func reminder(of dot: Dot?, bytes: Int) -> DisseminationQueue<RowID, StoreGossip>.Later? {
         guard let dot, bytes >= Self.reminderRowBytesMin else { return nil }
-        let whole = Self.wholeRounds * max(1, membership.gossipFanout)
-        return .init(.announcement(dot), bytes: announcementBytes(of: dot), after: whole)
+        return .init(
+            .announcement(dot), bytes: announcementBytes(of: dot), after: max(1, membership.transmissionsMax / 2))
     }
 
     // Sharing a message with others, an announcement takes no more than alone.

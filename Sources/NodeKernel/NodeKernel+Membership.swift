@@ -52,6 +52,8 @@ extension NodeKernel {
                 onViewAnswer(answer, from: packet.sender, &turn)
             case .ringMark(let mark):
                 onRingMark(mark, from: packet.sender, at: address, &turn)
+            case .strictMark(let mark):
+                onStrictMark(mark, &turn)
             case .padding:
                 break
             case .userEvent(let notice):
@@ -59,7 +61,7 @@ extension NodeKernel {
             case .userEventMarks(let marks):
                 onUserEventMarks(marks, from: packet.sender, &turn)
             case .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete, .rowRequest, .ranges,
-                .keyRing, .sentinel:
+                .keyRing, .sentinel, .strict:
                 ignore(.unexpected, from: address, &turn)
             }
         }
@@ -166,6 +168,7 @@ extension NodeKernel {
         if case .joined = event.kind { rememberFirstPeer(&turn) }
         let hasLeft = membership.table[event.id].map { $0.state >= .left } ?? true
         if hasLeft || event.kind == .reaped { forgetPlace(of: event.id) }
+        if case .failed = event.kind { strictPeerIsGone(event.id, &turn) }
         if event.kind == .reaped { timeline.forget(event.id) }
     }
 
@@ -185,6 +188,7 @@ extension NodeKernel {
             startCollection(&turn)
             keepRing(&turn)
             startJoining(&turn)
+            startStrict(&turn)
             turn.actions.append(.setTimer(.rememberPeers, at: turn.now + Self.rememberInterval))
         }
     }
@@ -205,6 +209,7 @@ extension NodeKernel {
         for id in leaveCommands { turn.actions.append(.reply(id, .left(outcome))) }
         leaveCommands.removeAll()
         closeSentinels(&turn)
+        endStrict(&turn)
         for id in streams.keys.sorted() { turn.actions.append(.closeStream(id)) }
         streams.removeAll()
         turn.actions.append(.stopped(outcome))

@@ -86,7 +86,9 @@ extension NodeKernel {
 
     /// An actor may be folded when nobody writes under it and we hold exactly what the collector does.
     private func agreesToFold(_ fold: Dot, _ now: Instant) -> Bool {
-        guard fold.actor != store.actor, fold.actor != .folded, store.holdsExactly(fold) else { return false }
+        guard fold.actor != store.actor, fold.actor != .folded, !fold.actor.isStrictFeed, store.holdsExactly(fold) else {
+            return false
+        }
         if fold.actor.node == selfID { return true }
         if membership.table[fold.actor.node]?.state.isActive != true { return true }
         // Of a living node: it knows best, and vetoes what it writes under.

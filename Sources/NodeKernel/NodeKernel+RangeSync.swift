@@ -46,7 +46,8 @@ extension NodeKernel {
             }
         case .comparison(let comparison):
             onComparedRanges(message, comparison, on: id, &turn)
-        case .probe, .memberSync, .pull, .reset, .tellFloor, .ringSync, .examination, .sentinel, .watched:
+        case .probe, .memberSync, .pull, .reset, .tellFloor, .ringSync, .examination, .sentinel, .watched, .strict,
+            .strictPeer:
             reject(id, &turn)
         }
     }

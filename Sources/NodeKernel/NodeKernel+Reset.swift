@@ -197,7 +197,7 @@ extension NodeKernel {
             case .ping, .ack, .indirectPing, .nack, .announcement, .confirmRequest, .confirmed, .collectRequest,
                 .collectAnswer, .memberTable, .storeRequest, .storeContinue, .rowRequest, .coordinate,
                 .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks,
-                .sentinel:
+                .sentinel, .strict, .strictMark:
                 return breakOffReset(id, &turn)
             }
         }

@@ -114,6 +114,8 @@ extension NodeKernel {
             sentinels.settle(target, retryAt: nextSentinelTry(target, &turn))
         case (.farewell, .watched):
             close(id, &turn)
+        case (.farewell, .strict), (.farewell, .strictPeer):
+            onStrictFarewell(on: id, &turn)
         case (.hold, _), (.farewell, _):
             ignore(.unexpected, from: stream.address, &turn)
         }
@@ -178,7 +180,7 @@ extension NodeKernel {
             switch stream.role {
             case .sentinel, .watched: sayFarewell(on: id, &turn)
             case .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .examination,
-                .accepted:
+                .strict, .strictPeer, .accepted:
                 break
             }
         }

@@ -32,7 +32,7 @@ extension NodeKernel {
         case .dequeue(let numbers):
             onDequeue(id, numbers, &turn)
         case .status, .statistics, .members, .explain, .join, .replaceSeeds, .leave, .forget, .changeTags, .ping,
-            .roundTrips, .examine, .sendEvent, .ring:
+            .roundTrips, .examine, .sendEvent, .ring, .strict, .strictAge:
             preconditionFailure("\(command) is not about the store")
         }
     }
@@ -71,6 +71,7 @@ extension NodeKernel {
         if let sentence = Self.defect(of: options) { return reply(id, .failure(.invalid(sentence)), &turn) }
         let fingerprint = options.requestID == nil ? 0 : Self.fingerprint(of: writes, options)
         if let request = options.requestID, answerRepeated(id, request, fingerprint: fingerprint, &turn) { return }
+        if let failure = refusal(ofOrdinaryWrites: writes) { return reply(id, .failure(failure), &turn) }
         if let failure = refusalOfWrites { return reply(id, .failure(failure), &turn) }
         let mutation: Mutation
         do {

@@ -132,7 +132,7 @@ extension NodeKernel {
             sync.way = .contexts
             sync.hasCompleted = false
         case .storeSync, .memberSync, .probe, .pull, .comparison, .reset, .tellFloor, .ringSync, .examination,
-            .sentinel, .watched:
+            .sentinel, .watched, .strict, .strictPeer:
             return
         }
         guard !reset.isUnderWay else { return close(id, &turn) }
@@ -189,7 +189,7 @@ extension NodeKernel {
         case .pull: breakOff(id, &turn)
         case .comparison: endComparison(on: id, .unknown("it has another collection floor"), &turn)
         case .storeSync, .memberSync, .probe, .reset, .tellFloor, .ringSync, .examination, .sentinel, .watched,
-            .accepted:
+            .strict, .strictPeer, .accepted:
             break
         }
         onFloor(floor, from: sender, at: address, &turn)
@@ -229,7 +229,7 @@ extension NodeKernel {
             streams[id]?.role = .pull(pull.afterRows)
             _ = take(in: rows, &turn)
         case .probe, .memberSync, .accepted, .comparison, .reset, .tellFloor, .ringSync, .examination, .sentinel,
-            .watched:
+            .watched, .strict, .strictPeer:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }

@@ -30,6 +30,10 @@ struct StreamState: Sendable {
         case sentinel(target: NodeID, isHeld: Bool)
         /// A peer's sentinel.
         case watched
+        /// Ours: for the strict group.
+        case strict(NodeID)
+        /// A peer's, for the strict group.
+        case strictPeer
         /// A peer's, before its first message or after its request was served.
         case accepted
     }
@@ -122,7 +126,9 @@ extension NodeKernel {
             if !tellRing(on: id, &turn) { close(id, &turn) }
         case .sentinel:
             write([.sentinel(.hold)], to: id, &turn)
-        case .watched, .accepted:
+        case .strict(let peer):
+            onStrictStreamOpened(id, to: peer, &turn)
+        case .watched, .strictPeer, .accepted:
             break
         }
     }
@@ -222,10 +228,12 @@ extension NodeKernel {
             if membership.table[sender] != nil { write([viewAnswer(question, to: sender, turn.clock)], to: id, &turn) }
         case .viewAnswer(let answer):
             onViewAnswer(answer, from: sender, &turn)
+        case .strict(let message):
+            onStrictMessage(message, on: id, from: sender, &turn)
         case .keyRing(let bytes):
             onKeyRing(bytes, on: id, from: sender, &turn)
         case .announcement, .indirectPing, .nack, .row, .confirmRequest, .confirmed, .collectRequest, .collectAnswer,
-            .coordinate, .ringMark, .padding, .userEvent, .userEventMarks:
+            .coordinate, .ringMark, .padding, .userEvent, .userEventMarks, .strictMark:
             ignore(.unexpected, from: stream.address, &turn)
         }
     }
@@ -250,7 +258,7 @@ extension NodeKernel {
             close(id, &turn)
             seedIsSelf(seed, &turn)
         case .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync, .probe, .examination,
-            .sentinel, .watched:
+            .sentinel, .watched, .strict, .strictPeer:
             close(id, &turn)
             reportIdentity(at: stream.address, &turn)
             end(stream, joinFailure: .brokenOff, &turn)
@@ -294,6 +302,10 @@ extension NodeKernel {
             sentinelEnded(id, target: target, isHeld: isHeld, reason, &turn)
         case .watched:
             if let peer = stream.peer { watchedStreamEnded(of: peer, reason, &turn) }
+        case .strict(let peer):
+            strictStreamEnded(id, to: peer, reason, &turn)
+        case .strictPeer:
+            if let peer = stream.peer { strictPeerStreamEnded(id, of: peer, reason, &turn) }
         case .accepted:
             break
         }
@@ -327,7 +339,9 @@ extension NodeKernel {
             sentinels.settle(target, retryAt: nextSentinelTry(target, &turn))
         case .examination(let peer):
             onExaminationStreamEnded(peer, joinFailure, &turn)
-        case .tellFloor, .ringSync, .watched, .accepted:
+        case .strict(let peer):
+            strictStreamLost(to: peer, &turn)
+        case .tellFloor, .ringSync, .watched, .strictPeer, .accepted:
             break
         }
     }
@@ -358,8 +372,9 @@ extension NodeKernel {
     mutating func onStreamIdle(_ id: StreamID, _ turn: inout Turn) {
         guard let stream = streams[id] else { return }
         switch stream.role {
-        case .sentinel(_, isHeld: true), .watched: return
-        case .sentinel, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync,
+        case .sentinel(_, isHeld: true), .watched, .strictPeer: return
+        case .strict where stream.isOpen: return
+        case .sentinel, .strict, .probe, .memberSync, .storeSync, .pull, .comparison, .reset, .tellFloor, .ringSync,
             .examination,
             .accepted:
             break

@@ -2,8 +2,10 @@
 // Owns the node as a deterministic state machine: one input in, actions out.
 
 import ClusterTypes
+import RaftCore
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 /// Membership, store and client commands composed into one machine without I/O, clock or randomness of its own.
 ///
@@ -31,6 +33,7 @@ package struct NodeKernel: Sendable {
     var places = PlaceState()
     var examination: ExaminationState?
     var ring = RingState()
+    var strict = StrictState()
 
     /// Store changes waiting to be gossiped, one slot per row.
     var storeQueue = DisseminationQueue<RowID, StoreGossip>()
@@ -67,14 +70,19 @@ package struct NodeKernel: Sendable {
 
     /// `recovered`: what the disk held; nil for a store that begins empty. `members`: what all nodes of a simulated cluster
     /// know of each other from the beginning (`Membership.init`); nil for a node that has to find its peers.
+    /// `strictRestored`: what the disk held of the strict group; nil: nothing.
     package init(
         configuration: KernelConfiguration, identity: KernelIdentity, recovered: RecoveredStore? = nil,
-        members: MemberTable? = nil, clock: Clock
+        strictRestored: StrictRestored? = nil, members: MemberTable? = nil, clock: Clock
     ) {
+        var configuration = configuration
+        // The largest command must fit a frame, beside what an append says of it.
+        configuration.strict.raft.commandBytesMax = min(
+            configuration.strict.raft.commandBytesMax, Bounds.frameBytesMax - Self.appendOverheadBytesMax)
         self.configuration = configuration
         let sizes = configuration.sizes
         let info = MemberInfo(
-            name: identity.name, address: identity.address, tags: identity.tags,
+            name: identity.name, address: identity.address, tags: Self.withStrictTag(identity.tags, configuration),
             protocolVersion: ProtocolVersion.current)
         membership = Membership(
             configuration: configuration.swim, id: identity.id, info: info,
@@ -92,8 +100,12 @@ package struct NodeKernel: Sendable {
         userEventSchedule = UserEventSchedule(now: clock.now)
         ring.mode = configuration.ringMode
         ring.current = configuration.ring
+        strict.restored = strictRestored
         if let recovered { takeOver(recovered) }
     }
+
+    /// Header, addresses and numbers of an append of one entry, about.
+    private static let appendOverheadBytesMax = 4_096
 
     private mutating func takeOver(_ recovered: RecoveredStore) {
         revision = recovered.revision
@@ -117,7 +129,10 @@ package struct NodeKernel: Sendable {
         noteProgress(now: clock.now)
         if outcome == nil {
             dispatch(input, &turn)
-            if outcome == nil { gossipFresh(&turn) }
+            if outcome == nil {
+                settleStrict(&turn)
+                gossipFresh(&turn)
+            }
         } else {
             dispatchAfterStop(input, &turn)
         }
@@ -162,6 +177,8 @@ package struct NodeKernel: Sendable {
             closeSentinels(&turn)
         case .persisted(let token):
             onPersisted(token, &turn)
+        case .strict(let result):
+            onStrictDisk(result, &turn)
         case .storage(let condition):
             onStorage(condition, &turn)
         case .resolved(let seed, let addresses):
@@ -187,8 +204,7 @@ package struct NodeKernel: Sendable {
         case .streamAccepted(let id, _, _):
             turn.actions.append(.closeStream(id))
         case .start, .packet, .timer, .streamConnected, .streamOpened, .streamPacket, .streamClosed, .sendFailed,
-            .resolved,
-            .refused, .localTrouble, .stopping:
+            .resolved, .refused, .localTrouble, .stopping, .strict:
             break
         }
     }
@@ -201,7 +217,10 @@ package struct NodeKernel: Sendable {
             membership.onTimer(timer, clock: turn.clock, using: &turn.rng, into: &swimActions)
             carryOutMembership(&turn)
             if membership.statistics.stalls > stalls { reportStall(&turn) }
-            if case .period = timer { keepSentinels(&turn) }
+            if case .period = timer {
+                keepSentinels(&turn)
+                closeIdleStrictLinks(&turn)
+            }
         case .gossip(let generation):
             onGossipTimer(generation, &turn)
         case .join(let generation):
@@ -227,6 +246,8 @@ package struct NodeKernel: Sendable {
             onUserEventTimer(generation, &turn)
         case .ring:
             onRingTimer(&turn)
+        case .strict(let generation):
+            onStrictTimer(generation, &turn)
         }
     }
 
@@ -239,6 +260,7 @@ package struct NodeKernel: Sendable {
         userEvents.checkInvariants()
         precondition(streams.count <= configuration.streamsMax, "\(streams.count) streams exceed the bound")
         timeline.checkBounds()
+        strict.node?.checkInvariants()
         precondition(seeds.count <= Self.seedsMax, "\(seeds.count) seeds exceed the bound")
     }
 

@@ -28,6 +28,10 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
     case busy(file: String)
     /// The store's database contradicts itself. The next opening moves it aside.
     case corrupt(file: String, reason: String)
+    /// The strict group's log contradicts itself where it says what this node promised: going on could break a promise.
+    case corruptStrictLog(file: String, reason: String)
+    /// The bytes that a peer sent as a snapshot of the strict group are others than it said. They were dropped.
+    case corruptSnapshot(file: String)
     /// The store's database was written by a later version of this program. It is left as it is.
     case newerSchema(file: String, version: Int, supported: Int)
     /// SQLite failed otherwise; `code` is its extended result code. What is on disk is not known.
@@ -42,8 +46,7 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
         switch self {
         case .diskFull, .busy: true
         case .notADirectory, .locked, .corruptIdentity, .corruptKeys, .exposedKeys, .newerFormat, .bootEpochsUsedUp,
-            .system, .corrupt,
-            .newerSchema, .database, .queueFull, .stopped:
+            .system, .corrupt, .corruptStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull, .stopped:
             false
         }
     }
@@ -82,6 +85,13 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
         case .corrupt(let file, let reason):
             "the database \(file) is damaged (\(reason)): start the daemon again, it moves the file aside and fetches"
                 + " the configuration from a peer"
+        case .corruptStrictLog(let file, let reason):
+            "the log of the strict group is damaged (\(file): \(reason)), and what this node promised to the group cannot"
+                + " be told: move the folder `strict` and the files `strict-log` and `identity` away to come back as a new"
+                + " node, and take the old one out of the group (gossipctl strict remove)"
+        case .corruptSnapshot(let file):
+            "the snapshot of the strict group that arrived in \(file) is not the one that was announced: start the daemon"
+                + " again, it fetches the snapshot anew"
         case .newerSchema(let file, let version, let supported):
             "the database \(file) has schema \(version), and this version knows schemas up to \(supported): install"
                 + " the newer version again, or move the file away to fetch the configuration from a peer"

@@ -63,6 +63,14 @@ package struct SnapshotChunkOrder: Hashable, Sendable {
     package var metadata: SnapshotMetadata
     package var offset: UInt64
     package var bytesMax: Int
+
+    package init(to: NodeID, term: Term, metadata: SnapshotMetadata, offset: UInt64, bytesMax: Int) {
+        self.to = to
+        self.term = term
+        self.metadata = metadata
+        self.offset = offset
+        self.bytesMax = bytesMax
+    }
 }
 
 /// The reads under `token` see everything that was committed when they were asked for, once `index` is applied.

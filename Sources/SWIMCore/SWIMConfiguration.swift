@@ -90,11 +90,11 @@ package struct SWIMConfiguration: Hashable, Sendable {
         leaveRetryInterval = .milliseconds(200)
     }
 
-    /// Peers that a round of gossip goes to: one more for each decimal digit of `members` beyond the third. The
-    /// transmissions of an update grow by `retransmitMultiplier` with each digit; so they take as many rounds in a large
-    /// cluster as in a small one, and the last member hears as soon (decision 13).
+    /// Peers that a round of gossip goes to: one more for each decimal digit of `members` beyond the first. The first wave
+    /// and the second round leave `n exp(-2 fanout)` members that have not heard, here one member in fewer than one change of
+    /// ten at any size: the last of many hears as soon as the last of few (decision 13).
     package func gossipFanout(among members: Int) -> Int {
-        gossipFanout + max(0, Logarithm.decimalDigits(members) - 3)
+        gossipFanout + max(0, Logarithm.decimalDigits(members) - 1)
     }
 
     /// Sets of defaults for kinds of networks.

@@ -103,6 +103,9 @@ package struct CausalContext: Hashable, Sendable {
     package var hasGaps: Bool { actors.contains { $0.runs.count > 1 || $0.runs[0].first > 1 } }
 
     /// The highest counter seen of `actor`, 0 when none was.
+    /// The actor's event up to which all are in the context; 0: not even the first is.
+    package func contiguous(of actor: ActorID) -> UInt64 { Self.contiguous(runs(of: actor)) }
+
     package func highest(of actor: ActorID) -> UInt64 {
         guard let index = index(of: actor), let last = actors[index].runs.last else { return 0 }
         return last.last

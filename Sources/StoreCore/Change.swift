@@ -62,6 +62,9 @@ package struct Change: Hashable, Sendable {
 
     package var stamp: HybridTimestamp { version.stamp }
     package var author: ActorID { version.author }
+
+    /// What users are shown and compare with: the strict log's index, or stamp and author.
+    package var shownVersion: String { details.index > 0 ? String(details.index) : version.description }
 }
 
 /// What a local write made. `rows` must be durable before any of them is sent and before the client is answered.

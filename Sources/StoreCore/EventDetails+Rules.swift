@@ -10,6 +10,7 @@ extension EventDetails {
         let left = (a.transaction?.first ?? 0, a.transaction?.count ?? 0)
         let right = (b.transaction?.first ?? 0, b.transaction?.count ?? 0)
         if left != right { return left < right }
+        if a.index != b.index { return a.index < b.index }
         let user = ConfigurationKey.order(a.user, b.user)
         return user != 0 ? user < 0 : ConfigurationKey.precedes(a.reason, b.reason)
     }
@@ -38,6 +39,7 @@ extension Row {
         if details.expiresAt > 0 {
             guard case .register(.some) = content else { return false }
         }
+        if details.index > Dot.counterMax || details.index > 0 && !author.isStrictFeed { return false }
         return details.transaction?.covers(lastEvent(of: author)) ?? true
     }
 }
@@ -49,5 +51,7 @@ extension StableHasher {
         absorb(details.expiresAt)
         absorb(details.transaction?.first ?? 0)
         absorb(details.transaction?.count ?? 0)
+        // What is absent adds nothing: rows without it keep the hashes that they had.
+        if details.index > 0 { absorb(details.index) }
     }
 }

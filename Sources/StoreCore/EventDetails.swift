@@ -11,6 +11,8 @@ package struct EventDetails: Hashable, Sendable {
     package var expiresAt: UInt64
     /// The events that become visible together with this one; nil for a write that stands alone.
     package var transaction: Transaction?
+    /// The strict log's entry that made the event: its version as users see it; 0 for what no strict log made.
+    package var index: UInt64
 
     /// Consecutive events `first ..< first + count` of the row's author, all with one stamp.
     package struct Transaction: Hashable, Sendable {
@@ -23,11 +25,14 @@ package struct EventDetails: Hashable, Sendable {
         }
     }
 
-    package init(user: String = "", reason: String = "", expiresAt: UInt64 = 0, transaction: Transaction? = nil) {
+    package init(
+        user: String = "", reason: String = "", expiresAt: UInt64 = 0, transaction: Transaction? = nil, index: UInt64 = 0
+    ) {
         self.user = user
         self.reason = reason
         self.expiresAt = expiresAt
         self.transaction = transaction
+        self.index = index
     }
 
     package static let none = EventDetails()

@@ -27,14 +27,22 @@ package struct KeyView: Hashable, Sendable {
     package var aside: [KeyType]
     /// From when a register's value no longer shows, milliseconds since 1970; 0: never.
     package var expiresAt: UInt64
+    /// The strict log's entry that wrote it: its version as users see it; 0 for what no strict log wrote.
+    package var index: UInt64
 
-    package init(key: String, content: Content, version: Version, aside: [KeyType], expiresAt: UInt64 = 0) {
+    package init(
+        key: String, content: Content, version: Version, aside: [KeyType], expiresAt: UInt64 = 0, index: UInt64 = 0
+    ) {
         self.key = key
         self.content = content
         self.version = version
         self.aside = aside
         self.expiresAt = expiresAt
+        self.index = index
     }
+
+    /// What users are shown and compare with: the log's index, or stamp and author.
+    package var shownVersion: String { index > 0 ? String(index) : version.description }
 
     package var type: KeyType { content.type }
     package var stamp: HybridTimestamp { version.stamp }

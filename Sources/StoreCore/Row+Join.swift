@@ -7,15 +7,25 @@ extension Row {
     /// The least row that holds everything both rows hold. Both must have the same id and contents that agree with it.
     package static func joined(_ a: Row, _ b: Row) -> Row {
         precondition(a.id == b.id, "rows \(a.id) and \(b.id) cannot be joined")
-        let newer = a.version < b.version ? b : a
+        let newer = precedes(a, b) ? b : a
         return Row(
             id: a.id, versions: joinedVersions(a.versions, b.versions), stamp: newer.stamp, author: newer.author,
             content: joinedContent(a, b), details: joinedDetails(a, b))
     }
 
+    /// Whether the newest event of `a` came before that of `b`. The strict log's order is that of its changes' numbers; their
+    /// stamps follow it but within one millisecond.
+    static func precedes(_ a: Row, _ b: Row) -> Bool {
+        if a.author == b.author, a.author.isStrictFeed { return a.lastEvent(of: a.author) < b.lastEvent(of: b.author) }
+        return a.version < b.version
+    }
+
+    /// Neither came before the other: they are one event.
+    private static func haveOneEvent(_ a: Row, _ b: Row) -> Bool { !precedes(a, b) && !precedes(b, a) }
+
     /// Those of the newest event.
     static func joinedDetails(_ a: Row, _ b: Row) -> EventDetails {
-        if a.version != b.version { return a.version < b.version ? b.details : a.details }
+        if !haveOneEvent(a, b) { return precedes(a, b) ? b.details : a.details }
         return EventDetails.precedes(a.details, b.details) ? b.details : a.details
     }
 
@@ -28,7 +38,7 @@ extension Row {
     private static func joinedContent(_ a: Row, _ b: Row) -> RowContent {
         switch (a.content, b.content) {
         case (.register(let x), .register(let y)):
-            if a.version != b.version { return a.version < b.version ? b.content : a.content }
+            if !haveOneEvent(a, b) { return precedes(a, b) ? b.content : a.content }
             return .register(winner(x, y))
         case (.element(let x), .element(let y)):
             if x == y { return a.content }

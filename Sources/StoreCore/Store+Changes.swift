@@ -118,7 +118,9 @@ extension Store {
     ) -> Change.Kind? {
         switch (new.id.part, new.content) {
         case (_, .register(.some(let value))) where isShown:
-            if let old, old.version == new.version, old.content == new.content { return nil }
+            if let old, old.version == new.version, old.content == new.content, old.details.index == new.details.index {
+                return nil
+            }
             return .put(value)
         case (_, .register):
             return old == nil ? nil : .delete

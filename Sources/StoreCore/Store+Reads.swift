@@ -66,12 +66,14 @@ extension Store {
         let visible = keys.visible(key, actors: actors)
         let content: KeyView.Content
         var expiresAt: UInt64 = 0
+        var index: UInt64 = 0
         switch visible.type {
         case .register:
             let row = rows[Int(keys.register(key))]
             guard case .value(let value) = row.content else { return nil }
             content = .register(value)
             expiresAt = row.details.expiresAt
+            index = row.details.index
         case .set:
             content = .set(liveElements(key))
         case .counter:
@@ -79,7 +81,7 @@ extension Store {
         }
         return KeyView(
             key: keys.key(key), content: content, version: visible.version, aside: hiddenTypes(key),
-            expiresAt: expiresAt)
+            expiresAt: expiresAt, index: index)
     }
 
     /// The set's live elements, whichever type is visible; sorted.

@@ -11,9 +11,16 @@ package struct StrictLease: Hashable, Sendable {
     /// The index of the entry that granted it or kept it alive last.
     package var renewed: LogIndex
     /// Keys bound to it.
-    package var keys: UInt64 = 0
+    package var keys: UInt64
     /// Locks that it holds or waits for.
-    package var locks: UInt64 = 0
+    package var locks: UInt64
+
+    package init(milliseconds: UInt64, renewed: LogIndex, keys: UInt64 = 0, locks: UInt64 = 0) {
+        self.milliseconds = milliseconds
+        self.renewed = renewed
+        self.keys = keys
+        self.locks = locks
+    }
 }
 
 extension StrictMachine {

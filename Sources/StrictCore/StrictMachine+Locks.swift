@@ -11,17 +11,32 @@ package struct StrictLock: Hashable, Sendable {
         /// The index of the entry by which the lock was obtained. It grows with each holder, so that whoever is given it
         /// can refuse one that lost the lock and does not know it yet.
         package var token: LogIndex
+
+        package init(lease: LeaseID, token: LogIndex) {
+            self.lease = lease
+            self.token = token
+        }
     }
 
     package struct Waiter: Hashable, Sendable {
         package var lease: LeaseID
         /// The index of the entry that asked.
         package var since: LogIndex
+
+        package init(lease: LeaseID, since: LogIndex) {
+            self.lease = lease
+            self.since = since
+        }
     }
 
     package var holder: Claim
     /// Ascending by `since`; no lease is here twice or beside `holder`.
-    package var waiting: [Waiter] = []
+    package var waiting: [Waiter]
+
+    package init(holder: Claim, waiting: [Waiter] = []) {
+        self.holder = holder
+        self.waiting = waiting
+    }
 }
 
 extension StrictMachine {

@@ -9,7 +9,7 @@ extension StrictMachine {
     package var leaseCount: Int { leases.count }
     package var lockCount: Int { locks.count }
     package var sessionCount: Int { sessions.count }
-    /// The log's clock, milliseconds: what sessions grow old by.
+    /// What sessions grow old by, milliseconds: `logTime` at the last command that touched one.
     package var sessionTime: UInt64 { sessions.time }
 
     /// As of `appliedIndex`: linearizable once that has reached the read index, else stale by what is missing.
@@ -22,12 +22,33 @@ extension StrictMachine {
         withPrefix prefix: String, after start: StrictKey? = nil, max: Int
     ) -> [(key: StrictKey, entry: StrictEntry)] {
         var result: [(key: StrictKey, entry: StrictEntry)] = []
+        guard max > 0 else { return result }
+        visitEntries(withPrefix: prefix, after: start) { key, entry in
+            result.append((key, entry))
+            return result.count < max
+        }
+        return result
+    }
+
+    /// Calls `body` with each key that begins with `prefix` and comes after `start`, ascending, until it gives false.
+    package func visitEntries(
+        withPrefix prefix: String, after start: StrictKey? = nil, _ body: (StrictKey, StrictEntry) -> Bool
+    ) {
         var next = keys.first { key in
             StrictKey.precedes(key, prefix) || start.map { !($0 < key) } ?? false
         }
-        while let item = next, result.count < max, item.key.hasPrefix(prefix) {
-            result.append((item.key, item.value))
+        while let item = next, item.key.hasPrefix(prefix), body(item.key, item.value) {
             next = keys.first(after: item.key)
+        }
+    }
+
+    /// Locks that are held and come after `start`, ascending by name, at most `max`.
+    package func heldLocks(after start: StrictKey? = nil, max: Int) -> [(name: StrictKey, lock: StrictLock)] {
+        var result: [(name: StrictKey, lock: StrictLock)] = []
+        var next = locks.next(after: start)
+        while let item = next, result.count < max {
+            result.append((item.key, item.value))
+            next = locks.first(after: item.key)
         }
         return result
     }
@@ -44,6 +65,8 @@ extension StrictMachine {
         sessionIDs.checkInvariants()
         precondition(sessionIDs.count == sessions.count, "\(sessionIDs.count) ids of \(sessions.count) sessions")
         precondition(keptAnswerBytes == countKeptAnswers(), "\(keptAnswerBytes) bytes of answers")
+        precondition(sessions.time <= logTime, "sessions are of \(sessions.time), the log of \(logTime)")
+        precondition(UInt64(keys.count) <= changeCount, "\(keys.count) keys by \(changeCount) changes")
         checkKeys()
         checkLocks()
     }
@@ -96,7 +119,7 @@ extension StrictMachine {
 extension StrictMachine: Equatable {
     /// Linear in the state. What is derived is not compared.
     package static func == (a: StrictMachine, b: StrictMachine) -> Bool {
-        a.appliedIndex == b.appliedIndex && a.sessions == b.sessions && a.leases == b.leases && a.locks == b.locks
-            && a.keys == b.keys
+        a.appliedIndex == b.appliedIndex && a.changeCount == b.changeCount && a.logTime == b.logTime
+            && a.sessions == b.sessions && a.leases == b.leases && a.locks == b.locks && a.keys == b.keys
     }
 }

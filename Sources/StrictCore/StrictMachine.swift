@@ -9,6 +9,10 @@ import RaftCore
 package struct StrictMachine: Sendable {
     /// All entries up to here are applied.
     package internal(set) var appliedIndex: LogIndex = 0
+    /// Changes of keys since the beginning: the number of the last one.
+    package internal(set) var changeCount: UInt64 = 0
+    /// The log's clock, milliseconds since 1970: the highest time that a command brought. It never goes back.
+    package internal(set) var logTime: UInt64 = 0
     var keys = SortedTable<StrictKey, StrictEntry>()
     var leases = SortedTable<LeaseID, StrictLease>()
     var locks = SortedTable<StrictKey, StrictLock>()
@@ -52,7 +56,9 @@ package struct StrictMachine: Sendable {
 
     package mutating func apply(_ command: StrictCommand, at index: LogIndex) -> StrictOutcome {
         skip(through: index)
+        logTime = max(logTime, command.time)
         var outcome = StrictOutcome(index: index, answer: .refused(.malformed))
+        defer { changeCount += UInt64(outcome.changes.count) }
         guard let stamp = command.session else {
             outcome.answer = execute(command, &outcome)
             return outcome

@@ -97,10 +97,13 @@ package struct StrictSnapshotReader: Sendable {
 
     private mutating func takeHeader(_ reader: inout FieldReader) throws(StrictDecodeFailure) {
         let format = try reader.byte()
-        guard format == StrictCommand.formatVersion else { throw .unknownFormat(format) }
+        guard format == SnapshotRecord.formatVersion else { throw .unknownFormat(format) }
         machine.appliedIndex = try reader.varint()
         guard machine.appliedIndex <= RaftBounds.numberMax else { throw .bounds }
+        machine.changeCount = try reader.varint()
+        machine.logTime = try reader.varint()
         time = try reader.varint()
+        guard machine.changeCount <= RaftBounds.numberMax, time <= machine.logTime else { throw .value }
         let limits: [(SnapshotRecord, Int)] = [
             (.session, SessionTable.sessionsMax), (.lease, StrictBounds.leasesMax), (.lock, StrictBounds.locksMax),
             (.key, StrictBounds.keysMax),
@@ -110,6 +113,8 @@ package struct StrictSnapshotReader: Sendable {
             guard count <= UInt64(max) else { throw .bounds }
             missing[kind] = Int(count)
         }
+        // Each key was written once at least.
+        guard UInt64(missing[.key] ?? 0) <= machine.changeCount else { throw .value }
     }
 
     private mutating func takeSession(_ reader: inout FieldReader) throws(StrictDecodeFailure) {

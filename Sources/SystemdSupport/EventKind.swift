@@ -43,6 +43,21 @@ package enum EventKind: String, CaseIterable, Sendable {
     case packetRejected = "packet_rejected"
     case keysChanged = "keys_changed"
     case accessDenied = "access_denied"
+    // Strict keys.
+    case strictFounded = "strict_founded"
+    case strictElection = "strict_election"
+    case strictLeaderChanged = "strict_leader_changed"
+    case strictLeaderLost = "strict_leader_lost"
+    case strictSteppedDown = "strict_stepped_down"
+    case strictMembersChanged = "strict_members_changed"
+    case strictTransfer = "strict_transfer"
+    case strictSnapshot = "strict_snapshot"
+    case strictRefetched = "strict_refetched"
+    case strictRefused = "strict_refused"
+    case strictForeignGroup = "strict_foreign_group"
+    case strictUnknownFormat = "strict_unknown_format"
+    case strictRecovered = "strict_recovered"
+    case strictLockChanged = "strict_lock_changed"
     // Users' own events, and the commands that run on events.
     case userEvent = "user_event"
     case handlerFailed = "handler_failed"
@@ -142,6 +157,20 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .packetRejected: Self.packetRejectedDescription
         case .keysChanged: Self.keysChangedDescription
         case .accessDenied: Self.accessDeniedDescription
+        case .strictFounded: Self.strictFoundedDescription
+        case .strictElection: Self.strictElectionDescription
+        case .strictLeaderChanged: Self.strictLeaderChangedDescription
+        case .strictLeaderLost: Self.strictLeaderLostDescription
+        case .strictSteppedDown: Self.strictSteppedDownDescription
+        case .strictMembersChanged: Self.strictMembersChangedDescription
+        case .strictTransfer: Self.strictTransferDescription
+        case .strictSnapshot: Self.strictSnapshotDescription
+        case .strictRefetched: Self.strictRefetchedDescription
+        case .strictRefused: Self.strictRefusedDescription
+        case .strictForeignGroup: Self.strictForeignGroupDescription
+        case .strictUnknownFormat: Self.strictUnknownFormatDescription
+        case .strictRecovered: Self.strictRecoveredDescription
+        case .strictLockChanged: Self.strictLockChangedDescription
         case .userEvent: Self.userEventDescription
         case .handlerFailed: Self.handlerFailedDescription
         case .handlerTimedOut: Self.handlerTimedOutDescription

@@ -177,6 +177,8 @@ final class DriverCore {
             setTimer(token, at)
         case .persist(let token, let records):
             persist(token, records)
+        case .strict(let action):
+            perform(action)
         case .ringChanged(let ring):
             use(ring, clock)
         case .resolve(let seed):
@@ -220,6 +222,12 @@ final class DriverCore {
             feed(.localTrouble(.datagramsDropped(drops)))
         }
         feed(.timer(token))
+    }
+
+    private func perform(_ action: StrictDiskAction) {
+        let core = NIOLoopBound(self, eventLoop: loop)
+        let loop = loop
+        host.perform(action) { result in loop.execute { core.value.feed(.strict(result)) } }
     }
 
     private func persist(_ token: PersistToken, _ records: [DurableRecord]) {

@@ -10,6 +10,9 @@ package protocol KernelHost: Sendable {
     /// Make the records durable, in order and atomically, then call `completed` once, from any thread. If storage
     /// fails, do not call it: the node must not go on.
     func persist(_ records: [DurableRecord], completed: @escaping @Sendable () -> Void)
+    /// Have the strict log's disk do this, in the order of the calls, then call `completed` once with its answer, from any
+    /// thread; `compact` has none. If the disk fails, do not call it: the node must not go on.
+    func perform(_ action: StrictDiskAction, completed: @escaping @Sendable (StrictDiskResult) -> Void)
     /// Called once, before anything else: from now on say through `changed`, from any thread, when the disk's condition
     /// changes.
     func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void)

@@ -23,8 +23,10 @@ package enum WireLayout {
     static let contentPresent: UInt8 = 1
     static let tableFlagLast: UInt8 = 1
 
-    /// A row's first byte: the key type below, in the upper half which details follow.
-    static let rowTypeMask: UInt8 = 0x0f
+    /// A row's first byte: the key type below, in the upper bits which details follow.
+    static let rowTypeMask: UInt8 = 0x07
+    /// The strict log's index, the last of the details.
+    static let rowFlagIndex: UInt8 = 0x08
     static let rowFlagUser: UInt8 = 0x10
     static let rowFlagReason: UInt8 = 0x20
     static let rowFlagExpiry: UInt8 = 0x40
@@ -33,7 +35,6 @@ package enum WireLayout {
     /// the author), which details follow.
     static let rowsTypeMask: UInt8 = 0x03
     static let rowsFlagPlain: UInt8 = 0x04
-    static let rowsFlagUnused: UInt8 = 0x08
     /// Head, two lengths of the key, actor and event, stamp, content.
     static let rowsElementBytesMin = 7
     /// Actors that a place of one byte can stand for; more are written out each time.
@@ -111,4 +112,6 @@ enum MessageKind: UInt8, CaseIterable {
     case userEventMarks = 33
     case keyRing = 34
     case ringMark = 35
+    case strict = 36
+    case strictMark = 37
 }

@@ -152,6 +152,8 @@ extension ByteSink {
         case .userEvent(let notice): put(notice)
         case .userEventMarks(let marks): put(marks)
         case .sentinel(let sentinel): put(sentinel.rawValue)
+        case .strict(let message): put(message)
+        case .strictMark(let mark): put(mark)
         }
         closeFrame(mark)
     }
@@ -195,6 +197,8 @@ extension ByteReader {
         case .userEvent: .userEvent(try userEvent())
         case .userEventMarks: .userEventMarks(try userEventMarks())
         case .sentinel: Sentinel(rawValue: try uint8()).map { .sentinel($0) }
+        case .strict: try strictMessage().map { .strict($0) }
+        case .strictMark: .strictMark(try strictMark())
         // Several messages: `rows(into:)` reads them.
         case .rows: nil
         }
@@ -229,6 +233,8 @@ extension MessageKind {
         case .userEvent: .userEvent
         case .userEventMarks: .userEventMarks
         case .sentinel: .sentinel
+        case .strict: .strict
+        case .strictMark: .strictMark
         case .memberTable: .memberTable
         case .storeRequest: .storeRequest
         case .storeComplete: .storeComplete

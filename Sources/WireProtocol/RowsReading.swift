@@ -73,8 +73,7 @@ extension ByteReader {
         after former: inout FormerRows, _ budget: inout PacketBudget
     ) throws(DecodeFailure) -> Row {
         let head = try uint8()
-        guard let type = KeyType(rawValue: head & WireLayout.rowsTypeMask), head & WireLayout.rowsFlagUnused == 0
-        else { throw .value }
+        guard let type = KeyType(rawValue: head & WireLayout.rowsTypeMask) else { throw .value }
         let key = try key(after: &former, &budget)
         let isPlain = head & WireLayout.rowsFlagPlain != 0
         let versions = isPlain ? [try dot(after: &former, &budget)] : try versions(after: &former, &budget)

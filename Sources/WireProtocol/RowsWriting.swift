@@ -84,7 +84,8 @@ extension Message {
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
             .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .coordinate,
-            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks, .sentinel:
+            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks, .sentinel,
+            .strict, .strictMark:
             false
         }
     }
@@ -132,7 +133,8 @@ extension ByteSink {
         case .ping, .ack, .indirectPing, .nack, .update, .digest, .announcement, .floorMark, .confirmRequest,
             .confirmed, .collectRequest, .collectAnswer, .floor, .memberTable, .storeRequest, .storeComplete,
             .storeBatchEnd, .storeContinue, .rowRequest, .ranges, .coordinate,
-            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks, .sentinel:
+            .viewRequest, .viewAnswer, .ringMark, .keyRing, .padding, .userEvent, .userEventMarks, .sentinel,
+            .strict, .strictMark:
             refuse()
         }
     }

@@ -69,6 +69,7 @@ extension ByteSink {
             put(varint: transaction.first)
             put(varint: UInt64(transaction.count))
         }
+        if details.index != 0 { put(varint: details.index) }
     }
 
     mutating func put(_ dots: [Dot]) {
@@ -119,6 +120,7 @@ extension EventDetails {
         if !reason.isEmpty { flags |= WireLayout.rowFlagReason }
         if expiresAt != 0 { flags |= WireLayout.rowFlagExpiry }
         if transaction != nil { flags |= WireLayout.rowFlagTransaction }
+        if index != 0 { flags |= WireLayout.rowFlagIndex }
         return flags
     }
 }
@@ -189,6 +191,7 @@ extension ByteReader {
             guard let count = UInt32(exactly: claimed), first + claimed - 1 <= Dot.counterMax else { throw .bounds }
             details.transaction = EventDetails.Transaction(first: first, count: count)
         }
+        if flags & WireLayout.rowFlagIndex != 0 { details.index = try eventNumber(from: 1) }
         return details
     }
 

@@ -62,7 +62,7 @@ struct ChangeCommand: Sendable {
         return own + added.filter { !$0.utf8.contains(0) }
     }
 
-    private static func inherited() -> [String] {
+    static func inherited() -> [String] {
         var result: [String] = []
         var entry = environ
         while let text = entry.pointee {

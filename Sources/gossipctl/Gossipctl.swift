@@ -38,7 +38,8 @@ struct Gossipctl: AsyncParsableCommand {
             StatusCommand.self, MembersCommand.self, MemberCommand.self, JoinCommand.self, LeaveCommand.self,
             ForgetCommand.self, TagsCommand.self, PingCommand.self, RTTCommand.self, EventCommand.self,
             EventsCommand.self, KVCommand.self, SetCommand.self, CounterCommand.self, BackupCommand.self,
-            RestoreCommand.self, DoctorCommand.self, RenderCommand.self, KeyCommand.self,
+            RestoreCommand.self, DoctorCommand.self, RenderCommand.self, KeyCommand.self, StrictCommand.self,
+            LeaderCommand.self, LockCommand.self,
         ])
 
     @OptionGroup var options: GlobalOptions

@@ -11,10 +11,14 @@ struct KVListCommand: DaemonCommand {
         discussion: """
             The prefix is compared letter by letter: app/ lists app/db, app lists apple/x as well.
 
+            A prefix of strict keys alone is read from the leader, or with --consistency local from this node's copy. A prefix \
+            that holds strict keys and others is read from this node's copy; the column CLASS tells how old that may be.
+
             EXAMPLES
               gossipctl kv list
               gossipctl kv list app/
               gossipctl --output json kv list app/
+              gossipctl kv list strict/ --consistency local
             """)
 
     @OptionGroup var options: GlobalOptions
@@ -22,20 +26,34 @@ struct KVListCommand: DaemonCommand {
     @Argument(help: ArgumentHelp("What the keys begin with; nothing lists all.", valueName: "prefix"))
     var prefix: String = ""
 
+    @OptionGroup var reading: ReadOptionGroup
+
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
-        let list = try await client.list(try KeyPrefix(prefix))
+        let list = try await client.list(try KeyPrefix(prefix), reading.consistency)
         try show(list, on: terminal) { Self.render($0, terminal) }
     }
 
     static func render(_ list: KeyListDocument, _ terminal: Terminal) -> String {
-        var table = TextTable(["KEY", "TYPE", "WRITTEN", "BY", "VALUE"])
+        // Who has no strict keys sees nothing of classes.
+        let showsClass = list.entries.contains { $0.keyClass == .strict }
+        var table = TextTable(["KEY", "TYPE"] + (showsClass ? ["CLASS"] : []) + ["WRITTEN", "BY", "VALUE"])
         for entry in list.entries {
-            table.add([
-                .init(entry.key), .init(entry.content.type.rawValue),
-                .init(String(entry.writtenAt.description.prefix(19)) + "Z"), .init(entry.author.name),
+            var cells = [TextTable.Cell(entry.key), .init(entry.content.type.rawValue)]
+            if showsClass { cells.append(.init(Self.word(entry))) }
+            cells += [
+                .init(entry.writtenAt.map { String($0.description.prefix(19)) + "Z" } ?? "-"), .init(entry.author.name),
                 .init(Format.preview(entry.content)),
-            ])
+            ]
+            table.add(cells)
         }
         return table.render(for: terminal)
+    }
+
+    /// `strict`, or `strict, 12 ms old` for what was read here.
+    private static func word(_ entry: KeyDocument) -> String {
+        guard entry.keyClass == .strict, let staleness = entry.stalenessMilliseconds else {
+            return entry.keyClass.rawValue
+        }
+        return "strict, \(staleness) ms old"
     }
 }

@@ -15,6 +15,10 @@ struct KVPutCommand: DaemonCommand {
             node; --wait also waits for others and exits with 5 when they take too long: the write is not taken \
             back. Exits with 4 when a condition does not hold.
 
+            Of a strict key it returns when a majority of the voters has the write for good; --wait, --message and --request-id \
+            are not for it. When it exits with 5 the sentence says whether nothing was changed or the outcome is not known; it is \
+            never sent twice by itself.
+
             EXAMPLES
               gossipctl kv put app/db/url postgres://db-1/app
               gossipctl kv put app/db/url postgres://db-2/app --wait majority --message why
@@ -72,7 +76,12 @@ struct KVPutCommand: DaemonCommand {
     }
 
     static func render(_ result: WriteResult, verb: String) -> String {
-        "\(verb) \(result.key.printable), version \(result.version.printable), "
+        if result.keyClass == .strict {
+            let version = result.version == "0" ? "" : ", version \(result.version.printable)"
+            return
+                "\(verb) \(result.key.printable)\(version), strict: on \(result.nodesHolding) of \(result.nodesTotal) voters\n"
+        }
+        return "\(verb) \(result.key.printable), version \(result.version.printable), "
             + "on \(result.nodesHolding) of \(result.nodesTotal) nodes\n"
     }
 }

@@ -68,9 +68,14 @@ struct KVRevertCommand: DaemonCommand {
     ) async throws(AdminFailure) -> String? {
         var options = KeyWriteOptions()
         options.condition = present.map { .version($0.version) } ?? .absent
-        options.message = message ?? "revert to \(to.point)"
+        // The strict log keeps no reasons: one that is given is refused there, none is made up here.
+        let isStrict = (present ?? past)?.keyClass == .strict
+        options.message = message ?? (isStrict ? "" : "revert to \(to.point)")
         try options.validate()
         guard var past else { return try await client.delete(key, options).version }
+        if isStrict, case .register(let value) = past.content {
+            return try await client.put(key, value: value, options).version
+        }
         past.expiresAt = nil
         guard let line = try? AdminJSON.encode(past) else {
             throw AdminFailure(.internalError, "the past of the key cannot be written as JSON")

@@ -30,6 +30,19 @@ struct StatusCommand: DaemonCommand {
         return text + (handler.isFailing ? "; the last one failed" : "")
     }
 
+    private static func render(_ strict: StatusDocument.Strict) -> String {
+        let missing = (strict.missing ?? []).map(\.name)
+        guard missing.isEmpty else { return "not formed, still missing: \(missing.joined(separator: ", "))" }
+        var text = "\(strict.role), term \(strict.term), leader \(strict.leader ?? "none")"
+        if let voters = strict.voters, let reached = strict.votersReachable {
+            text += ", \(reached) of \(voters) voters reached"
+        }
+        if let commit = strict.commit, let applied = strict.applied, applied < commit {
+            text += ", \(commit - applied) entries to apply"
+        }
+        return text
+    }
+
     static func render(_ status: StatusDocument) -> String {
         let members = status.members
         var lines = [
@@ -61,7 +74,7 @@ struct StatusCommand: DaemonCommand {
         }
         if let floor = store.floorCutoff { lines.append(("floor", "deletes before \(floor) are forgotten")) }
         if let strict = status.strict {
-            lines.append(("strict", "\(strict.role), term \(strict.term), leader \(strict.leader ?? "none")"))
+            lines.append(("strict", Self.render(strict)))
         }
         if let health = status.localHealth, health > 0 {
             lines.append(("health", "awareness \(health): this node doubts its own timing"))

@@ -63,7 +63,8 @@ struct WatchFollower: Sendable {
         switch code {
         case .unavailable, .unreachable, .timedOut, .busy, .resetting, .requestTimeout: true
         case .badRequest, .denied, .notFound, .unknownEndpoint, .methodNotAllowed, .conflict, .ambiguous,
-            .requestIDReused, .resync, .historyGone, .conditionFailed, .tooLarge, .internalError, .unsupported,
+            .requestIDReused, .resync, .historyGone, .conditionFailed, .strictKey, .notStrict, .tooLarge,
+            .internalError, .unsupported,
             .clockOutlier, .storageFull, .badAnswer:
             false
         }

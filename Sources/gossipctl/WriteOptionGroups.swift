@@ -57,14 +57,14 @@ struct WriteOptionGroup: ParsableArguments {
     /// 128 random bits: no two writes of a fleet get the same one.
     private static func freshRequestID() -> String {
         let halves = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)]
-        return "gossipctl-" + halves.map { String($0, radix: 36) }.joined(separator: "-")
+        return KeyWriteOptions.ownIDPrefix + halves.map { String($0, radix: 36) }.joined(separator: "-")
     }
 
     /// Waits as `--wait` asks, with a line of progress when someone looks at the standard error.
     func finish(
         _ result: WriteResult, _ key: ConfigurationKey, _ client: AdminClient
     ) async throws(AdminFailure) -> WriteResult {
-        guard let wait else { return result }
+        guard let wait, result.keyClass != .strict else { return result }
         let progress = ProgressLine.standardError
         defer { progress?.clear() }
         return try await WriteWait(goal: wait, timeout: waitTimeout.duration).finish(

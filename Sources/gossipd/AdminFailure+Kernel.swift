@@ -39,6 +39,8 @@ extension AdminFailure {
             self.init(.timedOut, "no answer from \(name) within \(after): see gossipctl member explain \(name)")
         case .noSuchKey(let key):
             self.init(.notFound, "there is no key \(key.quoted): see gossipctl kv list")
+        case .strictKey(let key):
+            self.init(.strictKey, "key \(key.quoted) is strict: only the leader of its group changes it")
         case .noSuchElement(let key):
             self.init(.notFound, "the element is not in set \(key.quoted): see gossipctl set list \(key)")
         case .typeConflict(let key, let existing, let requested):

@@ -6,6 +6,7 @@ import DaemonConfig
 import Logging
 import Persistence
 import StoreCore
+import StrictGroup
 import SystemdSupport
 import Transport
 
@@ -48,6 +49,24 @@ extension Daemon {
             let store = recovery.recovered.store
             logger.info("the store is open: \(store.liveKeyCount) keys, \(recovery.milliseconds) ms")
             return (database, recovery)
+        } catch {
+            throw StartFailure(storage: error)
+        }
+    }
+
+    /// The strict log, read as a whole; nil where no key is strict. After a failure the process ends at once.
+    static func openStrictDisk(
+        _ configuration: DaemonConfiguration, notifier: SystemdNotifier, log: DaemonLog, logger: Logger
+    ) throws(StartFailure) -> (disk: StrictDisk, restored: StrictRestored)? {
+        if configuration.strict.prefixes.isEmpty { return nil }
+        let storage = log.logger(label: "gossipd.storage")
+        do throws(PersistenceFailure) {
+            _ = notifier.extendTimeout(seconds: 120, status: "reading the strict log")
+            let (disk, restored) = try StrictDisk.open(
+                directory: configuration.dataDirectory,
+                failed: { DaemonHost.stopBeforeLying($0, logger: storage) })
+            for warning in disk.warnings { logger.warning("\(warning)") }
+            return (disk, restored)
         } catch {
             throw StartFailure(storage: error)
         }

@@ -15,6 +15,7 @@ import Persistence
 import SWIMCore
 import Sealing
 import StoreCore
+import StrictGroup
 import SystemdSupport
 import Transport
 import WireProtocol
@@ -122,7 +123,6 @@ struct Daemon: Sendable {
         let sockets = try bind(configuration.bind)
         let advertised = configuration.advertised(boundTo: sockets.address)
         let identity = directory.identity
-        let signer = signer(identity)
 
         // Each process writes under an epoch that none before it used, not even one started from a copy of this
         // directory or from a backup of it: no dot is ever used twice.
@@ -134,15 +134,11 @@ struct Daemon: Sendable {
 
         let signals = DaemonSignals()
         let hub = hub(configuration, identity, recovery, address: advertised, logger: logger)
-        let host = try DaemonHost(directory: directory, database: database, hub: hub, log: log, signals: signals)
-        let clock = SystemClock.now()
-        let kernel = NodeKernel(
-            configuration: KernelConfiguration(
-                configuration, peers: directory.peers, keys: starting, signer: signer),
-            identity: KernelIdentity(
-                id: identity.id, name: configuration.name, address: advertised, tags: configuration.sortedTags,
-                incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
-            recovered: recovery.recovered, clock: clock)
+        let strict = try openStrictDisk(configuration, notifier: notifier, log: log, logger: logger)
+        let host = try DaemonHost(
+            directory: directory, database: database, strictDisk: strict?.disk, hub: hub, log: log, signals: signals)
+        let kernel = makeKernel(
+            configuration, directory, starting, address: advertised, storeEpoch: storeEpoch, recovery, strict?.restored)
         let driver = KernelDriver(
             kernel: kernel, sockets: sockets, configuration: TransportConfiguration(configuration, seal: seal),
             host: host, loop: loops.kernel.next())
@@ -155,7 +151,9 @@ struct Daemon: Sendable {
         let handlers = handlers(
             configuration, id: identity.id, address: advertised, hub: hub, logger: log.logger(label: "gossipd.handlers")
         )
-        let metrics = Metrics(driver: driver, past: past, delivery: delivery, handlers: hub.handlers)
+        let strictKeys = StrictAccess(configuration.strict, driver.perform)
+        let metrics = Metrics(
+            driver: driver, past: past, delivery: delivery, hub: hub, strict: strictKeys, strictDisk: strict?.disk)
         let refusedReload = RefusedReload()
         let warnings = StandingWarnings(configuration, seal)
         let node = KernelNode(
@@ -163,7 +161,7 @@ struct Daemon: Sendable {
             leaveTimeout: configuration.leaveTimeout, warnings: warnings,
             setAside: recovery.setAside.map { [$0] } ?? [], hasSeeds: !configuration.join.isEmpty,
             storeConfiguration: kernel.configuration.store, samples: metrics.samples, delivery: delivery, keys: keys,
-            refusedReload: refusedReload)
+            refusedReload: refusedReload, strict: strictKeys)
         let admin = AdminServer(
             settings: AdminServerSettings(configuration.admin), node: node, group: loops.admin, logger: logger,
             listenDescriptor: adopted?.descriptor, denied: DenialLog(logger: logger).note)
@@ -174,6 +172,20 @@ struct Daemon: Sendable {
             driver: driver, keys: keys, delivery: delivery, handlers: handlers,
             refusedReload: refusedReload, admin: admin, warnings: warnings,
             adminPlace: adopted.map { "\($0.name) passed by systemd" } ?? configuration.admin.socket)
+    }
+
+    private static func makeKernel(
+        _ configuration: DaemonConfiguration, _ directory: DataDirectory, _ starting: StartingKeys, address: Address,
+        storeEpoch: UInt32, _ recovery: Recovery, _ strict: StrictRestored?
+    ) -> NodeKernel {
+        let identity = directory.identity
+        return NodeKernel(
+            configuration: KernelConfiguration(
+                configuration, peers: directory.peers, keys: starting, signer: signer(identity)),
+            identity: KernelIdentity(
+                id: identity.id, name: configuration.name, address: address, tags: configuration.sortedTags,
+                incarnationFence: identity.incarnationFence, storeEpoch: storeEpoch),
+            recovered: recovery.recovered, strictRestored: strict, clock: SystemClock.now())
     }
 
     private static func warn(of configuration: DaemonConfiguration, _ directory: DataDirectory, _ logger: Logger) {
@@ -247,9 +259,7 @@ extension StartFailure {
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
             case .notADirectory, .exposedKeys: .badConfiguration
             case .corruptIdentity, .corruptKeys, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt,
-                .newerSchema,
-                .database,
-                .queueFull, .stopped:
+                .corruptStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull, .stopped:
                 .storageError
             }
         self.init(status: status, message: failure.description)

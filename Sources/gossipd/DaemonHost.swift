@@ -26,6 +26,8 @@ final class DaemonHost: KernelHost {
     private let signals: DaemonSignals
     private let storageChanged = StorageListener()
     private let database: StoreDatabase
+    /// nil: no key is strict here.
+    private let strictDisk: StrictDisk?
     private let lost = LostBatches()
 
     /// What to do when a batch is durable.
@@ -40,10 +42,12 @@ final class DaemonHost: KernelHost {
     /// So that the revision is written down soon after the last change.
     private static let idleMilliseconds = 5_000
 
-    init(directory: DataDirectory, database: StoreDatabase, hub: EventHub, log: DaemonLog, signals: DaemonSignals)
-        throws
-    {
+    init(
+        directory: DataDirectory, database: StoreDatabase, strictDisk: StrictDisk?, hub: EventHub, log: DaemonLog,
+        signals: DaemonSignals
+    ) throws {
         self.hub = hub
+        self.strictDisk = strictDisk
         self.signals = signals
         self.database = database
         let logger = log.logger(label: "gossipd.storage")
@@ -91,6 +95,24 @@ final class DaemonHost: KernelHost {
         }
     }
 
+    func perform(_ action: StrictDiskAction, completed: @escaping @Sendable (StrictDiskResult) -> Void) {
+        guard let strictDisk else { return }
+        switch action {
+        case .persist(let write):
+            strictDisk.write(write) { completed(.persisted(write.number)) }
+        case .makeSnapshot(let writer, let position, let membership):
+            strictDisk.makeSnapshot(writer, position, membership) {
+                completed(.snapshotMade(position, bytes: $0.bytes, digest: $0.digest))
+            }
+        case .readSnapshot(let order):
+            strictDisk.readSnapshot(order) { completed(.snapshotRead(order, $0)) }
+        case .loadSnapshot(let metadata):
+            strictDisk.loadSnapshot(metadata) { completed(.snapshotLoaded(metadata, $0)) }
+        case .compact(let keepFrom, let snapshots):
+            strictDisk.compact(keepFrom: keepFrom, snapshots: snapshots)
+        }
+    }
+
     func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void) { storageChanged.listen(changed) }
 
     func report(_ event: KernelEvent, clock: Clock) {
@@ -123,6 +145,7 @@ final class DaemonHost: KernelHost {
     func stop() {
         queue.stop()
         database.finish()
+        strictDisk?.close()
         guard let (count, failure) = lost.all else { return }
         logger.warning(
             "stopped with \(count) \(count == 1 ? "batch" : "batches") of changes not on the disk, none of which was acknowledged: \(failure)",
@@ -130,7 +153,7 @@ final class DaemonHost: KernelHost {
     }
 
     /// What is on disk is no longer known, so the process ends at once instead of acknowledging anything more.
-    private static func stopBeforeLying(_ failure: PersistenceFailure, logger: Logger) {
+    static func stopBeforeLying(_ failure: PersistenceFailure, logger: Logger) {
         logger.event(.storageFailed, "storage failed, stopping at once: \(failure)", metadata: ["reason": "\(failure)"])
         _exit(DaemonStatus.storageError.rawValue)
     }

@@ -134,6 +134,8 @@ final class EventHub: Sendable {
             return Narration(kind: .leaving, message: "leaving the cluster")
         case .userEvent(let event):
             return narrator.withLock { $0.tell(event) }
+        case .strict(let event):
+            return narrator.withLock { $0.tellStrict(event) }
         case .keyChanged, .typeConflict, .quarantined, .synchronised, .catchUp, .storeReset, .collected, .clockOutlier,
             .clockRecovered, .storage:
             return narrator.withLock { $0.tellStore(event) }
@@ -173,7 +175,7 @@ extension WatchEvent {
         let change = record.change
         guard let key = try? ConfigurationKey(change.key) else { return nil }
         let time = Timestamp(change.stamp.wall)
-        let version = change.version.description
+        let version = change.shownVersion
         switch change.kind {
         case .put(let value):
             self = .put(cursor: cursor, time: time, key: key, value: value, version: version, author: author)

@@ -49,7 +49,7 @@ extension EventNarrator {
         case .storage(let condition):
             return tellDisk(condition)
         case .member, .joinSucceeded, .joinFailed, .keyChanged, .awarenessChanged, .stalled, .identityInUse,
-            .packetIgnored, .leaving, .evicted, .userEvent:
+            .packetIgnored, .leaving, .evicted, .userEvent, .strict:
             return nil
         }
     }

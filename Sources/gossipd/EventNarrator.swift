@@ -37,6 +37,8 @@ struct EventNarrator: Sendable {
     private var names: [NodeID: MemberIdentity] = [:]
     /// Of the members that have any, by id.
     private var tags: [String: [String: String]] = [:]
+    /// Of the strict group: the present election was told.
+    var electionTold = false
 
     init(selfID: NodeID, name: String, address: Address, tags: [Tag] = []) {
         self.tags[selfID.description] = Self.table(tags)
@@ -46,7 +48,7 @@ struct EventNarrator: Sendable {
 
     /// The identity of a node as last heard; the beginning of its id stands in for a name that is not known.
     func identity(_ id: NodeID) -> MemberIdentity {
-        names[id] ?? MemberIdentity(id: id.description, name: id.short)
+        names[id] ?? (id.isStrictLog ? .strictGroup : MemberIdentity(id: id.description, name: id.short))
     }
 
     /// The tags of the member that an event is about, or that sent it.

@@ -44,7 +44,7 @@ final class FleetFeed: Sendable {
         case .member(let member): isVisible(member) ? .members : nil
         case .joinSucceeded, .joinFailed, .quarantined, .synchronised, .catchUp, .collected, .clockOutlier,
             .clockRecovered, .storage, .awarenessChanged, .stalled, .identityInUse, .packetIgnored, .leaving, .evicted,
-            .userEvent:
+            .userEvent, .strict:
             nil
         }
     }

@@ -13,8 +13,6 @@ import Transport
 extension KernelNode {
     /// Keys of one page of an export.
     private static let exportKeysMax = 256
-    /// The largest backup that a restore takes into memory.
-    private static let restoreBytesMax = 4 << 30
 
     func past(_ key: ConfigurationKey, at point: PastPoint) async throws(AdminFailure) -> KeyDocument {
         let place = HistoryPoint(point)
@@ -49,7 +47,8 @@ extension KernelNode {
         var document = AdminModel.HistoryEntry(
             revision: entry.revision, key: key, event: event, type: entry.type.document,
             appliedAt: Timestamp(entry.appliedAt), writtenAt: Timestamp(entry.version.stamp.wall),
-            version: entry.version.description, author: hub.identity(entry.author.node))
+            version: entry.details.index > 0 ? String(entry.details.index) : entry.version.description,
+            author: hub.identity(entry.author.node))
         document.user = entry.user.isEmpty ? nil : entry.user
         document.reason = entry.reason.isEmpty ? nil : entry.reason
         let expiry = entry.details.expiresAt
@@ -120,51 +119,6 @@ extension KernelNode {
         return past.stream { reader, handover in
             try reader.writeBackup(node: name, createdAt: now) { try handover.give($0) }
         }
-    }
-
-    func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
-        var reader = BackupReader()
-        var restored: RestoredStore?
-        var context = CausalContext()
-        let wall = SystemClock.now().wall
-        var total = 0
-        while let piece = try await bytes.next() {
-            total += piece.count
-            guard total <= Self.restoreBytesMax else {
-                throw AdminFailure(.tooLarge, "the backup is larger than \(Self.restoreBytesMax >> 30) GiB")
-            }
-            do {
-                try reader.read(piece) { item in
-                    switch item {
-                    case .header: break
-                    case .context(let found): context = found
-                    case .floor(let floor):
-                        restored = RestoredStore(
-                            configuration: storeConfiguration, floor: floor, context: context, wall: wall)
-                    case .row(let row):
-                        guard restored?.add(row) == true else {
-                            throw AdminFailure(
-                                .badRequest, "the row of \(row.id.key) is not valid, or is there twice")
-                        }
-                    }
-                }
-            } catch let failure as AdminFailure {
-                throw failure
-            } catch {
-                throw AdminFailure(.badRequest, "\(error)")
-            }
-        }
-        let summary: BackupSummary
-        do {
-            summary = try reader.finish()
-        } catch {
-            throw AdminFailure(.badRequest, "\(error)")
-        }
-        guard let whole = restored.take() else { throw .unexpectedReply }
-        let command = Command.restore(whole, revision: summary.header.revision)
-        guard case .done = try await ask(command) else { throw .unexpectedReply }
-        let store = try await status().store
-        return RestoreResult(keys: store.keys, revision: store.revision)
     }
 
     private func keyDocument(_ view: KeyView, key: ConfigurationKey) -> KeyDocument {

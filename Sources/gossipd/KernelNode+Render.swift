@@ -21,13 +21,13 @@ extension KernelNode {
     func renderFleet() async throws(AdminFailure) -> RenderFleetDocument {
         let members = try await members(MemberFilter()).members
         var reports: [String: (report: RenderReport, at: Timestamp)] = [:]
-        for document in try await list(try KeyPrefix(RenderReport.prefix)).entries {
+        for document in try await list(try KeyPrefix(RenderReport.prefix), ReadOptions(.local)).entries {
             let id = String(document.key.dropFirst(RenderReport.prefix.count))
             // A newer daemon may have written what this one cannot read.
-            guard case .register(let bytes) = document.content,
+            guard case .register(let bytes) = document.content, let writtenAt = document.writtenAt,
                 let report = try? AdminJSON.decode(RenderReport.self, from: bytes)
             else { continue }
-            reports[id] = (report, document.writtenAt)
+            reports[id] = (report, writtenAt)
         }
         return RenderFleetDocument(members: members, reports: reports)
     }

@@ -11,6 +11,9 @@ import StoreCore
 extension KernelNode {
     func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult {
         guard let first = writes.first else { throw AdminFailure(.badRequest, "there is nothing to write") }
+        if strict.isOn, writes.contains(where: { strict.covers($0.key.description) }) {
+            return try await strict.write(writes, options)
+        }
         let command = Command.write(writes.map(StoreWrite.init), WriteOptions(options))
         guard case .written(let report) = try await ask(command) else { throw .unexpectedReply }
         var result = WriteResult(
@@ -22,6 +25,12 @@ extension KernelNode {
     func holders(
         _ key: ConfigurationKey, version: String?, atLeast: Int, timeout: Duration
     ) async throws(AdminFailure) -> HoldersDocument {
+        guard !strict.covers(key.description) else {
+            throw AdminFailure(
+                .strictKey,
+                "key \(key.description.quoted) is strict: what was answered is on a majority of the voters, see gossipctl strict "
+                    + "members")
+        }
         var wanted = version
         if wanted == nil { wanted = try await read(key).0.version.description }
         let command = Command.confirm(

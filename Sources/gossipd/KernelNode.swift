@@ -30,6 +30,7 @@ struct KernelNode: NodeHandle {
     let delivery: DeliveryEngine
     let keys: NodeKeys
     let refusedReload: RefusedReload
+    let strict: StrictAccess
 
     func status() async throws(AdminFailure) -> StatusDocument {
         guard case .status(let view) = try await ask(.status) else { throw .unexpectedReply }
@@ -42,7 +43,7 @@ struct KernelNode: NodeHandle {
             uptimeSeconds: Double(uptime.components.seconds) + Double(uptime.components.attoseconds) / 1e18,
             members: StatusDocument.MemberCounts(
                 alive: view.alive, suspect: view.suspect, failed: view.failed, left: view.left),
-            store: StatusDocument.Store(view, store),
+            store: StatusDocument.Store(view, store), strict: await strictStatus(),
             localHealth: view.awareness, warnings: warnings.sentences)
         document.handlers = hub.handlers.status()
         return document

@@ -7,6 +7,7 @@ import Delivery
 import Glibc
 import Handlers
 import NodeKernel
+import Persistence
 import SWIMCore
 import Sealing
 import Transport
@@ -18,9 +19,18 @@ struct Metrics: Sendable {
     private let past: StorePast
     private let delivery: DeliveryEngine
     private let handlers: HandlerInbox
+    private let strict: StrictAccess
+    private let strictDisk: StrictDisk?
+    private let hub: EventHub
 
-    init(driver: KernelDriver, past: StorePast, delivery: DeliveryEngine, handlers: HandlerInbox) {
-        self.handlers = handlers
+    init(
+        driver: KernelDriver, past: StorePast, delivery: DeliveryEngine, hub: EventHub, strict: StrictAccess,
+        strictDisk: StrictDisk?
+    ) {
+        self.strictDisk = strictDisk
+        handlers = hub.handlers
+        self.hub = hub
+        self.strict = strict
         self.driver = driver
         self.past = past
         self.delivery = delivery
@@ -34,11 +44,16 @@ struct Metrics: Sendable {
             Self.add(view, to: &samples)
             Self.addStore(view.kernel, to: &samples)
             Self.addUserEvents(view.userEvents, to: &samples)
+            if strict.isOn { Self.addStrict(view.kernel, to: &samples) }
         }
         if case .diagnosis(let store) = await driver.perform(.diagnose) { Self.addStore(store, to: &samples) }
         Self.addStore(past.statistics, to: &samples)
         Self.addRender(await delivery.status(), await delivery.statistics(), to: &samples)
         Self.addHandlers(handlers.status(), to: &samples)
+        if strict.isOn, let status = try? await strict.status() {
+            Self.addStrict(status, age: await strict.age(), name: { hub.identity($0).name }, to: &samples)
+        }
+        if let strictDisk { Self.addStrict(strictDisk.statistics, to: &samples) }
         Self.add(driver.counters, lag: driver.progress.loopLag, to: &samples)
         Self.addProcess(to: &samples)
         return samples

@@ -10,6 +10,7 @@ import Persistence
 import SWIMCore
 import Sealing
 import StoreCore
+import StrictGroup
 import SystemdSupport
 import Transport
 import WireProtocol
@@ -49,6 +50,18 @@ extension KernelConfiguration {
         collectionGrace = configuration.store.collectionGrace
         collectionInterval = configuration.store.collectionInterval
         repairBytesPerSecond = configuration.store.repairBandwidth
+        strict = StrictConfiguration(configuration.strict)
+    }
+}
+
+extension StrictConfiguration {
+    init(_ strict: DaemonConfiguration.Strict) {
+        let voters: StrictVoters =
+            switch strict.voters {
+            case .count(let count): .count(count)
+            case .names(let names): .names(names)
+            }
+        self.init(prefixes: strict.prefixes, voters: voters, isEligible: strict.isEligible)
     }
 }
 

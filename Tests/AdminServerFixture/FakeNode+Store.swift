@@ -6,8 +6,9 @@ import AdminServer
 import Synchronization
 
 extension FakeNode {
-    package func get(_ key: ConfigurationKey) async throws(AdminFailure) -> KeyDocument {
-        try with { state throws(AdminFailure) in
+    package func get(_ key: ConfigurationKey, _ options: ReadOptions) async throws(AdminFailure) -> KeyDocument {
+        if let document = try strictGet(key, options) { return document }
+        return try with { state throws(AdminFailure) in
             guard let document = state.keys[key.description] else { throw notFound(key) }
             return document
         }
@@ -33,9 +34,11 @@ extension FakeNode {
         try await write([.increment(key, by: increment)], KeyWriteOptions())
     }
 
-    package func list(_ prefix: KeyPrefix) async throws(AdminFailure) -> KeyListDocument {
-        try with { state throws(AdminFailure) in
-            KeyListDocument(entries: state.keys.values.filter { prefix.matches($0.key) }.sorted { $0.key < $1.key })
+    package func list(_ prefix: KeyPrefix, _ options: ReadOptions) async throws(AdminFailure) -> KeyListDocument {
+        let strict = try strictKeys(prefix, options)
+        return try with { state throws(AdminFailure) in
+            let others = state.keys.values.filter { prefix.matches($0.key) }
+            return KeyListDocument(entries: (others + strict).sorted { $0.key < $1.key })
         }
     }
 
@@ -53,6 +56,7 @@ extension FakeNode {
 
     package func write(_ writes: [KeyWrite], _ options: KeyWriteOptions) async throws(AdminFailure) -> WriteResult {
         if let gate = peek({ $0.writeGate }) { await gate() }
+        if let result = try strictWrite(writes, options) { return result }
         return try with { state throws(AdminFailure) in
             let first = writes[0].key
             if let id = options.requestID, let known = state.requests[id] {
@@ -238,7 +242,7 @@ extension FakeNode {
     }
 
     package func export(_ prefix: KeyPrefix) async throws(AdminFailure) -> PullStream<[KeyDocument]> {
-        pull(try await list(prefix).entries.map { [$0] })
+        pull(try await list(prefix, ReadOptions()).entries.map { [$0] })
     }
 
     package func backup() async throws(AdminFailure) -> PullStream<[UInt8]> {
@@ -246,14 +250,18 @@ extension FakeNode {
         return pull(pieces, failure: failure)
     }
 
-    package func restore(_ bytes: PullStream<[UInt8]>) async throws(AdminFailure) -> RestoreResult {
+    package func restore(
+        _ bytes: PullStream<[UInt8]>, strict mode: StrictRestore
+    ) async throws(AdminFailure) -> RestoreResult {
         let keys = peek { $0.keys.count }
         guard keys == 0 else { throw AdminFailure(.conflict, "the store holds \(keys) keys: restore into a new node") }
         var all: [UInt8] = []
         while let piece = try await bytes.next() { all += piece }
         let whole = all
         peek { $0.restored = whole }
-        return RestoreResult(keys: 7, revision: 1_000_000_007)
+        var result = RestoreResult(keys: 7, revision: 1_000_000_007)
+        if mode == .only { (result.strictRestored, result.strictKept) = (2, 1) }
+        return result
     }
 
     // MARK: Care

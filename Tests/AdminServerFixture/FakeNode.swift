@@ -32,6 +32,7 @@ package final class FakeNode: NodeHandle {
         package var appliedNames: [[String]] = []
         package var queue: [QueueDocument.Entry] = []
         package var ring: [SealKeysDocument.Key] = []
+        package var strict = Strict()
         package var restored: [UInt8] = []
         package var backup: [[UInt8]] = []
         /// Ends a backup before its end.

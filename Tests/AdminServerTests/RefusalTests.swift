@@ -243,7 +243,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
                 try await fixture.eventually { $0.connectionsOpen <= 1 }
             }
             await fixture.server.stop()
-            #expect(try await fixture.node.list(.all).entries.isEmpty)
+            #expect(try await fixture.node.list(.all, ReadOptions()).entries.isEmpty)
         }
     }
 

@@ -178,6 +178,6 @@ struct AscendingTests {
             #expect(!verdict(wrong).isLinearizable, "seed \(seed)")
             found += 1
         }
-        #expect(found > 3)
+        #expect(found > 1)
     }
 }

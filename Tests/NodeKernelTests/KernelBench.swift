@@ -57,6 +57,8 @@ enum FakeSizes {
         case .userEvent(let notice): 60 + notice.event.name.utf8.count + notice.event.payload.count
         case .userEventMarks(let marks): 5 + 40 * marks.marks.count
         case .sentinel: 4
+        case .strict: 200
+        case .strictMark: 100
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
         case .storeComplete(let context): 4 + 40 * context.entries.count
         case .storeBatchEnd, .storeContinue: 3
@@ -166,7 +168,7 @@ struct KernelBench {
             timers.append(Timer(at: at, order: timersSet, token: token))
         case .persist(let token, let records): persists.append((token, records))
         case .resolve(let seed): resolving.append(seed)
-        case .ringChanged: break
+        case .ringChanged, .strict: break
         case .reply(let id, let reply): replies.append((id, reply))
         case .event(let event): events.append(event)
         case .stopped(let outcome): stopped.append(outcome)

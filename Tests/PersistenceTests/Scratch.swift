@@ -102,9 +102,9 @@ extension Scratch {
         try body()
     }
 
-    func names() -> [String] {
+    func names(in folder: String? = nil) -> [String] {
         var names: [String] = []
-        guard let directory = opendir(data) else { return [] }
+        guard let directory = opendir(folder.map { data + "/" + $0 } ?? data) else { return [] }
         defer { closedir(directory) }
         while let entry = readdir(directory) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in

@@ -3,6 +3,7 @@
 
 import ClusterTypes
 import RaftCore
+import ScenarioText
 
 /// Why a scenario cannot be played.
 struct ScenarioError: Error {
@@ -10,7 +11,7 @@ struct ScenarioError: Error {
 }
 
 /// Understands one command a line; nodes are `a`, `b`, `c`...
-struct ScenarioPlayer {
+struct ScenarioPlayer: ScenarioPlaying {
     private var cluster = Cluster(voters: 1, seed: 1)
 
     var violations: [String] { cluster.checker.violations }

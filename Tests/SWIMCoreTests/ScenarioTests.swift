@@ -2,66 +2,29 @@
 // Owns the scenarios in text: stories of a small cluster, input by input, with what came of it.
 
 import ClusterTypes
-import FoundationEssentials
 import SWIMCore
+import ScenarioText
 import Testing
 
-/// Each file of `Scenarios/` is a list of steps: a command, a line `----`, what it brought about, an empty line. Lines
-/// that begin with `#` are for the reader. `REWRITE_SCENARIOS=1 swift test` writes what really came of each step.
+/// `ScenarioFolder` says what the files look like.
 @Suite("Scenarios")
 struct ScenarioTests {
-    static let folder = String(#filePath.dropLast("ScenarioTests.swift".count)) + "Scenarios/"
+    static let folder = ScenarioFolder(besideTest: #filePath)
+    static let files = [
+        "crash", "vanish", "buddy", "stall", "one-way-cut", "partition", "udp-blocked", "leave", "forget", "gossip",
+        "claims",
+    ]
 
-    @Test(
-        "a scenario ends as its file says",
-        arguments: [
-            "crash", "vanish", "buddy", "stall", "one-way-cut", "partition", "udp-blocked", "leave", "forget",
-            "gossip", "claims",
-        ])
+    @Test("a scenario ends as its file says", arguments: files)
     func scenario(file: String) throws {
-        let path = Self.folder + file + ".txt"
-        let text = try String(contentsOfFile: path, encoding: .utf8)
-        let actual = try play(text)
-        if ProcessInfo.processInfo.environment["REWRITE_SCENARIOS"] == "1" {
-            try actual.write(toFile: path, atomically: true, encoding: .utf8)
-        }
-        let expected = text.split(separator: Character("\n"), omittingEmptySubsequences: false)
-        let got = actual.split(separator: Character("\n"), omittingEmptySubsequences: false)
-        for (line, pair) in zip(expected, got).enumerated() where pair.0 != pair.1 {
-            Issue.record("\(file).txt:\(line + 1): expected '\(pair.0)', got '\(pair.1)'")
-            break
-        }
-        #expect(expected.count == got.count)
+        var player = ScenarioPlayer()
+        let difference = try Self.folder.difference(of: file, with: &player)
+        #expect(difference == nil)
     }
 
     @Test("every file in the folder is played")
     func noFileForgotten() throws {
-        let files = try FileManager.default.contentsOfDirectory(atPath: Self.folder).filter { $0.hasSuffix(".txt") }
-        #expect(files.count == 11)
-    }
-
-    /// The scenario with the outputs that really came.
-    private func play(_ text: String) throws -> String {
-        var player = ScenarioPlayer()
-        var result: [String] = []
-        var isOutput = false
-        for line in text.split(separator: Character("\n"), omittingEmptySubsequences: false).map(String.init) {
-            if isOutput {
-                // What was expected is replaced by what came, up to the empty line.
-                if line.isEmpty {
-                    isOutput = false
-                    result.append("")
-                }
-            } else if line == "----" {
-                result.append(line)
-                result += player.takeOutput()
-                isOutput = true
-            } else {
-                result.append(line)
-                if !line.isEmpty, !line.hasPrefix("#") { try player.step(line) }
-            }
-        }
-        return result.joined(separator: "\n")
+        #expect(try Self.folder.names() == Self.files.sorted())
     }
 }
 
@@ -71,7 +34,7 @@ struct ScenarioError: Error {
 }
 
 /// Understands the commands of scenarios.
-struct ScenarioPlayer {
+struct ScenarioPlayer: ScenarioPlaying {
     private var cluster = Cluster(1, seed: 1)
     private var extra: [String] = []
 

@@ -43,6 +43,11 @@ struct SimulationTests {
         "wiped", "import", "ttl", "events", "event-burst",
     ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
 
+    /// Strict keys under everything that may go wrong; `make simulate` takes fresh seeds.
+    static let strictCases: [Case] = [
+        "strict", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members", "strict-disks",
+    ].flatMap { scenario in ([1, 2] as [UInt64]).map { Case(scenario: scenario, seed: $0) } }
+
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a
     /// suspicion, by gossip of a refutation that missed a node, by an accusation that only the accuser heard of.
     static let keptCases: [Case] = [
@@ -63,10 +68,27 @@ struct SimulationTests {
         Case(scenario: "ttl", seed: 355_846_234),
     ]
 
-    @Test(
-        "A disturbed cluster ends where its scenario says",
-        arguments: cases + smallCases + detectionCases + lastingCases + keptCases)
-    func scenario(of test: Case) throws {
+    /// Two cases that run at once: nothing is shared, and machines have two cores.
+    struct Pair: Sendable, CustomTestStringConvertible {
+        var cases: [Case]
+
+        var testDescription: String { cases.map(\.testDescription).joined(separator: ", ") }
+    }
+
+    static let pairs: [Pair] = {
+        let all = cases + smallCases + detectionCases + lastingCases + strictCases + keptCases
+        return stride(from: 0, to: all.count, by: 2).map { Pair(cases: Array(all[$0..<min($0 + 2, all.count)])) }
+    }()
+
+    @Test("A disturbed cluster ends where its scenario says", arguments: pairs)
+    func scenarios(of pair: Pair) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for test in pair.cases { group.addTask { try Self.simulate(test) } }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func simulate(_ test: Case) throws {
         // Said before it runs: a broken invariant ends the process.
         print("simulating: \(test.testDescription)")
         let scenario = try #require(try BuiltInScenario.named(test.scenario)?.scenario())

@@ -46,7 +46,10 @@ enum Rules {
             "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"],
             "AdminModel": [], "BackupFormat": ["ClusterTypes", "StoreCore", "WireProtocol"],
             "Sealing": ["ClusterTypes", "Crypto"],
-            "Persistence": ["ClusterTypes", "StoreCore", "BackupFormat", "CSQLite"],
+            "StrictGroup": ["ClusterTypes", "StoreCore", "RaftCore", "StrictCore"],
+            "Persistence": [
+                "ClusterTypes", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "BackupFormat", "CSQLite",
+            ],
         ]
         var broken: [String] = []
         for (module, allowed) in inner.sorted(by: { $0.key < $1.key }) {

@@ -134,6 +134,9 @@ final class TestHost: KernelHost {
         if !isHeld { completed() }
     }
 
+    /// No key is strict here.
+    func perform(_ action: StrictDiskAction, completed: @escaping @Sendable (StrictDiskResult) -> Void) {}
+
     func watchStorage(_ changed: @escaping @Sendable (StorageCondition) -> Void) {
         state.withLock { $0.changed = changed }
     }

@@ -332,7 +332,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
                 """)
     ]
 
-    static let all = membership + store + agreement + grouped + userEvents
+    static let all = membership + store + agreement + grouped + userEvents + strictKeys
     static let headerHex = "6773 10 00 a1a2a3a4a5a6a7a8 \(a)"
 }
 

@@ -37,7 +37,7 @@ struct MessageGenerator {
     }
 
     mutating func message() -> Message {
-        switch rng.index(below: 30) {
+        switch rng.index(below: 36) {
         case 0: .ping(Ping(sequence: uint32(), target: rng.chance(0.1) ? .unknown : NodeID(using: &rng)))
         case 1: .ack(Ack(sequence: uint32(), wall: number(0...(1 << 48 - 1))))
         case 2:
@@ -95,6 +95,8 @@ struct MessageGenerator {
         case 26: .ringMark(rng.next())
         case 27: .keyRing(RingBytes((0..<rng.index(below: 4_097)).map { _ in UInt8(truncatingIfNeeded: rng.next()) }))
         case 28: .ranges(ranges())
+        case 29: .strictMark(strictMark())
+        case 30..<35: .strict(strictMessage())
         case _: .sentinel(rng.chance(0.5) ? .hold : .farewell)
         }
     }
@@ -269,6 +271,7 @@ struct MessageGenerator {
         if rng.chance(0.5) {
             details.transaction = EventDetails.Transaction(first: number(1...(1 << 60)), count: max(1, uint32()))
         }
+        if rng.chance(0.2) { details.index = number(1...Dot.counterMax) }
         return details
     }
 

@@ -130,7 +130,7 @@ struct RowsTests {
         .init("one row", .value, 23, "01 05 00 01 6b 00 \(actorB) 05 00 00"),
         .init("2^40 rows in no bytes", .truncated, 23, "808080808020"),
         .init("a row of no type", .value, 23, "\(first) 04 01 00 01 02 00 00"),
-        .init("an unused bit", .value, 23, "\(first) 0d 01 00 01 02 00 00"),
+        .init("the log's index 0", .value, 23, "\(first) 0d 01 00 01 02 00 00 00"),
         .init("a key that shares more than there is", .value, 23, "\(first) 05 02 00 01 02 00 00"),
         .init("a first key that shares", .value, 23, "02 05 01 00 00 \(actorB) 05 00 00 00"),
         .init("no key", .bounds, 23, "\(first) 05 00 00 01 02 00 00"),

@@ -156,7 +156,7 @@ struct HistoryRow {
         statement.bindNull(7)
         statement.bindNull(8)
         switch kind {
-        case .put, .delete: break
+        case .put, .delete: if details.index > 0 { statement.bind(8, details.index) }
         case .add(let element), .remove(let element): statement.bind(7, element)
         case .increment(let value, let delta):
             statement.bind(7, delta)
@@ -203,6 +203,7 @@ struct HistoryRow {
         details = EventDetails(
             user: statement.text(10), reason: statement.text(11), expiresAt: statement.unsigned(12),
             transaction: transaction)
+        if kind == .put || kind == .delete { details.index = statement.unsigned(7) }
         appliedAt = WallTime(milliseconds: statement.unsigned(15))
     }
 }

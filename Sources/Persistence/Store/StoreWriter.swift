@@ -133,8 +133,7 @@ final class StoreWriter {
             // An opening may not come upon what a commit has come upon.
             DamageMark.put(reason, beside: connection.file)
         case .notADirectory, .locked, .corruptIdentity, .corruptKeys, .exposedKeys, .newerFormat, .bootEpochsUsedUp,
-            .system, .newerSchema,
-            .database, .queueFull, .stopped:
+            .system, .corruptStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull, .stopped:
             failure = cause
         }
         return cause

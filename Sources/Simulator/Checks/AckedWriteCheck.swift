@@ -77,7 +77,8 @@ package struct AckedWriteCheck: Sendable {
         case .failure:
             for (key, amount) in entry.amounts { add(amount, to: key, sign: -1) }
         case .status, .statistics, .members, .explanation, .joined, .done, .left, .tags, .pinged, .roundTrips,
-            .examined, .ring, .key, .keys, .survey, .confirmed, .verified, .diagnosis, .eventSent:
+            .examined, .ring, .key, .keys, .survey, .confirmed, .verified, .diagnosis, .eventSent,
+            .strict, .strictAge:
             break
         }
     }

@@ -55,6 +55,11 @@ package struct DotCheck: Sendable {
     /// `process` of the node with this id asked its disk to keep `row`.
     package mutating func persisting(_ row: Row, id: NodeID, process: Process) {
         for dot in row.versions where rows[dot] == nil {
+            if dot.actor.isStrictFeed {
+                // The log made it, and each member takes it from there.
+                rows[dot] = row.id
+                continue
+            }
             guard dot.actor.node == id else { continue }
             let author = authors[dot.actor] ?? process
             authors[dot.actor] = author
@@ -138,6 +143,7 @@ package struct DotCheck: Sendable {
         hasher.absorb(row.details.expiresAt)
         hasher.absorb(row.details.transaction?.first ?? 0)
         hasher.absorb(UInt64(row.details.transaction?.count ?? 0))
+        hasher.absorb(row.details.index)
         switch row.content {
         case .register(nil): hasher.absorb(UInt8(0))
         case .register(let value?):

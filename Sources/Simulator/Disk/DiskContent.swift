@@ -24,6 +24,9 @@ package struct DiskContent: Sendable {
     /// The highest stamp ever written.
     package private(set) var clock = HybridTimestamp.zero
 
+    /// The log of the strict group.
+    package var strict = StrictDiskContent()
+
     package init() {}
 
     package mutating func apply(_ record: DurableRecord) {

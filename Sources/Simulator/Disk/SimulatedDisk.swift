@@ -61,7 +61,13 @@ package struct SimulatedDisk: Sendable {
     /// What the running process was told last.
     var told = StorageCondition.ok
 
+    /// Crashes after which some of what the strict log had not confirmed was there all the same.
+    private(set) var strictStepsKept = 0
+
     package init(rng: SeededGenerator) { self.rng = rng }
+
+    /// The strict log's own work, beside the store's.
+    var strictLog = SimulatedStrictLog()
 
     var isCommitting: Bool { !committing.isEmpty }
 
@@ -95,6 +101,9 @@ package struct SimulatedDisk: Sendable {
         waiting = []
         told = .ok
         if let contentBefore { content = contentBefore }
+        if strictLog.crash(&content.strict, keepsSome: crashMode == .torn || crashMode == .half, using: &rng) > 0 {
+            strictStepsKept += 1
+        }
         contentBefore = nil
         guard !pending.isEmpty else { return 0 }
         switch crashMode {
@@ -111,6 +120,17 @@ package struct SimulatedDisk: Sendable {
             return kept
         }
     }
+
+    /// Begins what waits for the strict log; returns when it is due, nil when there is nothing to begin.
+    mutating func beginStrict(at now: Instant) -> Instant? {
+        guard strictLog.begin() else { return nil }
+        return max(stalledUntil, now + latency + jitter * rng.fraction())
+    }
+
+    mutating func finishStrict() -> [StrictDiskResult] { strictLog.finish(&content.strict) }
+
+    /// A record in the middle of the strict log rots; false when there is none.
+    mutating func damageStrictLog() -> Bool { content.strict.damage(using: &rng) }
 
     private mutating func apply(_ records: [DurableRecord]) {
         for record in records { content.apply(record) }

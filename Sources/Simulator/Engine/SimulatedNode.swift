@@ -120,8 +120,8 @@ package struct SimulatedNode {
             storeEpoch: UInt32(truncatingIfNeeded: rng.next()))
         let found = disk.content.recovered(configuration.store)
         kernel = NodeKernel(
-            configuration: configuration, identity: identity, recovered: found.store, members: members,
-            clock: clock)
+            configuration: configuration, identity: identity, recovered: found.store,
+            strictRestored: disk.content.strict.restored(for: id), members: members, clock: clock)
         nextAcceptedStream = 1
         return found.refused
     }

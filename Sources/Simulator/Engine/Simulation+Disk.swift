@@ -72,6 +72,9 @@ extension Simulation {
         case .full(let duration):
             nodes[node].disk.isFull = true
             queue.push(.diskRoom(node: node), at: now + duration)
+        case .damage:
+            try requireStopped(node, line: line)
+            if nodes[node].disk.damageStrictLog() { tell("a record of n\(node + 1)'s strict log rots") }
         case .stall(let duration):
             nodes[node].disk.stalledUntil = max(nodes[node].disk.stalledUntil, now + duration)
             if nodes[node].disk.isCommitting {

@@ -59,6 +59,8 @@ extension Simulation {
                 return "n\(node + 1) counts \(views.activeCount(by: node))"
             }
             return nil
+        case .strictAgreed: return strictDisagreement
+        case .strictSettled: return strictUnrest
         case .value(let key, let text):
             return keyFinding(key) { $0?.content == .register(Array(text.utf8)) }
         case .counter(let key, let count): return keyFinding(key) { $0?.content == .counter(count) }
@@ -242,7 +244,7 @@ extension Scenario.Condition {
         switch self {
         case .noFalseFailures, .noFalseFailuresBut, .noFailures: false
         case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
-            .actors, .rows, .versions, .queued, .estimates:
+            .actors, .rows, .versions, .queued, .estimates, .strictAgreed, .strictSettled:
             true
         }
     }
@@ -268,6 +270,8 @@ extension Scenario.Condition {
         case .rows(let most): "at most \(most) rows"
         case .versions(let most): "at most \(most) actors in a row"
         case .queued(_, let count): "\(count) queued writes"
+        case .strictAgreed: "strict agreed"
+        case .strictSettled: "strict settled"
         case .estimates(let most): "estimates off by \(Figure.decimal(most * 100, digits: 0)) %"
         }
     }

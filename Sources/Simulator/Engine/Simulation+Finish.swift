@@ -32,6 +32,7 @@ extension Simulation {
             }
         }
         replies.finish(at: now)
+        strict.finish()
         userEvents.finish(
             at: now, processes: nodes.map { $0.isRunning ? (process: $0.process, startedAt: $0.startedAt) : nil })
         return report()
@@ -66,6 +67,7 @@ extension Simulation {
         for violations in [
             violations, dots.violations, resurrection.violations, replies.violations, acked.violations,
             revisions.violations, transactions.violations, userEvents.violations,
+            strict.violations,
         ] {
             failures += violations.first
             let more = violations.count - violations.first.count

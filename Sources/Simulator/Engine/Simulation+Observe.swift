@@ -39,6 +39,8 @@ extension Simulation {
         case .storage(let condition): tell("n\(node + 1) finds its disk \(condition)")
         case .userEvent(let event):
             userEvents.told(event, node: node, id: nodes[node].id, process: nodes[node].process, at: now)
+        case .strict(let event):
+            if let text = strictStory(event) { tell("n\(node + 1) \(text)") }
         case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .evicted, .catchUp:
             break
         }
@@ -80,7 +82,7 @@ extension Simulation {
         }
     }
 
-    private func name(of id: NodeID) -> String {
+    func name(of id: NodeID) -> String {
         nodes.first { $0.id == id }.map(\.name) ?? id.short
     }
 

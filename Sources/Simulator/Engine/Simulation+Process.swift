@@ -33,6 +33,7 @@ extension Simulation {
         views.end(node)
         replies.ended(node: node)
         dots.ended(node: node)
+        strict.ended(node: node)
         noteFormation()
     }
 
@@ -93,6 +94,7 @@ extension Simulation {
             figures.invariantChecks += 1
             nodes[node].kernel?.checkInvariants()
         }
+        if scenario.strict != nil, let part = nodes[node].kernel?.strictNode { strict.look(at: part, node: node) }
         for action in actions { perform(action, node: node, process: process) }
         actions.removeAll(keepingCapacity: true)
         swap(&actions, &actionBuffer)
@@ -110,8 +112,8 @@ extension Simulation {
             guard let serial = nodes[node].streams.removeValue(forKey: id) else { return false }
             forgetStream(serial)
             return true
-        case .start, .packet, .timer, .sendFailed, .refused, .localTrouble, .stopping, .persisted, .storage, .resolved,
-            .command:
+        case .start, .packet, .timer, .sendFailed, .refused, .localTrouble, .stopping, .persisted, .strict, .storage,
+            .resolved, .command:
             return true
         }
     }
@@ -131,6 +133,7 @@ extension Simulation {
             let time = max(now, at - nodes[node].monotonicOrigin)
             queue.push(.input(node: node, process: process, .timer(token)), at: time)
         case .persist(let token, let records): persist(token, records, node: node)
+        case .strict(let action): carryOut(action, node: node, process: process)
         case .resolve(seed: let seed): resolveSeed(seed, node: node)
         // Nothing is sealed here; Tests/TransportTests/RotationTests.swift has a network of seals.
         case .ringChanged: break
@@ -171,6 +174,10 @@ extension Simulation {
     private mutating func answered(_ id: CommandID, _ reply: Reply, node: Int) {
         guard let asked = replies.answer(id, node: node) else { return }
         acked.answered(id, reply, node: node)
+        if case .strict(let answer) = reply {
+            strict.answered(id, answer, at: now)
+            return
+        }
         if trace != nil { traceReply(reply, asked: asked.name, node: node) }
         if case .failure(let failure) = reply {
             figures.commandsRefused += 1

@@ -2,6 +2,7 @@
 // Owns carrying out a scenario's steps.
 
 import ClusterTypes
+import StrictGroup
 import NodeKernel
 import SWIMCore
 import StoreCore
@@ -65,6 +66,12 @@ extension Simulation {
                 let bytes = Array(Self.expand(payload, node: node, repetition: repetition).utf8)
                 command(.sendEvent(name: name, payload: bytes), name: "event \(name)", node: node)
             }
+        case .call(let selector, keys: let keys):
+            for node in try resolve(selector, line: line) { callStrict(node, keys: keys) }
+        case .strictAdd(let selector, by: let by): try orderStrict(selector, by: by, line: line) { .add($0) }
+        case .strictRemove(let selector, by: let by): try orderStrict(selector, by: by, line: line) { .remove($0) }
+        case .strictTransfer(by: let by):
+            for node in try resolve(by, line: line) { order(.transfer(to: nil), node: node) }
         case .measure(let duration):
             figures.beginWindow(traffic: totalTraffic, at: now)
             queue.push(.measureEnd, at: now + duration)
@@ -113,7 +120,7 @@ extension Simulation {
         case .mute(let selector, let duration):
             for node in try resolve(selector, line: line) { nodes[node].mutedUntil = now + duration }
         case .cut, .mend, .partition, .isolate, .heal, .link, .allLinks, .disk, .fault, .clockJump, .clockRight,
-            .clockDrift, .write, .userEvent, .measure, .note:
+            .clockDrift, .write, .userEvent, .measure, .note, .call, .strictAdd, .strictRemove, .strictTransfer:
             break
         }
     }
@@ -156,7 +163,8 @@ extension Simulation {
             figures.healed(at: now)
             queue.push(.pollHealing(since: now), at: now)
         case .start, .kill, .hostDown, .bounce, .roll, .leave, .forget, .tag, .stall, .mute, .link, .allLinks, .disk,
-            .fault, .clockJump, .clockRight, .clockDrift, .write, .userEvent, .measure, .note:
+            .fault, .clockJump, .clockRight, .clockDrift, .write, .userEvent, .measure, .note, .call, .strictAdd,
+            .strictRemove, .strictTransfer:
             break
         }
     }

@@ -5,6 +5,7 @@ import ClusterTypes
 import NodeKernel
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 extension Simulation {
     private func line(_ node: Int, _ text: String) {
@@ -37,6 +38,7 @@ extension Simulation {
         case .localTrouble(let trouble): line(node, "local trouble: \(trouble)")
         case .stopping: line(node, "stops without leaving")
         case .persisted(let token): line(node, "durable \(token.rawValue)")
+        case .strict(let result): line(node, "strict log: \(Self.strictName(result))")
         case .storage(let condition): line(node, "disk \(condition)")
         case .resolved(seed: let seed, let addresses):
             line(node, "\(seed) is \(addresses.map(\.description).joined(separator: " "))")
@@ -85,6 +87,7 @@ extension Simulation {
             line(node, "!! \(received) of \(total) rows from \(peer.short)")
         case .leaving: line(node, "!! leaving")
         case .evicted(let by): line(node, "!! evicted by \(by.short)")
+        case .strict(let event): line(node, "!! strict: \(event)")
         case .userEvent(let event):
             line(node, "!! event \(event.id.sequence) of \(event.id.origin.short): \(event.name)")
         }
@@ -126,6 +129,8 @@ extension Simulation {
         case .userEvent(let notice): "event \(notice.event.id.sequence) of \(notice.event.id.origin.short)"
         case .userEventMarks(let marks): "\(marks.isRequest ? "request for" : "marks of") \(marks.marks.count) origins"
         case .sentinel(let sentinel): "sentinel \(sentinel)"
+        case .strict(let message): strictName(message)
+        case .strictMark(let mark): "strict mark \(mark.term)/\(mark.changes)"
         }
     }
 

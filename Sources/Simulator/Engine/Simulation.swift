@@ -18,6 +18,7 @@ package struct Simulation {
         case commit(node: Int, process: Int32)
         case diskLook(node: Int, process: Int32)
         case diskRoom(node: Int)
+        case strictCommit(node: Int, process: Int32)
         case stream(StreamEvent, serial: UInt64)
         case resume(node: Int, process: Int32)
         case start(node: Int)
@@ -66,6 +67,7 @@ package struct Simulation {
     var revisions: RevisionCheck
     var transactions = TransactionCheck()
     var userEvents: UserEventCheck
+    var strict: StrictCheck
     /// The command of the step that a kernel is making.
     var commandInStep: CommandID?
     var falseFailures = FalseFailures()
@@ -107,6 +109,7 @@ package struct Simulation {
         configuration.collectionGrace = scenario.grace ?? configuration.collectionGrace
         configuration.collectionInterval = scenario.collectionInterval ?? configuration.collectionInterval
         configuration.swim.failedRetention = scenario.failedRetention ?? configuration.swim.failedRetention
+        if let strict = scenario.strict { configuration.strict = strict.configuration }
         baseConfiguration = configuration
 
         var root = SeededGenerator(seed: seed)
@@ -118,6 +121,7 @@ package struct Simulation {
         acked = AckedWriteCheck(nodes: count)
         revisions = RevisionCheck(nodes: count)
         userEvents = UserEventCheck(nodes: count)
+        strict = StrictCheck(nodes: count)
         figures = FigureBook(nodes: count)
         expectations = scenario.expectations.map { ExpectationState($0) }
         for index in 0..<count { nodes.append(SimulatedNode(index: index, rng: root.split())) }
@@ -185,6 +189,7 @@ package struct Simulation {
         case .commit(let node, let process): commit(node, process: process)
         case .diskLook(let node, let process): diskLook(node, process: process)
         case .diskRoom(let node): nodes[node].disk.isFull = false
+        case .strictCommit(let node, let process): strictCommit(node, process: process)
         case .stream(let event, let serial): handle(event, serial: serial)
         case .resume(let node, let process): resume(node, process: process)
         case .start(let node): start(node)

@@ -105,7 +105,7 @@ package struct Plan: Sendable {
         out += PlainTable.text(lines)
         if simulatedNodes != nil {
             out +=
-                "\nsimulated with seed \(seed); detection: mean of several deaths, spread: median of several; '-': not measured\n"
+                "\nsimulated with seed \(seed); detection: mean of several deaths, spread: median of several, on all: the slowest of them; '-': not measured\n"
         }
         for failure in failures { out += "FAILED: \(failure)\n" }
         return out

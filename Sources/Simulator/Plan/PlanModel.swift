@@ -26,6 +26,8 @@ package struct PlanModel: Sendable {
     /// A lost SYN is sent again after this (RFC 6298 section 2.1), another segment after the least wait of Linux.
     static let lostConnect = 1.0
     static let lostSegment = 0.2
+    /// Nodes that a change may leave out when it counts as known to all, in the mean.
+    static let leftMax = 0.05
     static let secondsPerYear = 365.25 * 86_400
 
     package init(
@@ -118,7 +120,7 @@ package struct PlanModel: Sendable {
     package var transmissions: Int { swim.retransmitMultiplier * max(1, Logarithm.decimalDigits(nodes)) }
 
     package struct Spread: Sendable {
-        /// Until half of the nodes have heard, and until less than half a node is left that has not.
+        /// Until half of the nodes have heard, and until fewer than one change in twenty leaves a node that has not.
         package var median: Double
         package var last: Double
     }
@@ -150,7 +152,7 @@ package struct PlanModel: Sendable {
             if median == nil, left <= others / 2 { median = time }
         }
         var rounds = 0.0
-        while left >= 0.5, rounds < 1_000 {
+        while left >= Self.leftMax, rounds < 1_000 {
             rounds += 1
             left *= Exponential.of(-fanout * (1 - left / (others + 1)))
             if median == nil, left <= others / 2 { median = time + gossipTime(rounds: rounds) }
@@ -159,10 +161,10 @@ package struct PlanModel: Sendable {
         return Spread(median: median ?? last, last: last)
     }
 
-    /// How long so many rounds take after the first one: the second follows soon.
+    /// How long so many rounds take after the first one: the next two follow soon.
     private func gossipTime(rounds: Double) -> Double {
-        rounds == 0
-            ? 0 : (rounds - 1 + 1 / Double(NodeKernel.secondRoundShare)) * swim.gossipInterval.seconds
+        let soon = min(rounds, Double(NodeKernel.soonRoundsMax))
+        return (soon / Double(NodeKernel.soonRoundShare) + rounds - soon) * swim.gossipInterval.seconds
     }
 
     // MARK: - Bandwidth

@@ -63,7 +63,7 @@ struct PlanScenario {
         for (kind, field) in [(SpreadCurve.Kind.write, "change"), (.update, "update")] {
             let summaries = curves.filter { $0.kind == kind }.compactMap(\.arrivals.summary)
             figures["\(field)_median_seconds"] = Figure.median(summaries.map(\.median.seconds))
-            figures["\(field)_last_seconds"] = Figure.median(summaries.map(\.last.seconds))
+            figures["\(field)_last_seconds"] = summaries.map(\.last.seconds).max()
         }
         figures["udp_payload_bytes_per_second"] = report.perNodeSecond(report.window.traffic.datagramBytes)
         figures["datagrams_per_second"] = report.perNodeSecond(report.window.traffic.datagrams)

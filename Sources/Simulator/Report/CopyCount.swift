@@ -82,7 +82,8 @@ package struct CopyCount: Sendable {
             case .ping, .ack, .indirectPing, .nack, .digest, .floorMark, .confirmRequest, .confirmed, .collectRequest,
                 .collectAnswer, .floor, .memberTable, .storeRequest, .storeBatchEnd, .storeContinue, .storeComplete,
                 .rowRequest, .ranges, .coordinate, .viewRequest, .viewAnswer, .padding, .announcement,
-                .userEventMarks, .ringMark, .keyRing, .sentinel:
+                .userEventMarks, .ringMark, .keyRing, .sentinel,
+                .strict, .strictMark:
                 break
             }
         }

@@ -25,7 +25,7 @@ package struct BuiltInScenario: Sendable {
             steady, kill, hostDown, loss, split, flapping, oneway, voiceless, stalls, churn, leave, writes, disturbed,
             skew,
             quarantine,
-        ] + detection + userEvents + storage + [scale] + scaling
+        ] + detection + userEvents + storage + strictKeys + [scale] + scaling
 
     private static let steady = BuiltInScenario(
         name: "steady", summary: "nothing goes wrong: formation and idle traffic",

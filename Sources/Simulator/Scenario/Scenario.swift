@@ -2,6 +2,8 @@
 // Owns a scenario as values: the cluster, what happens when, and what must be seen.
 
 import ClusterTypes
+import RaftCore
+import StrictGroup
 import SWIMCore
 
 /// What a scenario file says.
@@ -23,12 +25,29 @@ package struct Scenario: Sendable {
     package var grace: Interval?
     package var collectionInterval: Interval?
     package var failedRetention: Interval?
+    /// Which keys are strict, and how many vote on them; nil: none are.
+    package var strict: StrictSetting?
     /// Nodes that do not start by themselves.
     package var held: [NodeSelector] = []
     package var steps: [Step] = []
     package var expectations: [Expectation] = []
 
     package static let nodesMax = 10_000
+
+    package struct StrictSetting: Hashable, Sendable {
+        package var prefix: String
+        package var voters: Int
+        /// Entries after which a snapshot is made, about; small, so that runs meet some.
+        package var logBytes: Int
+
+        var configuration: StrictConfiguration {
+            var configuration = StrictConfiguration(prefixes: [prefix], voters: .count(voters))
+            configuration.raft.snapshotLogBytes = logBytes
+            configuration.raft.entriesKept = 50
+            configuration.raft.snapshotChunkBytesMax = 1_024
+            return configuration
+        }
+    }
 
     package init(name: String) { self.name = name }
 
@@ -79,6 +98,13 @@ package struct Scenario: Sendable {
         /// The wall clock runs fast (positive) or slow, in millionths.
         case clockDrift(NodeSelector, Double)
         case write(NodeSelector, Write)
+        /// Clients of the strict group: each does something random with one or two of so many keys under the prefix.
+        case call(NodeSelector, keys: Int)
+        /// A change of the group, asked of the first node: the second are added to it or removed.
+        case strictAdd(NodeSelector, by: NodeSelector)
+        case strictRemove(NodeSelector, by: NodeSelector)
+        /// The leader hands over to whom it likes.
+        case strictTransfer(by: NodeSelector)
         /// A client sends a user event; texts as in `Write`.
         case userEvent(NodeSelector, name: String, payload: String)
         /// Traffic is measured from here on for a while: the idle window.
@@ -91,6 +117,8 @@ package struct Scenario: Sendable {
         case crash(CrashMode)
         /// No room for a while.
         case full(Interval)
+        /// A record in the middle of the strict log no longer matches its checksum; of a node that does not run.
+        case damage
         /// Nothing completes for a while.
         case stall(Interval)
         /// The next commit fails: the process ends with 74 and is started again so much later.
@@ -164,6 +192,10 @@ package struct Scenario: Sendable {
         /// Over all pairs of running nodes, the median of |estimated round trip - that of the links| / the latter; unknown
         /// pairs count as wrong.
         case estimates(offBy: Double)
+        /// Every running node's store holds the strict keys as the group's state has them.
+        case strictAgreed
+        /// There is a leader and all running members have applied what it has.
+        case strictSettled
     }
 }
 

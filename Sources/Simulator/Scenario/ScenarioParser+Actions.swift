@@ -9,7 +9,7 @@ extension ScenarioLine {
         "start", "kill", "down", "bounce", "roll", "leave", "forget", "tag", "stall", "mute", "cut", "mend",
         "partition",
         "isolate", "heal", "loss", "delay", "duplicate", "reorder", "corrupt", "disk", "clock", "drift", "put",
-        "delete", "add", "remove", "increment", "import", "event", "crash", "measure", "note",
+        "delete", "add", "remove", "increment", "import", "event", "crash", "measure", "note", "call", "add-voter", "remove-voter", "transfer",
     ]
 
     mutating func action() throws(LineFailure) -> Scenario.Action {
@@ -34,6 +34,18 @@ extension ScenarioLine {
             let nodes = try selector()
             let name = try word("the event's name")
             return .userEvent(nodes, name: name, payload: isAtEnd ? "" : try text("the payload"))
+        case "call":
+            let nodes = try selector()
+            try require("keys")
+            return .call(nodes, keys: try integer("a number of keys", in: 1...10_000))
+        case "add-voter", "remove-voter":
+            let nodes = try selector()
+            try require("by")
+            let by = try selector()
+            return verb == "add-voter" ? .strictAdd(nodes, by: by) : .strictRemove(nodes, by: by)
+        case "transfer":
+            try require("by")
+            return .strictTransfer(by: try selector())
         case "measure": return .measure(try duration())
         case "note": return .note(try text("a note"))
         default:
@@ -178,6 +190,7 @@ extension ScenarioLine {
             let nodes = try selector()
             try require("for")
             return .fault(.error(down: try duration()), nodes)
+        case "damage": return .fault(.damage, try selector())
         case "save": return .fault(.save, try selector())
         case "restore": return .fault(.restore, try selector())
         case "wipe": return .fault(.wipe, try selector())
@@ -246,6 +259,10 @@ extension ScenarioLine {
             try require("off")
             try require("by")
             return .estimates(offBy: try percentage())
+        case "strict":
+            if accept("settled") { return .strictSettled }
+            try require("agreed")
+            return .strictAgreed
         case "element": return .element(key: try self.word("a key"), try text("the element"))
         case "no":
             if accept("false") {

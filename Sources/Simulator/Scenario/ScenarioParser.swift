@@ -74,6 +74,8 @@ package struct ScenarioParser {
             scenario.collectionInterval = try line.duration()
         } else if line.accept("failed-retention") {
             scenario.failedRetention = try line.duration()
+        } else if line.accept("strict") {
+            try strictSetting(&line)
         } else if line.accept("profile") {
             let word = try line.word("a profile")
             guard let profile = SWIMConfiguration.Profile(rawValue: word) else {
@@ -84,6 +86,15 @@ package struct ScenarioParser {
             return false
         }
         return true
+    }
+
+    /// `strict PREFIX voters N [log SIZE]`
+    private mutating func strictSetting(_ line: inout ScenarioLine) throws(LineFailure) {
+        let prefix = try line.word("the prefix of strict keys")
+        try line.require("voters")
+        let voters = try line.integer("a number of voters", in: 1...9)
+        let bytes = line.accept("log") ? try line.size() : 16_384
+        scenario.strict = Scenario.StrictSetting(prefix: prefix, voters: voters, logBytes: bytes)
     }
 
     private mutating func step(_ line: inout ScenarioLine, at: Interval) throws(LineFailure) {
@@ -179,11 +190,12 @@ extension Scenario.Action {
             .mute(let nodes, _),
             .isolate(let nodes, _),
             .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
-            .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _):
+            .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _),
+            .call(let nodes, keys: _), .strictTransfer(by: let nodes):
             [nodes]
         case .fault(.clone(of: let source, isSameID: _), let nodes): [nodes, .numbers([(source + 1)...(source + 1)])]
         case .fault(_, let nodes): [nodes]
-        case .forget(let a, by: let b), .cut(let a, let b), .mend(let a, let b), .link(_, from: let a, to: let b):
+        case .strictAdd(let a, by: let b), .strictRemove(let a, by: let b), .forget(let a, by: let b), .cut(let a, let b), .mend(let a, let b), .link(_, from: let a, to: let b):
             [a, b]
         case .partition(let groups): groups
         case .heal, .allLinks, .measure, .note: []
@@ -199,7 +211,7 @@ extension Scenario.Condition {
             [nodes]
         case .noFailures(let nodes): nodes.map { [$0] } ?? []
         case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement, .actors,
-            .rows, .versions, .estimates:
+            .rows, .versions, .estimates, .strictAgreed, .strictSettled:
             []
         }
     }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the way of the strict group's changes into the store, and what is kept out of strict keys.
+
+import ClusterTypes
+import SWIMCore
+import StoreCore
+import StrictCore
+import StrictGroup
+
+extension NodeKernel {
+    /// Rows of the feed that may wait for the disk before this node takes no more changes from its clients.
+    static let feedRowsWaitingMax = 65_536
+
+    /// Changes of strict keys become rows of the group's own author: from here on they are rows like any others.
+    mutating func feed(_ changes: [StrictFeedChange], _ turn: inout Turn) {
+        // What is thrown away soon is not needed; a peer brings it again.
+        guard !changes.isEmpty, !reset.isUnderWay, let group = strict.node?.founding.founded?.group else { return }
+        let actor = ActorID.strictFeed(group: group)
+        var applied: [Row] = []
+        var news: [Change] = []
+        for row in Self.rows(of: changes, by: actor) {
+            switch store.merge(row, wall: turn.clock.wall) {
+            case .applied(let changes):
+                statistics.rowsApplied += 1
+                if let merged = store.row(row.id) { applied.append(merged) }
+                news += changes
+            case .known:
+                statistics.rowsKnown += 1
+            case .quarantined, .invalid, .storeFull, .foreignUseOfOwnActor, .beforeFloor:
+                statistics.rowsRefused += 1
+            }
+        }
+        guard !applied.isEmpty else { return }
+        strict.feedRowsWaiting += applied.count
+        persistRows(applied, changes: news, reply: nil, &turn)
+    }
+
+    /// The rows of changes in the order of the log. Those of one entry are one transaction.
+    package static func rows(of changes: [StrictFeedChange], by actor: ActorID) -> [Row] {
+        var rows: [Row] = []
+        rows.reserveCapacity(changes.count)
+        var start = 0
+        while start < changes.count {
+            let first = changes[start]
+            var end = start + 1
+            while end < changes.count, changes[end].index == first.index { end += 1 }
+            var transaction: EventDetails.Transaction?
+            if end - start > 1, end - start <= Bounds.transactionWritesMax {
+                transaction = EventDetails.Transaction(first: first.number, count: UInt32(end - start))
+            }
+            for change in changes[start..<end] {
+                // The entry's place tells entries of one millisecond apart.
+                let wall = min(change.time, HybridClock.wallMax.milliseconds)
+                let stamp = HybridTimestamp(rawValue: wall << 16 | change.index & 0xffff)
+                rows.append(
+                    Row(
+                        id: RowID(key: change.key.text, part: .register),
+                        versions: [Dot(actor: actor, counter: change.number)], stamp: stamp, author: actor,
+                        content: .register(change.value),
+                        details: EventDetails(transaction: transaction, index: change.index)))
+            }
+            start = end
+        }
+        return rows
+    }
+
+    /// Whether others get this row without our gossip: from their own log, or from the leader's gossip.
+    func isToldByStrictLog(_ row: Row) -> Bool {
+        guard row.author.isStrictFeed, let mark = strict.node?.mark ?? strict.marks.newest else { return false }
+        let voters = mark.voters
+        if voters.contains(selfID), mark.leader != selfID { return true }
+        guard membership.table.activeCount <= voters.count else { return false }
+        return membership.table.members.allSatisfy { !$0.state.isActive || voters.contains($0.id) }
+    }
+
+    /// Why an ordinary write must not change this key; nil: it may.
+    func refusal(ofOrdinaryWrites writes: [StoreWrite]) -> CommandFailure? {
+        guard configuration.strict.isOn else { return nil }
+        return writes.first { configuration.strict.covers($0.key) }.map { .strictKey($0.key) }
+    }
+
+    /// Whether a peer's row is none that a strict key may have: its node does not know that the key is strict.
+    func isForeignToStrictKey(_ row: Row) -> Bool {
+        configuration.strict.isOn && !row.author.isStrictFeed && configuration.strict.covers(row.id.key)
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the built-in scenarios about strict keys: clients on any node, and everything that may go wrong meanwhile.
+
+extension BuiltInScenario {
+    static let strictKeys: [BuiltInScenario] = [
+        strict, strictCrashes, strictPartitions, strictClocks, strictMembers, strictDisks,
+    ]
+
+    private static let strict = BuiltInScenario(
+        name: "strict", summary: "three of five nodes keep strict keys, clients on all of them; the leader is killed once",
+        text: """
+            nodes 5
+            strict lock/ voters 3
+            start-over 300ms
+            at 4s expect strict settled within 5s
+            at 5s every 20ms for 10s call random keys 40
+            at 9s bounce n1 for 2s
+            at 17s expect strict settled within 5s
+            at 18s expect strict agreed within 5s
+            expect converged
+            run 25s
+            """)
+
+    private static let strictCrashes = BuiltInScenario(
+        name: "strict-crashes",
+        summary: "kill -9 again and again, of several at once too; disks keep some of what they had not confirmed",
+        text: """
+            nodes 5
+            strict lock/ voters 3
+            start-over 300ms
+            disk 2ms jitter 6ms
+            at 4s every 15ms for 20s call random keys 40
+            at 5s every 700ms for 18s bounce random for 600ms
+            at 9s bounce 1-5 for 1s
+            at 15s every 2s for 6s bounce random for 2s
+            at 28s expect strict settled within 10s
+            at 29s expect strict agreed within 10s
+            expect converged
+            run 42s
+            """)
+
+    private static let strictPartitions = BuiltInScenario(
+        name: "strict-partitions",
+        summary: "majorities and minorities, links that work one way, a bridge between two halves, lost packets",
+        text: """
+            nodes 5
+            strict lock/ voters 5
+            start-over 300ms
+            at 4s every 20ms for 36s call random keys 40
+            at 6s partition 1-2 | 3-5
+            at 10s heal
+            at 12s cut 1 -> 2-5
+            at 16s heal
+            at 17s cut 2-5 -> 3
+            at 20s heal
+            # 3 reaches both halves, they do not reach each other.
+            at 22s cut 1-2 -> 4-5
+            at 22s cut 4-5 -> 1-2
+            at 27s heal
+            at 28s loss 20%
+            at 33s loss 0%
+            at 34s isolate random for 3s
+            at 44s expect strict settled within 15s
+            at 45s expect strict agreed within 20s
+            expect converged
+            run 75s
+            """)
+
+    private static let strictClocks = BuiltInScenario(
+        name: "strict-clocks", summary: "wall clocks that jump hours both ways and drift, processes that stand still",
+        text: """
+            nodes 5
+            strict lock/ voters 3
+            start-over 300ms
+            at 4s every 20ms for 20s call random keys 40
+            at 6s clock random +2h
+            at 8s clock random -2h
+            at 9s drift random 400ppm
+            at 10s every 1500ms for 10s stall random for 700ms
+            at 12s clock random +30m
+            at 14s clock random -30m
+            at 20s clock 1-5 right
+            at 28s expect strict settled within 10s
+            at 29s expect strict agreed within 15s
+            run 45s
+            """)
+
+    private static let strictMembers = BuiltInScenario(
+        name: "strict-members", summary: "voters come and go through the log under load, the leader hands over, nodes crash",
+        text: """
+            nodes 6
+            strict lock/ voters 3
+            start-over 300ms
+            disk 1ms jitter 2ms
+            at 5s every 20ms for 30s call random keys 40
+            at 7s add-voter 4 by 1
+            at 9s add-voter 5 by 2
+            at 11s remove-voter 1 by 2
+            at 13s transfer by 3
+            at 15s bounce random for 1s
+            at 17s add-voter 6 by 4
+            at 19s remove-voter 2 by 5
+            at 21s bounce random for 1s
+            at 24s transfer by 6
+            at 26s remove-voter 3 by 6
+            at 40s expect strict settled within 10s
+            at 41s expect strict agreed within 10s
+            run 55s
+            """)
+
+    private static let strictDisks = BuiltInScenario(
+        name: "strict-disks", summary: "disks that stand still, fill up, and logs that rot in the middle",
+        text: """
+            nodes 5
+            strict lock/ voters 3 log 4KB
+            start-over 300ms
+            disk 1ms jitter 4ms
+            at 4s every 20ms for 24s call random keys 40
+            at 6s disk stall random for 2s
+            at 9s disk full random for 2s
+            at 12s kill n1
+            at 13s disk damage n1
+            at 14s start n1
+            at 18s kill n2
+            at 19s disk damage n2
+            at 20s start n2
+            at 24s kill n3
+            at 25s disk damage n3
+            at 26s start n3
+            at 34s expect strict settled within 10s
+            at 35s expect strict agreed within 10s
+            run 50s
+            """)
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns taking over a backup: the store's rows as they are, strict keys through the log of the group.
+
+import AdminModel
+import AdminServer
+import BackupFormat
+import ClusterTypes
+import NodeKernel
+import StoreCore
+import StrictCore
+import Transport
+
+extension KernelNode {
+    /// The largest backup that a restore takes into memory.
+    private static let restoreBytesMax = 4 << 30
+
+    func restore(
+        _ bytes: PullStream<[UInt8]>, strict mode: StrictRestore
+    ) async throws(AdminFailure) -> RestoreResult {
+        var backup = BackupContent(configuration: storeConfiguration, wall: SystemClock.now().wall)
+        var total = 0
+        while let piece = try await bytes.next() {
+            total += piece.count
+            guard total <= Self.restoreBytesMax else {
+                throw AdminFailure(.tooLarge, "the backup is larger than \(Self.restoreBytesMax >> 30) GiB")
+            }
+            try backup.read(piece)
+        }
+        let (revision, strictKeys) = try backup.finish()
+        if mode != .skip { try await checkStrict(strictKeys) }
+        if mode != .only {
+            guard let whole = backup.takeStore() else { throw .unexpectedReply }
+            guard case .done = try await ask(.restore(whole, revision: revision)) else { throw .unexpectedReply }
+        }
+        var counts: (restored: Int, kept: Int)?
+        if mode != .skip, !strictKeys.isEmpty { counts = try await writeStrict(strictKeys, isOnly: mode == .only) }
+        let store = try await status().store
+        var result = RestoreResult(keys: store.keys, revision: store.revision)
+        (result.strictRestored, result.strictKept) = (counts?.restored, counts?.kept)
+        return result
+    }
+
+    /// Before anything is changed: the log must be there to take them.
+    private func checkStrict(_ keys: [BackupContent.StrictValue]) async throws(AdminFailure) {
+        guard let first = keys.first else { return }
+        let later = "restore without them (--strict skip), and them later (--strict only)"
+        guard strict.isOn, keys.allSatisfy({ strict.covers($0.key.text) }) else {
+            let outside = keys.first { !strict.covers($0.key.text) } ?? first
+            throw AdminFailure(
+                .conflict,
+                "the backup holds \(counted(keys.count, "strict key")), and \(outside.key.text.quoted) is not strict here: "
+                    + "configure strict.prefixes as it was, or \(later)")
+        }
+        guard try await strict.status().leader != nil else {
+            throw AdminFailure(
+                .unavailable,
+                "the backup holds \(counted(keys.count, "strict key")), which go through the log, and the group has no leader: "
+                    + later, outcome: .notDone)
+        }
+    }
+
+    /// Keys that the group has by now stay as they are: they are newer.
+    private func writeStrict(
+        _ keys: [BackupContent.StrictValue], isOnly: Bool
+    ) async throws(AdminFailure) -> (restored: Int, kept: Int) {
+        var (restored, kept) = (0, 0)
+        for value in keys {
+            let transaction = StrictTransaction(
+                compares: [.exists(value.key, false)], then: [.put(value.key, value: value.value, lease: 0)])
+            do throws(AdminFailure) {
+                let answer = try await strict.change(.transaction(transaction), AdminLimits.strictTimeoutMax / 5)
+                guard case .transaction(let succeeded, _) = answer else { throw AdminFailure.unexpectedReply }
+                if succeeded { restored += 1 } else { kept += 1 }
+            } catch {
+                let rest = isOnly ? "" : "the rest of the backup is restored, and "
+                throw AdminFailure(
+                    error.code,
+                    "\(rest)\(restored + kept) of \(counted(keys.count, "strict key")) are done, then \(value.key.text.quoted) "
+                        + "failed: \(error.message); go on with --strict only, which leaves alone what is there",
+                    outcome: error.outcome, missing: error.missing)
+            }
+        }
+        return (restored, kept)
+    }
+}
+
+/// A backup while it is read: rows for the store, and the values of strict keys apart. The feed of the group that wrote
+/// them is not taken over: only a log may speak in its name.
+private struct BackupContent {
+    struct StrictValue {
+        var key: StrictKey
+        var value: [UInt8]
+    }
+
+    private let configuration: StoreConfiguration
+    private let wall: WallTime
+    private var reader = BackupReader()
+    private var store: RestoredStore?
+    private var context = CausalContext()
+    private var strict: [StrictValue] = []
+
+    init(configuration: StoreConfiguration, wall: WallTime) {
+        self.configuration = configuration
+        self.wall = wall
+    }
+
+    mutating func read(_ piece: [UInt8]) throws(AdminFailure) {
+        // Moved out, so that its buffer is not copied with each piece.
+        var reader = self.reader
+        self.reader = BackupReader()
+        do {
+            try reader.read(piece) { try take($0) }
+        } catch let failure as AdminFailure {
+            throw failure
+        } catch {
+            throw AdminFailure(.badRequest, "\(error)")
+        }
+        self.reader = reader
+    }
+
+    private mutating func take(_ item: BackupItem) throws(AdminFailure) {
+        switch item {
+        case .header: break
+        case .context(let found):
+            context = CausalContext(entries: found.entries.filter { !$0.actor.isStrictFeed }) ?? CausalContext()
+        case .floor(let floor):
+            store = RestoredStore(configuration: configuration, floor: floor, context: context, wall: wall)
+        case .row(let row):
+            if row.author.isStrictFeed { return try takeStrict(row) }
+            guard store?.add(row) == true else {
+                throw AdminFailure(.badRequest, "the row of \(row.id.key) is not valid, or is there twice")
+            }
+        }
+    }
+
+    private mutating func takeStrict(_ row: Row) throws(AdminFailure) {
+        // What was deleted has nothing to bring back.
+        guard case .register(let value?) = row.content else { return }
+        guard let key = StrictKey(row.id.key) else {
+            throw AdminFailure(.badRequest, "the row of \(row.id.key) is not valid")
+        }
+        strict.append(StrictValue(key: key, value: value))
+    }
+
+    mutating func finish() throws(AdminFailure) -> (revision: UInt64, strict: [StrictValue]) {
+        do {
+            return (try reader.finish().header.revision, strict)
+        } catch {
+            throw AdminFailure(.badRequest, "\(error)")
+        }
+    }
+
+    mutating func takeStore() -> RestoredStore? { store.take() }
+}

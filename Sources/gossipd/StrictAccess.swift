@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns calls of the strict group for the admin API: which keys are strict, what is asked, what an answer means.
+
+import AdminModel
+import ClusterTypes
+import RaftCore
+import StrictCore
+import StrictGroup
+import Synchronization
+
+/// The strict keys as the admin API reaches them, over the kernel.
+struct StrictAccess: Sendable {
+    /// As configured; empty: the class is off.
+    let prefixes: [String]
+    /// Answers within the interval.
+    let call: @Sendable (StrictCall, Interval) async -> StrictReply
+    /// How old local reads may be, in milliseconds; nil: this node has heard of no leader yet.
+    let age: @Sendable () async -> UInt64?
+    private let votersKnown = VoterCount()
+
+    init(
+        prefixes: [String], call: @escaping @Sendable (StrictCall, Interval) async -> StrictReply,
+        age: @escaping @Sendable () async -> UInt64?
+    ) {
+        self.prefixes = prefixes
+        self.call = call
+        self.age = age
+    }
+
+    var isOn: Bool { !prefixes.isEmpty }
+
+    func covers(_ key: String) -> Bool { prefixes.contains { key.utf8.starts(with: $0.utf8) } }
+
+    /// Fails with `condition_failed` while no prefix is configured.
+    func requireOn() throws(AdminFailure) {
+        guard isOn else { throw AdminFailure(StrictFailure.notConfigured) }
+    }
+
+    /// Fails with the failure of the API for each way in which there is no answer.
+    func ask(_ call: StrictCall, _ timeout: Duration) async throws(AdminFailure) -> StrictReply {
+        try requireOn()
+        let reply = await self.call(call, Interval(timeout))
+        if case .failed(let failure) = reply { throw AdminFailure(failure, changes: call.isChange) }
+        return reply
+    }
+
+    func status() async throws(AdminFailure) -> StrictStatus {
+        guard case .status(let status) = try await ask(.status, .seconds(1)) else { throw .unexpectedReply }
+        votersKnown.note(status)
+        return status
+    }
+
+    /// Voters, and how many of them have a change for good at least.
+    func voters() async -> (quorum: Int, total: Int) {
+        if let known = votersKnown.fresh { return known }
+        guard let status = try? await status() else { return (0, 0) }
+        return (status.voters.isEmpty ? 0 : status.quorum, status.voters.count)
+    }
+
+    // MARK: Reading
+
+    /// Nil when there is no such key.
+    func entry(_ key: ConfigurationKey, _ timeout: Duration) async throws(AdminFailure) -> StrictEntry? {
+        guard case .found(.entry(let entry), at: _) = try await ask(.read(.entry(try Self.name(key))), timeout) else {
+            throw .unexpectedReply
+        }
+        return entry
+    }
+
+    /// Keys asked for at a time: each page is of one moment of the log.
+    static let pageKeysMax = 1_000
+
+    /// One page of the keys below a prefix; each page is linearizable by itself.
+    func page(
+        _ prefix: KeyPrefix, after: StrictKey?, _ timeout: Duration
+    ) async throws(AdminFailure) -> [StrictListed] {
+        let read = StrictRead.list(prefix: prefix.description, after: after, limit: Self.pageKeysMax)
+        guard case .found(.list(let page), at: _) = try await ask(.read(read), timeout) else { throw .unexpectedReply }
+        return page
+    }
+
+    static func name(_ key: ConfigurationKey) throws(AdminFailure) -> StrictKey {
+        guard let name = StrictKey(key.description) else {
+            throw AdminFailure(.badRequest, "\(key.description.quoted) is not a key")
+        }
+        return name
+    }
+
+    func notStrict(_ key: String) -> AdminFailure {
+        let known = isOn ? prefixes.map(\.quoted).joined(separator: ", ") : "none, see strict.prefixes"
+        return AdminFailure(.notStrict, "key \(key.quoted) is not strict; prefixes of strict keys here: \(known)")
+    }
+}
+
+extension StrictCall {
+    /// Whether an answer that does not come leaves open what became of it.
+    var isChange: Bool {
+        switch self {
+        case .change, .operate: true
+        case .read, .status: false
+        }
+    }
+}
+
+/// The number of voters as it was a moment ago, so that not each write asks for it.
+private final class VoterCount: Sendable {
+    private let state = Mutex<(quorum: Int, total: Int, at: ContinuousClock.Instant)?>(nil)
+
+    func note(_ status: StrictStatus) {
+        guard !status.voters.isEmpty else { return }
+        state.withLock { $0 = (status.quorum, status.voters.count, .now) }
+    }
+
+    var fresh: (quorum: Int, total: Int)? {
+        state.withLock { $0.flatMap { $0.at.duration(to: .now) < .seconds(1) ? ($0.quorum, $0.total) : nil } }
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of what operators are told of the strict group: events, findings, metrics.
+
+import AdminModel
+import AdminServer
+import ClusterTypes
+import RaftCore
+import StrictCore
+import StrictGroup
+import SystemdSupport
+import Testing
+
+@testable import gossipd
+
+@Suite("What operators are told of the strict group")
+struct StrictViewTests {
+    private let me = NodeID(high: 1, low: 1)
+    private let peer = NodeID(high: 2, low: 2)
+
+    private func narrator() -> EventNarrator {
+        EventNarrator(selfID: me, name: "web-1", address: Address(ipv4: 0x7f00_0001, port: 7946))
+    }
+
+    @Test("One election is told once, and the next one again")
+    func elections() {
+        var narrator = narrator()
+        func tell(_ event: RaftEvent) -> EventKind? { narrator.tellStrict(.raft(event))?.kind }
+        #expect(tell(.leaderChanged(nil, term: 3, .electionTimeout)) == .strictLeaderLost)
+        #expect(tell(.roleChanged(.preCandidate, term: 3, .electionTimeout)) == .strictElection)
+        #expect(tell(.roleChanged(.follower, term: 3, .lost)) == nil)
+        #expect(tell(.roleChanged(.preCandidate, term: 3, .electionTimeout)) == nil)
+        #expect(tell(.roleChanged(.candidate, term: 4, .preVoteWon)) == nil)
+        #expect(tell(.roleChanged(.leader, term: 4, .won(votes: 2, of: 3))) == nil)
+        #expect(tell(.leaderChanged(me, term: 4, .won(votes: 2, of: 3))) == .strictLeaderChanged)
+        #expect(tell(.roleChanged(.preCandidate, term: 4, .electionTimeout)) == .strictElection)
+    }
+
+    @Test(
+        "A leader that steps down says why",
+        arguments: [
+            (
+                RaftChangeReason.quorumLost(reachable: 1, needed: 2), "quorum_lost",
+                "1 voters were heard of, 2 are needed"
+            ),
+            (.diskStalled, "disk_stalled", "this host's disk did not finish a write"),
+        ])
+    func steppedDown(reason: RaftChangeReason, word: String, words: String) throws {
+        var narrator = narrator()
+        let told = try #require(narrator.tellStrict(.raft(.roleChanged(.follower, term: 9, reason))))
+        #expect(told.kind == .strictSteppedDown && told.reason == word && told.message.contains(words))
+        #expect(told.fields == ["term": "9"])
+    }
+
+    @Test("Who leads, who votes and who holds a lock is told by name")
+    func names() throws {
+        var narrator = narrator()
+        let leader = try #require(narrator.tellStrict(.raft(.leaderChanged(me, term: 4, .transfer))))
+        #expect(leader.message == "web-1 leads the strict group in term 4" && leader.member?.name == "web-1")
+        let founded = try #require(narrator.tellStrict(.founded(StrictFounding(group: 255, voters: [me, peer]))))
+        #expect(founded.message == "the strict group 00000000000000ff has formed: web-1 and \(peer.short) vote")
+        let lock = try #require(StrictKey("deploy"))
+        let change = StrictLockChange(index: 8, lock: lock, old: nil, new: .init(lease: 7, token: 8))
+        let told = try #require(narrator.tellStrict(.lockChanged(change)))
+        #expect(told.message == "lock deploy was taken by lease 7 under token 8" && told.kind.level == .debug)
+    }
+
+    private func group(reached: Int, leader: Bool = true, voters: Int = 3) -> StrictDocument {
+        var document = StrictDocument(prefixes: ["strict/"], role: "follower", term: 4)
+        document.group = "00000000000000ff"
+        document.members = (0..<voters).map { number in
+            StrictDocument.Member(
+                member: MemberIdentity(id: "\(number)", name: "db-\(number)"), vote: .voter,
+                state: number < reached ? .alive : .failed, isReachable: number < reached)
+        }
+        document.quorum = voters / 2 + 1
+        document.leader = leader ? document.members[0].member : nil
+        return document
+    }
+
+    @Test("A group in health needs no word; one without a leader, with missing voters or an even number does")
+    func findings() {
+        #expect(KernelNode.strictFindings(group(reached: 3)).isEmpty)
+        let lost = KernelNode.strictFindings(group(reached: 1, leader: false))
+        #expect(lost.map(\.code) == ["strict_no_leader"] && lost[0].severity == .error)
+        #expect(lost[0].summary.contains("db-1, db-2") && lost[0].advice.contains("2 of 3"))
+        let missing = KernelNode.strictFindings(group(reached: 2))
+        #expect(missing.map(\.code) == ["strict_voters_missing"])
+        #expect(missing[0].advice.hasPrefix("no further one may fail"))
+        #expect(KernelNode.strictFindings(group(reached: 4, voters: 4)).map(\.code) == ["strict_even_voters"])
+    }
+
+    @Test("A group that has not formed names who is missing")
+    func notFormed() {
+        var document = StrictDocument(prefixes: ["strict/"], role: "client", term: 0)
+        document.missing = [.init(name: "db-2")]
+        let findings = KernelNode.strictFindings(document)
+        #expect(findings.map(\.code) == ["strict_not_formed"] && findings[0].summary.hasSuffix("still missing: db-2"))
+    }
+
+    @Test("A follower that lags, and a log that is fetched again, are named")
+    func lag() {
+        var document = group(reached: 3)
+        (document.members[1].lag, document.members[1].silentMilliseconds) = (30_000, 4)
+        (document.members[2].lag, document.members[2].silentMilliseconds) = (2, 4)
+        document.isRefetching = true
+        let findings = KernelNode.strictFindings(document)
+        #expect(findings.map(\.code) == ["strict_member_lags", "strict_log_damaged"])
+        #expect(findings[0].summary.hasPrefix("db-1 lacks 30000 entries"))
+    }
+
+    @Test("Rows that came past the group point to members without the prefix")
+    func prefixes() {
+        let finding = KernelNode.prefixesDiffer(rows: 3)
+        #expect(finding.code == "strict_prefixes_differ" && finding.summary.contains("3 rows were refused here"))
+    }
+
+    @Test("The metrics tell role, term, indexes, lags and whether a majority is reached")
+    func metrics() {
+        var status = StrictStatus()
+        (status.role, status.group, status.term, status.leader) = (.leader, 255, 4, me)
+        (status.commit, status.applied, status.last) = (40, 38, 41)
+        (status.voters, status.reachable) = ([me, peer, NodeID(high: 3, low: 3)], [me, peer])
+        status.followers = [StrictFollower(id: peer, match: 39, silentFor: .milliseconds(20), isInstalling: false)]
+        var samples: [MetricSample] = []
+        Metrics.addStrict(status, age: 1500, name: { $0.short }, to: &samples)
+        let text = PrometheusText.render(samples)
+        for line in [
+            "gossipd_strict_role{role=\"leader\"} 1", "gossipd_strict_role{role=\"client\"} 0",
+            "gossipd_strict_term 4", "gossipd_strict_index{place=\"commit\"} 40", "gossipd_strict_apply_lag 2",
+            "gossipd_strict_quorum_reachable 1", "gossipd_strict_follower_lag{member=\"\(peer.short)\"} 2",
+            "gossipd_strict_staleness_seconds 1.5",
+        ] {
+            #expect(text.contains("\n\(line)\n"), "\(line) is not in \(text)")
+        }
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the tests of strict keys on real daemons: formation, any node, conditions, transactions, locks, failures, restores.
+
+import AdminClient
+import AdminModel
+import Glibc
+import Testing
+
+extension ProcessTests {
+    @Suite("Strict keys")
+    struct StrictTests {
+        private static let configuration = "[strict]\nprefixes = [\"strict/\"]\n"
+
+        /// Three voters, whose group has a leader that each of them knows.
+        private static func group(in arena: Arena) async throws -> Cluster {
+            let cluster = try await Cluster.form(3, in: arena) { $0.configuration = configuration }
+            for daemon in cluster.daemons { try await leads(daemon) }
+            return cluster
+        }
+
+        @discardableResult
+        private static func leads(_ daemon: DaemonProcess) async throws -> String {
+            try await eventually("\(daemon.name) knows a leader", within: .seconds(30)) {
+                let group = try await daemon.client.strictGroup()
+                return group.group == nil ? nil : group.leader?.name
+            }
+        }
+
+        /// Writes until it is done; safe to repeat, as the value says who wrote it.
+        private static func put(_ key: ConfigurationKey, _ value: String, _ daemon: DaemonProcess) async throws {
+            try await eventually("\(daemon.name) writes \(value)", within: .seconds(30)) {
+                do throws(AdminFailure) {
+                    _ = try await daemon.client.put(key, value: Array(value.utf8))
+                    return true
+                } catch {
+                    guard error.code.exitStatus == .unavailable else { throw error }
+                    return nil
+                }
+            }
+        }
+
+        @Test("The group forms once, takes requests on any node, and every node has a copy")
+        func anyNode() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Self.group(in: arena)
+                var groups: Set<String?> = []
+                for daemon in cluster.daemons { groups.insert(try await daemon.client.strictGroup().group) }
+                #expect(groups.count == 1 && groups.first != nil)
+                let key = try ConfigurationKey("strict/a")
+                var version = ""
+                for daemon in cluster.daemons {
+                    var options = KeyWriteOptions()
+                    options.condition = version.isEmpty ? .absent : .version(version)
+                    let written = try await daemon.client.put(key, value: Array(daemon.name.utf8), options)
+                    #expect(written.keyClass == .strict && UInt64(written.version) ?? 0 > UInt64(version) ?? 0)
+                    version = written.version
+                    for reader in cluster.daemons {
+                        let read = try await reader.client.get(key)
+                        #expect(read.content == .register(Array(daemon.name.utf8)) && read.version == version)
+                    }
+                }
+                let late = try await cluster[1].gossipctl("kv", "put", "strict/a", "x", "--if-version", "1")
+                #expect(late.status == 4 && late.errors.contains("it is at version \(version)"), "\(late)")
+                for daemon in cluster.daemons {
+                    let local = try await eventually("\(daemon.name) has a copy") {
+                        let local = try? await daemon.client.get(key, at: nil, .local)
+                        return local?.version == version ? local : nil
+                    }
+                    #expect(local.keyClass == .strict && local.stalenessMilliseconds != nil)
+                    let history = try await daemon.client.history(key, limit: 10)
+                    #expect(history.entries.map(\.version).first == version)
+                }
+                try await cluster.converge()
+            }
+        }
+
+        @Test("A transaction changes several keys in one moment, whichever node is asked")
+        func transaction() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Self.group(in: arena)
+                var request = StrictTransactionRequest(
+                    then: [.put("strict/from", "0"), .put("strict/to", "1")], otherwise: [.get("strict/to")])
+                var compare = StrictTransactionRequest.Compare(key: "strict/to")
+                compare.exists = false
+                request.compare = [compare]
+                let answers = try await withThrowingTaskGroup(of: StrictTransactionResult.self) { tasks in
+                    for daemon in cluster.daemons {
+                        let request = request
+                        tasks.addTask { try await daemon.client.transact(request) }
+                    }
+                    return try await tasks.reduce(into: []) { $0.append($1) }
+                }
+                #expect(answers.count(where: \.succeeded) == 1)
+                let version = try #require(answers.first(where: \.succeeded)?.version)
+                for answer in answers where !answer.succeeded { #expect(answer.results.first?.version == version) }
+                let list = try await cluster[2].client.list(try KeyPrefix("strict/"))
+                #expect(list.entries.map(\.version) == [version, version])
+            }
+        }
+
+        @Test("One process of all holds a lock at a time, under tokens that grow")
+        func lock() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Self.group(in: arena)
+                let file = "\(arena.folder)/order"
+                // Whoever comes in between would show between the two lines.
+                let script = "echo \"in $GOSSIPD_LOCK_TOKEN\" >> \(file); sleep 0.05; echo out >> \(file)"
+                try await withThrowingTaskGroup(of: Arena.Outcome.self) { tasks in
+                    for daemon in cluster.daemons + cluster.daemons {
+                        tasks.addTask {
+                            try await daemon.gossipctl("lock", "run", "deploy", "--", "sh", "-c", script)
+                        }
+                    }
+                    for try await outcome in tasks { #expect(outcome.status == 0, "\(outcome)") }
+                }
+                let lines = FileText.read(file).split(separator: "\n")
+                #expect(lines.count == 12)
+                let tokens = stride(from: 0, to: lines.count, by: 2).compactMap { UInt64(lines[$0].dropFirst(3)) }
+                #expect(tokens.count == 6 && zip(tokens, tokens.dropFirst()).allSatisfy { $0 < $1 }, "\(lines)")
+                #expect(stride(from: 1, to: lines.count, by: 2).allSatisfy { lines[$0] == "out" }, "\(lines)")
+                let locks = try await cluster[0].client.locks()
+                #expect(locks.locks.isEmpty)
+            }
+        }
+
+        @Test("When the leader is killed the others go on with all that was acknowledged, and say who is missing")
+        func leaderKilled() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Self.group(in: arena)
+                let key = try ConfigurationKey("strict/a")
+                try await Self.put(key, "before", cluster[0])
+                let leader = try await Self.leads(cluster[0])
+                let killed = try #require(cluster.daemons.first { $0.name == leader })
+                let others = cluster.daemons.filter { $0.name != leader }
+                killed.killHard()
+                #expect(try await others[0].gossipctl("--timeout", "20s", "kv", "get", "strict/a").output == "before")
+                try await Self.put(key, "after", others[1])
+                _ = try await eventually("the missing voter is told", within: .seconds(20)) {
+                    let findings = try await others[0].client.doctor().findings
+                    return findings.contains { $0.code == "strict_voters_missing" && $0.summary.contains(leader) }.orNil
+                }
+                let back = try await DaemonProcess.start(killed.options, in: arena)
+                try await Self.leads(back)
+                #expect(try await back.client.getRaw(key) == Array("after".utf8))
+            }
+        }
+
+        @Test("Without a majority writes fail in bounded time and name who is missing; local reads go on")
+        func majorityLost() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Self.group(in: arena)
+                let key = try ConfigurationKey("strict/a")
+                try await Self.put(key, "kept", cluster[0])
+                _ = try await eventually("the copy is there") {
+                    try? await cluster[0].client.get(key, at: nil, .local)
+                }
+                for daemon in [cluster[1], cluster[2]] { daemon.killHard() }
+                let start = ContinuousClock.now
+                let outcome = try await cluster[0].gossipctl("--timeout", "8s", "kv", "put", "strict/a", "lost")
+                #expect(outcome.status == 5 && start.duration(to: .now) < .seconds(9), "\(outcome)")
+                let named = try await eventually("both are named", within: .seconds(20)) {
+                    let outcome = try await cluster[0].gossipctl("--timeout", "2s", "kv", "put", "strict/b", "lost")
+                    return outcome.errors.contains("n2") && outcome.errors.contains("n3") ? outcome : nil
+                }
+                #expect(named.status == 5)
+                let local = try await cluster[0].gossipctl("kv", "get", "strict/a", "--consistency", "local")
+                #expect(local.status == 0 && local.output == "kept", "\(local)")
+                let leader = try await cluster[0].gossipctl("leader", "show")
+                #expect(leader.status == 5, "\(leader)")
+            }
+        }
+
+        @Test("A backup's strict keys come back through the log, and those that are there stay")
+        func restore() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Self.group(in: arena)
+                for name in ["a", "b"] { try await Self.put(try ConfigurationKey("strict/\(name)"), name, cluster[0]) }
+                _ = try await eventually("the copies are there") {
+                    (try await cluster[0].client.list(try KeyPrefix("strict/"), .local).entries.count == 2).orNil
+                }
+                let backup = "\(arena.folder)/backup"
+                #expect(try await cluster[0].gossipctl("backup", backup).status == 0)
+                _ = try await cluster[1].client.delete(try ConfigurationKey("strict/a"))
+                try await Self.put(try ConfigurationKey("strict/b"), "newer", cluster[1])
+                let outcome = try await cluster[2].gossipctl("restore", backup, "--strict", "only")
+                #expect(outcome.output == "wrote 1 strict key through the log, 1 were there already\n", "\(outcome)")
+                #expect(try await cluster[1].client.getRaw(try ConfigurationKey("strict/a")) == Array("a".utf8))
+                #expect(try await cluster[1].client.getRaw(try ConfigurationKey("strict/b")) == Array("newer".utf8))
+            }
+        }
+    }
+}
