@@ -40,7 +40,9 @@ extension NodeKernel {
         var rows = 0
         let candidates = store.foldCandidates(
             isGone: { isGone($0, now) }, writer: { collection.writers[$0] },
-            where: { !$0.isStrictFeed && store.rowCount(naming: $0) <= CollectionState.foldRowsMax && !avoided.contains($0) },
+            where: {
+                !$0.isStrictFeed && store.rowCount(naming: $0) <= CollectionState.foldRowsMax && !avoided.contains($0)
+            },
             limit: wanted)
         return Array(
             candidates.prefix { dot in

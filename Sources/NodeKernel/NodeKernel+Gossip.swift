@@ -131,7 +131,9 @@ extension NodeKernel {
         if wantsDigest, let mark = strictMarkToTell() {
             let bytes = configuration.sizes.header + carried.reduce(0) { $0 + configuration.sizes.message($1) }
             let message = Message.strictMark(mark)
-            if bytes + configuration.sizes.message(message) <= configuration.datagramBytesMax { carried.append(message) }
+            if bytes + configuration.sizes.message(message) <= configuration.datagramBytesMax {
+                carried.append(message)
+            }
         }
         turn.actions.append(.send(fill(carried, hasMarks: wantsDigest, now: turn.now), to: address))
     }

@@ -86,7 +86,8 @@ extension NodeKernel {
 
     /// An actor may be folded when nobody writes under it and we hold exactly what the collector does.
     private func agreesToFold(_ fold: Dot, _ now: Instant) -> Bool {
-        guard fold.actor != store.actor, fold.actor != .folded, !fold.actor.isStrictFeed, store.holdsExactly(fold) else {
+        guard fold.actor != store.actor, fold.actor != .folded, !fold.actor.isStrictFeed, store.holdsExactly(fold)
+        else {
             return false
         }
         if fold.actor.node == selfID { return true }

@@ -93,7 +93,7 @@ extension NodeKernel {
 
     private mutating func setStrictTimer(_ turn: inout Turn) {
         var at = strict.node?.nextDeadline
-        if let retry = nextStrictRetry { at = min(at ?? retry, retry) }
+        if let retry = strict.nextRetry { at = min(at ?? retry, retry) }
         guard let at else { return }
         if let set = strict.timerAt, set <= at { return }
         strict.generation += 1
@@ -121,7 +121,9 @@ extension NodeKernel {
         for member in membership.table.members where member.state < .left {
             let isEligible = member.info.tags.contains(Self.strictTag)
             let isNamed =
-                if case .names(let names) = configuration.strict.voters { names.contains(member.info.name) } else { false }
+                if case .names(let names) = configuration.strict.voters { names.contains(member.info.name) } else {
+                    false
+                }
             guard isEligible || isNamed || voters.contains(member.id) else { continue }
             view.append(
                 StrictPeer(
@@ -131,11 +133,6 @@ extension NodeKernel {
         guard view != strict.view else { return }
         strict.view = view
         tell(.view(view), &turn)
-    }
-
-    /// Membership has found a member dead, or it left.
-    mutating func strictPeerIsGone(_ id: NodeID, _ turn: inout Turn) {
-        if strict.view.contains(where: { $0.id == id }) { tell(.linkLost(id, isDead: true), &turn) }
     }
 
     // MARK: Marks

@@ -29,7 +29,9 @@ extension NodeKernel {
 
     private mutating func addLink(_ peer: NodeID, _ now: Instant) {
         if strict.links.count >= StrictLink.linksMax {
-            let idle = strict.links.filter { $0.value.stream == nil && $0.value.inbound == nil && $0.value.waiting.isEmpty }
+            let idle = strict.links.filter {
+                $0.value.stream == nil && $0.value.inbound == nil && $0.value.waiting.isEmpty
+            }
             if let oldest = idle.min(by: { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }) {
                 strict.links[oldest.key] = nil
             }
@@ -65,6 +67,8 @@ extension NodeKernel {
             writeStrict(to: peer, on: inbound, &turn)
         } else if link.stream == nil, link.retryAt.map({ $0 <= turn.now }) ?? true {
             openStrictLink(to: peer, &turn)
+        } else if link.stream == nil, let at = link.retryAt {
+            strict.nextRetry = min(strict.nextRetry ?? at, at)
         }
     }
 
@@ -120,16 +124,10 @@ extension NodeKernel {
         tell(.linkLost(peer, isDead: isDead), &turn)
     }
 
-    /// When the next link with messages may be tried again.
-    var nextStrictRetry: Instant? {
-        var next: Instant?
-        for link in strict.links.values where link.stream == nil && !link.waiting.isEmpty {
-            if let at = link.retryAt { next = min(next ?? at, at) }
-        }
-        return next
-    }
-
+    /// Links whose wait is over are tried again at the end of the turn, which also finds the next one.
     mutating func retryStrictLinks(_ turn: inout Turn) {
+        guard let at = strict.nextRetry, at <= turn.now else { return }
+        strict.nextRetry = nil
         let due = strict.links.filter { $0.value.stream == nil && !$0.value.waiting.isEmpty }.keys.sorted()
         for peer in due where !strict.unsent.contains(peer) { strict.unsent.append(peer) }
     }
@@ -155,6 +153,17 @@ extension NodeKernel {
     mutating func strictStreamLost(to peer: NodeID, _ turn: inout Turn) {
         guard let stream = strict.links[peer]?.stream, streams[stream] == nil else { return }
         strictLinkFailed(peer, isDead: false, &turn)
+    }
+
+    /// Membership has found a member dead. Were it only cut off, its streams would stand still long after the way is free
+    /// again, as TCP waits ever longer between its attempts: new ones are opened.
+    mutating func strictPeerIsGone(_ peer: NodeID, _ turn: inout Turn) {
+        if let link = strict.links[peer] {
+            for stream in [link.stream, link.inbound].compactMap({ $0 }) { close(stream, &turn) }
+            strict.links[peer]?.inbound = nil
+            if link.stream != nil { return strictLinkFailed(peer, isDead: true, &turn) }
+        }
+        if strict.view.contains(where: { $0.id == peer }) { tell(.linkLost(peer, isDead: true), &turn) }
     }
 
     /// A peer's stream is over.

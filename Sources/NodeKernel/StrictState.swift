@@ -21,6 +21,8 @@ struct StrictState: Sendable {
     var links: [NodeID: StrictLink] = [:]
     /// Peers for whom messages wait until the end of the turn, in the order of the first one.
     var unsent: [NodeID] = []
+    /// When the first link with messages that wait out a failure may be tried again.
+    var nextRetry: Instant?
     /// Commands without an answer.
     var calls: Set<CommandID> = []
     var marks = StrictMarks()

@@ -26,7 +26,8 @@ package struct EventDetails: Hashable, Sendable {
     }
 
     package init(
-        user: String = "", reason: String = "", expiresAt: UInt64 = 0, transaction: Transaction? = nil, index: UInt64 = 0
+        user: String = "", reason: String = "", expiresAt: UInt64 = 0, transaction: Transaction? = nil,
+        index: UInt64 = 0
     ) {
         self.user = user
         self.reason = reason

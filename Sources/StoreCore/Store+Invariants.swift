@@ -34,7 +34,8 @@ extension Store {
             precondition(row.defect == nil, "row \(row.id) breaks \(String(describing: row.defect))")
             precondition(order.shortHash(of: handle) == row.shortHash, "row \(row.id) is summed up with another hash")
             precondition(locate(row.id).row == handle, "row \(row.id) is not found at \(handle)")
-            precondition(row.stamp <= clock.seen || row.author.isStrictFeed, "row \(row.id) has a stamp beyond the clock")
+            precondition(
+                row.stamp <= clock.seen || row.author.isStrictFeed, "row \(row.id) has a stamp beyond the clock")
             for dot in row.versions {
                 precondition(!floor.names(dot.actor), "row \(row.id) names the folded \(dot.actor)")
                 precondition(context.contains(dot), "row \(row.id) names \(dot), the context lacks it")

@@ -16,7 +16,9 @@ extension Store {
         // Only a folded author is not among the versions.
         if row.lastEvent(of: row.author) == 0, context.highest(of: row.author) > 0 { return .invalid(.unknownAuthor) }
         // The strict log has its own clock, which tells no other write the time.
-        if !row.author.isStrictFeed, let ahead = quarantine(of: row.stamp, at: wall) { return .quarantined(aheadMilliseconds: ahead) }
+        if !row.author.isStrictFeed, let ahead = quarantine(of: row.stamp, at: wall) {
+            return .quarantined(aheadMilliseconds: ahead)
+        }
 
         let place = locate(row.id)
         guard let handle = place.row else {

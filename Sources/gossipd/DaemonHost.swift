@@ -6,8 +6,10 @@ import Glibc
 import Logging
 import NodeKernel
 import Persistence
+import RaftCore
 import Sealing
 import StoreCore
+import StrictGroup
 import Synchronization
 import SystemdSupport
 import Transport

@@ -6,8 +6,10 @@ import AdminServer
 import BackupFormat
 import ClusterTypes
 import NodeKernel
+import RaftCore
 import StoreCore
 import StrictCore
+import StrictGroup
 import Transport
 
 extension KernelNode {

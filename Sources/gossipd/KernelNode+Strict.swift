@@ -6,6 +6,7 @@ import AdminServer
 import ClusterTypes
 import NodeKernel
 import RaftCore
+import SWIMCore
 import StoreCore
 import StrictCore
 import StrictGroup

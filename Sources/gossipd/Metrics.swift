@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the daemon's metrics: which number is shown under which name. Docs/operations.md lists them.
 
+import AdminModel
 import AdminServer
 import ClusterTypes
 import Delivery
@@ -10,6 +11,7 @@ import NodeKernel
 import Persistence
 import SWIMCore
 import Sealing
+import StrictGroup
 import Transport
 import WireProtocol
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the way of calls about strict keys into the kernel.
 
+import AdminModel
 import ClusterTypes
 import DaemonConfig
 import NodeKernel
@@ -11,12 +12,15 @@ extension StrictAccess {
     init(_ strict: DaemonConfiguration.Strict, _ perform: @escaping @Sendable (Command) async -> Reply) {
         self.init(
             prefixes: strict.prefixes,
-            call: { call, interval in
-                guard case .strict(let reply) = await perform(.strict(call, within: interval)) else {
-                    // The node is starting or leaving, or has too many commands to take another one: nothing was begun.
-                    return .failed(.tooManyCalls)
+            call: { (call: StrictCall, interval: Interval) async throws(AdminFailure) -> StrictReply in
+                switch await perform(.strict(call, within: interval)) {
+                case .strict(let reply): return reply
+                case .failure(let failure):
+                    var refusal = AdminFailure(failure)
+                    if call.isChange { refusal.outcome = .notDone }
+                    throw refusal
+                default: throw .unexpectedReply
                 }
-                return reply
             },
             age: {
                 guard case .strictAge(let age) = await perform(.strictAge) else { return nil }

@@ -12,14 +12,15 @@ import Synchronization
 struct StrictAccess: Sendable {
     /// As configured; empty: the class is off.
     let prefixes: [String]
-    /// Answers within the interval.
-    let call: @Sendable (StrictCall, Interval) async -> StrictReply
+    /// Answers within the interval; fails when the node takes no calls now, and nothing was begun.
+    let call: @Sendable (StrictCall, Interval) async throws(AdminFailure) -> StrictReply
     /// How old local reads may be, in milliseconds; nil: this node has heard of no leader yet.
     let age: @Sendable () async -> UInt64?
     private let votersKnown = VoterCount()
 
     init(
-        prefixes: [String], call: @escaping @Sendable (StrictCall, Interval) async -> StrictReply,
+        prefixes: [String],
+        call: @escaping @Sendable (StrictCall, Interval) async throws(AdminFailure) -> StrictReply,
         age: @escaping @Sendable () async -> UInt64?
     ) {
         self.prefixes = prefixes
@@ -39,7 +40,7 @@ struct StrictAccess: Sendable {
     /// Fails with the failure of the API for each way in which there is no answer.
     func ask(_ call: StrictCall, _ timeout: Duration) async throws(AdminFailure) -> StrictReply {
         try requireOn()
-        let reply = await self.call(call, Interval(timeout))
+        let reply = try await self.call(call, Interval(timeout))
         if case .failed(let failure) = reply { throw AdminFailure(failure, changes: call.isChange) }
         return reply
     }

@@ -195,7 +195,7 @@ struct RepairExchange {
             guard let other = ends[node].removeValue(forKey: id) else { return }
             ends[peer][other] = nil
             queue.push(.input(node: peer, .streamClosed(other, .finished)), at: now + Self.latency)
-        case .keepStream, .resolve, .reply, .event, .ringChanged, .stopped, .refused:
+        case .keepStream, .resolve, .reply, .event, .ringChanged, .stopped, .refused, .strict:
             break
         }
     }

@@ -114,7 +114,7 @@ private struct KernelFuzzDriver {
         case .closeStream(let stream):
             if stream != Self.accepted { streams.removeAll { $0 == stream } }
         case .resolve(let seed): return .resolved(seed: seed, [])
-        case .keepStream, .reply, .event, .stopped, .refused, .ringChanged: break
+        case .keepStream, .reply, .event, .stopped, .refused, .ringChanged, .strict: break
         }
         return nil
     }

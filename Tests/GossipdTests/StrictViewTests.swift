@@ -46,7 +46,8 @@ struct StrictViewTests {
         ])
     func steppedDown(reason: RaftChangeReason, word: String, words: String) throws {
         var narrator = narrator()
-        let told = try #require(narrator.tellStrict(.raft(.roleChanged(.follower, term: 9, reason))))
+        let narration = narrator.tellStrict(.raft(.roleChanged(.follower, term: 9, reason)))
+        let told = try #require(narration)
         #expect(told.kind == .strictSteppedDown && told.reason == word && told.message.contains(words))
         #expect(told.fields == ["term": "9"])
     }
@@ -54,13 +55,18 @@ struct StrictViewTests {
     @Test("Who leads, who votes and who holds a lock is told by name")
     func names() throws {
         var narrator = narrator()
-        let leader = try #require(narrator.tellStrict(.raft(.leaderChanged(me, term: 4, .transfer))))
+        let led = narrator.tellStrict(.raft(.leaderChanged(me, term: 4, .transfer)))
+        let leader = try #require(led)
         #expect(leader.message == "web-1 leads the strict group in term 4" && leader.member?.name == "web-1")
-        let founded = try #require(narrator.tellStrict(.founded(StrictFounding(group: 255, voters: [me, peer]))))
+        let formed = narrator.tellStrict(.founded(StrictFounding(group: 255, voters: [me, peer])))
+        let founded = try #require(formed)
         #expect(founded.message == "the strict group 00000000000000ff has formed: web-1 and \(peer.short) vote")
         let lock = try #require(StrictKey("deploy"))
-        let change = StrictLockChange(index: 8, lock: lock, old: nil, new: .init(lease: 7, token: 8))
-        let told = try #require(narrator.tellStrict(.lockChanged(change)))
+        var machine = StrictMachine()
+        _ = machine.apply(StrictCommand(time: 0, .grantLease(milliseconds: 10_000)), at: 7)
+        let taken = machine.apply(StrictCommand(time: 0, .acquire(lock: lock, lease: 7, mayWait: false)), at: 8)
+        let change = narrator.tellStrict(.lockChanged(try #require(taken.lockChanges.first)))
+        let told = try #require(change)
         #expect(told.message == "lock deploy was taken by lease 7 under token 8" && told.kind.level == .debug)
     }
 

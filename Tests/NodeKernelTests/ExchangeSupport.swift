@@ -163,7 +163,8 @@ struct ExchangePair {
             guard let target = other(id) else { return }
             ends[isFromLeft ? id : target] = nil
             flights.append((at, !isFromLeft, .streamClosed(target, .finished)))
-        case .send, .keepStream, .setTimer, .persist, .resolve, .reply, .event, .ringChanged, .stopped, .refused:
+        case .send, .keepStream, .setTimer, .persist, .resolve, .reply, .event, .ringChanged, .strict, .stopped,
+            .refused:
             break
         }
     }

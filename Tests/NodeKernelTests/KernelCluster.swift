@@ -167,7 +167,8 @@ struct KernelCluster {
                     ends[other] = nil
                     fly(.closed(other.stream, .finished), to: other.node)
                 }
-            case .keepStream, .setTimer, .persist, .resolve, .reply, .event, .ringChanged, .stopped, .refused: break
+            case .keepStream, .setTimer, .persist, .resolve, .reply, .event, .ringChanged, .strict, .stopped, .refused:
+                break
             }
         }
     }

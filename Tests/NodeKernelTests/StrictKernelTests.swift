@@ -15,7 +15,8 @@ struct StrictKernelTests {
     private static let feed = ActorID.strictFeed(group: group)
 
     private static func mark(changes: UInt64, wall: UInt64 = 1_700_000_000_000, term: UInt64 = 1) -> StrictMark {
-        StrictMark(group: group, term: term, leader: id(2), changes: changes, wall: wall, voters: [id(2), id(3), id(4)])
+        StrictMark(
+            group: group, term: term, leader: id(2), changes: changes, wall: wall, voters: [id(2), id(3), id(4)])
     }
 
     private static func change(_ number: UInt64, index: UInt64, _ key: String, _ value: [UInt8]?) throws
@@ -75,14 +76,13 @@ struct StrictKernelTests {
     func callsLeader() throws {
         var bench = client()
         bench.hear([.strictMark(Self.mark(changes: 0))], from: 5)
-        bench.clear()
         let asked = bench.command(.strict(try put("lock/a"), within: .seconds(3)))
         let stream = try #require(bench.opened.first?.id)
         #expect(bench.opened.map(\.to) == [address(2)] && bench.written.isEmpty)
         bench.handle(.streamOpened(stream))
         #expect(bench.kept == [stream])
         let said = bench.frames(on: stream)
-        guard case .strict(.forward)? = said.first else {
+        guard said.contains(where: { if case .strict(.forward) = $0 { true } else { false } }) else {
             Issue.record("it said \(said)")
             return
         }
@@ -99,7 +99,6 @@ struct StrictKernelTests {
     func backsOff() throws {
         var bench = client()
         bench.hear([.strictMark(Self.mark(changes: 0))], from: 5)
-        bench.clear()
         bench.command(.strict(try put("lock/a"), within: .seconds(10)))
         let first = try #require(bench.opened.first?.id)
         bench.handle(.streamClosed(first, .refused))
@@ -162,7 +161,8 @@ struct StrictKernelTests {
         #expect(rows.allSatisfy { $0.defect == nil })
         // The stamps' low bits come round after 65 536 entries: the order of the log is that of its changes.
         let late = NodeKernel.rows(
-            of: [try Self.change(9, index: 65_535, "k", [1]), try Self.change(10, index: 65_536, "k", [2])], by: Self.feed)
+            of: [try Self.change(9, index: 65_535, "k", [1]), try Self.change(10, index: 65_536, "k", [2])],
+            by: Self.feed)
         #expect(late[1].stamp < late[0].stamp)
         #expect(Row.joined(late[0], late[1]) == late[1] && Row.joined(late[1], late[0]) == late[1])
     }

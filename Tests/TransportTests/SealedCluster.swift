@@ -268,7 +268,7 @@ final class SealedCluster {
                 return
             }
             node.seal.update(SealSettings(keys: ring.accepted))
-        case .keepStream, .event, .stopped, .refused: break
+        case .keepStream, .event, .stopped, .refused, .strict: break
         }
     }
 

@@ -61,7 +61,8 @@ extension Golden {
             message: .strict(
                 .founding(
                     .accept(
-                        FoundingBallot(round: 2, proposer: Raw.sender), StrictFounding(group: group, voters: [Raw.other])))),
+                        FoundingBallot(round: 2, proposer: Raw.sender),
+                        StrictFounding(group: group, voters: [Raw.other])))),
             hex: "24 002c 04 04 02 \(a) \(groupHex) 01 \(b)"),
         Golden(
             name: "strict mark",

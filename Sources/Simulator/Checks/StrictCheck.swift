@@ -95,7 +95,8 @@ package struct StrictCheck: Sendable {
             if let known = committed[index] {
                 if known != (entry.term, hash) {
                     violations.add(
-                        "n\(node + 1) has committed \(entry.term)/\(index), and another entry of term \(known.term) was")
+                        "n\(node + 1) has committed \(entry.term)/\(index), and another entry of term \(known.term) was"
+                    )
                 }
             } else {
                 committed[index] = (entry.term, hash)

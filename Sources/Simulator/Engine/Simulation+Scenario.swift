@@ -2,10 +2,10 @@
 // Owns carrying out a scenario's steps.
 
 import ClusterTypes
-import StrictGroup
 import NodeKernel
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 extension Simulation {
     mutating func perform(step index: Int, repetition: Int) throws(ScenarioFailure) {

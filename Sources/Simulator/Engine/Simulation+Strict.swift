@@ -5,9 +5,9 @@ import ClusterTypes
 import Linearizability
 import NodeKernel
 import RaftCore
+import StoreCore
 import StrictCore
 import StrictGroup
-import StoreCore
 
 extension Simulation {
     /// How long a client of the strict group waits.
@@ -113,7 +113,8 @@ extension Simulation {
             }
             for (view, (key, entry)) in zip(page.entries, entries) {
                 guard view.key == key.text, view.content == .register(entry.value), view.index == entry.modified else {
-                    return "n\(node + 1) has '\(view.key)' of index \(view.index), the group '\(key)' of \(entry.modified)"
+                    return
+                        "n\(node + 1) has '\(view.key)' of index \(view.index), the group '\(key)' of \(entry.modified)"
                 }
             }
         }

@@ -34,7 +34,9 @@ extension Simulation {
     }
 
     mutating func strictCommit(_ node: Int, process: Int32) {
-        guard nodes[node].process == process, nodes[node].isRunning, nodes[node].disk.strictLog.isWorking else { return }
+        guard nodes[node].process == process, nodes[node].isRunning, nodes[node].disk.strictLog.isWorking else {
+            return
+        }
         if nodes[node].disk.stalledUntil > now {
             queue.push(.strictCommit(node: node, process: process), at: nodes[node].disk.stalledUntil)
             return

@@ -45,5 +45,7 @@ extension Simulation {
         }
     }
 
-    private static func label(_ value: some Any) -> String { Mirror(reflecting: value).children.first?.label ?? "\(value)" }
+    private static func label(_ value: some Any) -> String {
+        Mirror(reflecting: value).children.first?.label ?? "\(value)"
+    }
 }

@@ -7,7 +7,8 @@ extension BuiltInScenario {
     ]
 
     private static let strict = BuiltInScenario(
-        name: "strict", summary: "three of five nodes keep strict keys, clients on all of them; the leader is killed once",
+        name: "strict",
+        summary: "three of five nodes keep strict keys, clients on all of them; the leader is killed once",
         text: """
             nodes 5
             strict lock/ voters 3
@@ -86,7 +87,8 @@ extension BuiltInScenario {
             """)
 
     private static let strictMembers = BuiltInScenario(
-        name: "strict-members", summary: "voters come and go through the log under load, the leader hands over, nodes crash",
+        name: "strict-members",
+        summary: "voters come and go through the log under load, the leader hands over, nodes crash",
         text: """
             nodes 6
             strict lock/ voters 3

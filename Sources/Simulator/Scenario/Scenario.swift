@@ -3,8 +3,8 @@
 
 import ClusterTypes
 import RaftCore
-import StrictGroup
 import SWIMCore
+import StrictGroup
 
 /// What a scenario file says.
 package struct Scenario: Sendable {

@@ -9,7 +9,8 @@ extension ScenarioLine {
         "start", "kill", "down", "bounce", "roll", "leave", "forget", "tag", "stall", "mute", "cut", "mend",
         "partition",
         "isolate", "heal", "loss", "delay", "duplicate", "reorder", "corrupt", "disk", "clock", "drift", "put",
-        "delete", "add", "remove", "increment", "import", "event", "crash", "measure", "note", "call", "add-voter", "remove-voter", "transfer",
+        "delete", "add", "remove", "increment", "import", "event", "crash", "measure", "note", "call", "add-voter",
+        "remove-voter", "transfer",
     ]
 
     mutating func action() throws(LineFailure) -> Scenario.Action {

@@ -195,7 +195,8 @@ extension Scenario.Action {
             [nodes]
         case .fault(.clone(of: let source, isSameID: _), let nodes): [nodes, .numbers([(source + 1)...(source + 1)])]
         case .fault(_, let nodes): [nodes]
-        case .strictAdd(let a, by: let b), .strictRemove(let a, by: let b), .forget(let a, by: let b), .cut(let a, let b), .mend(let a, let b), .link(_, from: let a, to: let b):
+        case .strictAdd(let a, by: let b), .strictRemove(let a, by: let b), .forget(let a, by: let b),
+            .cut(let a, let b), .mend(let a, let b), .link(_, from: let a, to: let b):
             [a, b]
         case .partition(let groups): groups
         case .heal, .allLinks, .measure, .note: []
