@@ -11,13 +11,15 @@ SWIFT_FLAGS = --explicit-target-dependency-import-check error
 RELEASE_FLAGS = -c release --static-swift-stdlib --disable-sandbox $(SWIFT_FLAGS)
 SOURCES = Package.swift Sources Tests
 
-.PHONY: help demo test test-systemd test-network fuzz build release deb lint lint-deb format bench bench-membership simulate simulate-scale install deps deps-deb clean
+.PHONY: help demo test test-systemd test-network test-strict fuzz build release deb lint lint-deb format bench bench-membership \
+  bench-strict simulate simulate-scale install deps deps-deb clean
 
 help:
 	@echo 'make demo       install what is missing, build, and watch a cluster of real daemons at work'
 	@echo 'make test       build, lint, run all tests'
 	@echo 'make test-systemd  install the package on five hosts with real systemd and try everything (root; else skipped)'
 	@echo 'make test-network  real daemons in network namespaces under faults of the network (root; else skipped)'
+	@echo 'make test-strict  strict keys on real daemons under every fault for STRICT_SECONDS=$(STRICT_SECONDS) each (root; else skipped)'
 	@echo 'make fuzz       feed every decoder of foreign bytes from a coverage-guided fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) in all'
 	@echo 'make deb        build the Debian package into .build/deb; make lint-deb checks it'
 	@echo 'make release    build the programs into .build/release'
@@ -25,6 +27,7 @@ help:
 	@echo 'make format     put the sources into that style'
 	@echo 'make bench      measure hot paths, daemons beside Serf, the durable store beside etcd'
 	@echo 'make bench-membership  every fault of membership beside Serf, each agent in its own namespace (root; 30 minutes)'
+	@echo 'make bench-strict  strict keys of three daemons beside three etcd: rates, latencies, fail-over'
 	@echo 'make simulate   run every scenario over SEEDS=$(SEEDS) fresh seeds'
 	@echo 'make simulate-scale  clusters of 100, 1000 and 10000 nodes in one table (three quarters of an hour, 2.5 GB)'
 	@echo 'make install    install into $$DESTDIR$$PREFIX ($(DESTDIR)$(PREFIX))'
@@ -74,6 +77,14 @@ test-network: release
 	  .ci/install-dependencies iproute2 nftables && \
 	  python3 -B Tests/NetworkTests/run.py .build/release $(ONLY); fi
 
+# Histories of real clients under faults of processes, network and disk, judged by `gossipsim judge`.
+STRICT_SECONDS ?= 600
+test-strict: release
+	@if [ "$$(id -u)" -ne 0 ]; then echo 'skipped: network namespaces need root'; else \
+	  .ci/install-dependencies iproute2 nftables && \
+	  python3 -B Tests/NetworkTests/run.py .build/release --strict --seconds $(STRICT_SECONDS) \
+	    --limit $$((3 * $(STRICT_SECONDS) + 900)) $(ONLY); fi
+
 # What it finds is kept in Tests/FuzzTests/Inputs, which `make test` replays. FUZZ="--only http,packet" runs some targets.
 fuzz: deps
 	GOSSIPD_FUZZ=1 swift build -c release --sanitize fuzzer --product gossipfuzz --scratch-path .build/fuzz
@@ -96,6 +107,12 @@ bench: deps release
 bench-membership: deps release
 	@.ci/install-dependencies iproute2 nftables serf
 	python3 -B Tests/NetworkTests/bench.py .build/release $(PARTS)
+
+# Three gossipd beside three etcd on one disk, in one run. STRICT="--parts failover" measures some.
+bench-strict: deps release
+	@.ci/install-dependencies etcd-server
+	swift build $(RELEASE_FLAGS) --product gossipbench
+	python3 -B Tests/Benchmarks/daemons/strict_bench.py .build/release $(STRICT)
 
 simulate: deps
 	swift build -c release $(SWIFT_FLAGS) --product gossipsim

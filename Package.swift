@@ -151,7 +151,9 @@ let package = Package(
         program("gossipd-render", ["DaemonConfig", "Delivery", mustache]),
         program("gossipd-apply", ["Delivery", "AdminModel", "SystemdSupport", logging, arguments]),
         program("gossipctl", ["AdminModel", "AdminClient", "BackupFormat", "ProgramUsage", arguments]),
-        program("gossipsim", ["ClusterTypes", "SWIMCore", "Simulator", "AdminModel", "ProgramUsage", arguments]),
+        program(
+            "gossipsim",
+            ["ClusterTypes", "SWIMCore", "Simulator", "Linearizability", "AdminModel", "ProgramUsage", arguments]),
         // Not a package of its own: `package` access, which the benchmarks need, ends at the package's border.
         .executableTarget(
             name: "gossipbench",
@@ -184,7 +186,7 @@ let package = Package(
         tests("StrictCoreTests", ["ClusterTypes", "RaftCore", "StrictCore"]),
         tests(
             "StrictGroupTests", ["ClusterTypes", "RaftCore", "StrictCore", "StrictGroup", "Linearizability"]),
-        tests("LinearizabilityTests", ["ClusterTypes", "Linearizability"]),
+        tests("LinearizabilityTests", ["ClusterTypes", "Linearizability", "gossipsim"]),
         tests(
             "NodeKernelTests",
             [

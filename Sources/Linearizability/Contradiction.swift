@@ -17,18 +17,19 @@ package struct Contradiction: Hashable, Sendable {
 private struct Minimizer {
     let items: [Item]
     let keys: Int
-    let beginsEmpty: Bool
-    let configurationsMax: Int
+    let checker: HistoryChecker
     /// For finding what is not needed: beyond it more is shown.
     static let triesMax = 300_000
 
     /// Giving up counts as explained: then more is shown than needed, never less.
-    private func isContradicted(_ items: [Item], from initial: KeyState) -> Bool {
-        var search = Search(items, keys: keys, configurationsMax: configurationsMax)
+    private func isContradicted(_ items: [Item], from initial: KeyState, triesMax: Int = .max) -> Bool {
+        var search = Search(
+            items, keys: keys, configurationsMax: checker.configurationsMax, triesMax: triesMax)
         return search.run(from: [KeyState](repeating: initial, count: keys)) == .contradicted
     }
 
-    private var beginning: KeyState { beginsEmpty ? .empty : .unknown }
+    private var beginning: KeyState { checker.beginsEmpty ? .empty(checker.versions) : unknown }
+    private var unknown: KeyState { .unknown(checker.versions) }
 
     /// What was known at `end`: later answers had not come, later calls had not begun.
     private func known(at end: Int64) -> [(place: Int, item: Item)] {
@@ -69,12 +70,12 @@ private struct Minimizer {
         // Latest first.
         let starts = prefix.map(\.item.invoked).sorted(by: >)
         func isEnough(_ start: Int64) -> Bool {
-            isContradicted(window(prefix, from: start).map(\.item), from: .unknown)
+            isContradicted(window(prefix, from: start).map(\.item), from: unknown, triesMax: Self.triesMax)
         }
         if let earliest = starts.last, isEnough(earliest) {
             let start = first(starts, where: isEnough)
             shown = window(prefix, from: start)
-            initial = .unknown
+            initial = unknown
             from = start
         }
         let needed = reduce(shown.map(\.item), from: initial)
@@ -94,7 +95,7 @@ private struct Minimizer {
                 var fewer = items
                 for place in part { fewer[place].role = .pooled }
                 var search = Search(
-                    fewer, keys: keys, configurationsMax: configurationsMax,
+                    fewer, keys: keys, configurationsMax: checker.configurationsMax,
                     triesMax: min(20_000, Self.triesMax - tries))
                 if search.run(from: [KeyState](repeating: initial, count: keys)) == .contradicted { items = fewer }
                 tries += search.tries
@@ -108,10 +109,8 @@ private struct Minimizer {
 
 extension Partition {
     /// Of a partition that was found contradicted.
-    func contradiction(beginsEmpty: Bool, configurationsMax: Int) -> Contradiction {
-        let found = Minimizer(
-            items: items(), keys: keys.count, beginsEmpty: beginsEmpty, configurationsMax: configurationsMax
-        ).minimize()
+    func contradiction(_ checker: HistoryChecker) -> Contradiction {
+        let found = Minimizer(items: items(), keys: keys.count, checker: checker).minimize()
         var shown = found.places.map { calls[$0] }
         shown.sort { $0.invoked < $1.invoked }
         return Contradiction(

@@ -73,6 +73,15 @@ package enum HistoryStep: Hashable, Sendable {
     var isRead: Bool { if case .get = self { true } else { false } }
 }
 
+/// What the versions of a history's keys are.
+package enum HistoryVersions: Hashable, Sendable {
+    /// A key's writes since it was created.
+    case counted
+    /// The place of a key's last write in the one order of all writes to all keys, such as a log index: never the same
+    /// twice but for the writes of one transaction, and higher than that of each write before.
+    case ascending
+}
+
 package enum HistoryObservation: Hashable, Sendable {
     /// It took effect; more was not said, or not kept.
     case nothing

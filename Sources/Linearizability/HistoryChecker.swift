@@ -33,18 +33,22 @@ package struct HistoryChecker: Sendable {
     package var configurationsMax = 1_000_000
     /// False when keys were in use before the history began: then nothing is known of them at first.
     package var beginsEmpty = true
+    package var versions = HistoryVersions.counted
 
     package init() {}
 
     package func check(_ calls: [HistoryCall]) -> HistoryVerdict {
-        var contradictions: [Contradiction] = []
+        // Quicker than any search, and never undecided.
+        var contradictions = versions == .ascending ? VersionOrder(calls).contradictions() : []
+        if !contradictions.isEmpty { return .contradicted(contradictions) }
         var undecided: [String] = []
-        for partition in Partition.all(of: calls) {
-            switch partition.verdict(beginsEmpty: beginsEmpty, configurationsMax: configurationsMax) {
+        // Where nothing is known of the beginning, a value that was seen may be one from before.
+        let resolution = Resolution(calls, isUsed: beginsEmpty)
+        for partition in Partition.all(of: resolution.calls) {
+            switch partition.verdict(self) {
             case .explained: break
             case .contradicted:
-                contradictions.append(
-                    partition.contradiction(beginsEmpty: beginsEmpty, configurationsMax: configurationsMax))
+                contradictions.append(resolution.restored(partition.contradiction(self)))
                 if contradictions.count == Self.contradictionsMax { return .contradicted(contradictions) }
             case .undecided: undecided += partition.keys
             }
@@ -103,12 +107,12 @@ struct Partition {
         }
     }
 
-    func verdict(beginsEmpty: Bool, configurationsMax: Int) -> Search.Verdict {
-        var search = Search(items(), keys: keys.count, configurationsMax: configurationsMax)
-        return search.run(from: initial(isKnown: beginsEmpty))
+    func verdict(_ checker: HistoryChecker) -> Search.Verdict {
+        var search = Search(items(), keys: keys.count, configurationsMax: checker.configurationsMax)
+        return search.run(from: initial(isKnown: checker.beginsEmpty, checker.versions))
     }
 
-    func initial(isKnown: Bool) -> [KeyState] {
-        [KeyState](repeating: isKnown ? .empty : .unknown, count: keys.count)
+    func initial(isKnown: Bool, _ versions: HistoryVersions = .counted) -> [KeyState] {
+        [KeyState](repeating: isKnown ? .empty(versions) : .unknown(versions), count: keys.count)
     }
 }

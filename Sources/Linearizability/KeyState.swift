@@ -21,15 +21,52 @@ struct KeyState: Hashable, Sendable {
     var value: String?
     /// nil: not known.
     var version: UInt64? = 0
+    /// Where versions ascend: the lowest that the present one can be, or, of a key that is not there, the highest before.
+    var floor: UInt64 = 0
     var holder = Holder.free
     /// The highest token seen: that of the holder, or of one before.
     var token: UInt64 = 0
+    var versions = HistoryVersions.counted
 
-    static let empty = KeyState()
-    static let unknown = KeyState(presence: .unknown, value: nil, version: nil, holder: .unknown, token: 0)
+    static func empty(_ versions: HistoryVersions) -> KeyState { KeyState(versions: versions) }
+
+    static func unknown(_ versions: HistoryVersions) -> KeyState {
+        KeyState(presence: .unknown, value: nil, version: nil, holder: .unknown, versions: versions)
+    }
 
     mutating func forget() {
-        self = KeyState(presence: .unknown, value: nil, version: nil, holder: .unknown, token: token)
+        let before = self
+        self = .unknown(versions)
+        token = before.token
+        floor = before.floor
+    }
+
+    /// Nobody saw or asks for versions of this key: states that differ in them alone are one.
+    mutating func ignoreVersion() {
+        if version != nil { version = nil }
+        if floor != 0 { floor = 0 }
+    }
+
+    /// A version that was not known is seen.
+    /// - Returns: False when it cannot be that one.
+    private mutating func learn(version seen: UInt64) -> Bool {
+        if let version { return version == seen }
+        if versions == .ascending {
+            guard seen >= floor else { return false }
+            floor = seen
+        }
+        version = seen
+        return true
+    }
+
+    /// A write that was not seen to give a version.
+    private mutating func advance() {
+        switch versions {
+        case .counted: version = version.map { $0 &+ 1 }
+        case .ascending:
+            version = nil
+            floor &+= 1
+        }
     }
 
     private mutating func setAbsent() {
@@ -44,6 +81,7 @@ struct KeyState: Hashable, Sendable {
         case .exists(_, let isThere): return presence == .unknown ? nil : (presence == .present) == isThere
         case .version(_, let version):
             if let known = self.version { return known == version }
+            if versions == .ascending, version != 0, version < floor { return false }
             return presence == .present && version == 0 ? false : nil
         case .value(_, let value):
             if presence == .absent { return false }
@@ -63,7 +101,7 @@ struct KeyState: Hashable, Sendable {
                 setAbsent()
             } else {
                 presence = .present
-                self.version = version
+                return learn(version: version)
             }
         case .value(_, let value):
             presence = .present
@@ -94,8 +132,7 @@ struct KeyState: Hashable, Sendable {
         case .found(let seen?, let seenVersion):
             guard presence != .absent, value ?? seen == seen else { return false }
             if let seenVersion {
-                guard version ?? seenVersion == seenVersion, seenVersion > 0 else { return false }
-                version = seenVersion
+                guard seenVersion > 0, learn(version: seenVersion) else { return false }
             }
             presence = .present
             value = seen
@@ -105,11 +142,15 @@ struct KeyState: Hashable, Sendable {
     }
 
     private mutating func put(_ new: String, _ observation: HistoryObservation) -> Bool {
-        let next = version.map { $0 &+ 1 }
         switch observation {
-        case .nothing: version = next
+        case .nothing: advance()
         case .written(let seen):
-            guard next ?? seen == seen, seen > 0 else { return false }
+            switch versions {
+            case .counted: guard version.map({ $0 &+ 1 }) ?? seen == seen, seen > 0 else { return false }
+            case .ascending:
+                guard seen > floor else { return false }
+                floor = seen
+            }
             version = seen
         case .found, .existed, .number, .locked, .busy, .branch: return false
         }
@@ -144,7 +185,7 @@ struct KeyState: Hashable, Sendable {
         case .found, .written, .existed, .locked, .busy, .branch: return false
         }
         presence = .present
-        version = version.map { $0 &+ 1 }
+        advance()
         return true
     }
 

@@ -136,12 +136,14 @@ struct Program: Hashable, Sendable {
     /// The effect without its conditions and without what was before: on any state.
     func applyFreely(to state: inout [KeyState]) {
         let steps = succeeded == false ? otherwise : then
-        let isKnown = conditions.isEmpty || succeeded != nil
+        let isKnown = conditions.isEmpty || succeeded != nil || isIdleOtherwise
         for step in isKnown ? steps : then + otherwise where !step.step.isRead {
-            state[step.key] = .unknown
+            state[step.key] = .unknown(state[step.key].versions)
             if isKnown { _ = state[step.key].apply(step.step, step.observation) }
         }
     }
+
+    private var isIdleOtherwise: Bool { otherwise.allSatisfy(\.step.isRead) }
 
     private static func run(_ steps: [Step], _ state: inout [KeyState]) -> Bool {
         for step in steps where !state[step.key].apply(step.step, step.observation) { return false }

@@ -138,7 +138,7 @@ struct Search {
     }
 
     private func ignoreVersions(_ state: inout [KeyState]) {
-        for key in unversioned where state[key].version != nil { state[key].version = nil }
+        for key in unversioned { state[key].ignoreVersion() }
     }
 
     /// - Returns: Whether the call fits.

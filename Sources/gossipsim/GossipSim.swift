@@ -20,14 +20,15 @@ struct GossipSim: ParsableCommand {
               gossipsim sweep --seeds 20
               gossipsim scale --nodes 100 --nodes 1000
               gossipsim plan --nodes 500 --loss 1%
+              gossipsim judge calls.jsonl
 
             EXIT STATUS
               0   all was well
-              1   an expectation or a check failed
-              64  wrong usage, or a scenario that cannot be read
+              1   an expectation, a check or a history failed
+              64  wrong usage, or a file that cannot be read
             """,
         version: "gossipsim \(AdminVersion.current)",
-        subcommands: [Run.self, Sweep.self, Scale.self, PlanCommand.self, List.self])
+        subcommands: [Run.self, Sweep.self, Scale.self, PlanCommand.self, Judge.self, List.self])
 
     static func main() {
         do {

@@ -38,7 +38,7 @@ import Testing
         return inner.reduce(1) { $0 + walk(words + [$1.commandName], $1) }
     }
 
-    @Test(arguments: [("gossipd", 2), ("gossipctl", 50), ("gossipsim", 6), ("gossipd-apply", 1)])
+    @Test(arguments: [("gossipd", 2), ("gossipctl", 50), ("gossipsim", 7), ("gossipd-apply", 1)])
     func `every command shows examples that fit into a line`(program: String, commandsMin: Int) async throws {
         let told = try await Outcome.run(["--experimental-dump-help"], program: program)
         try #require(told.status == 0, "\(told.error)")

@@ -8,7 +8,8 @@ import Simulator
 struct GossipBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gossipbench", abstract: "Measure gossipd.",
-        subcommands: [HotPaths.self, LoadCommand.self, RepairCommand.self, StrictLogCommand.self], defaultSubcommand: HotPaths.self)
+        subcommands: [HotPaths.self, LoadCommand.self, RepairCommand.self, StrictLogCommand.self],
+        defaultSubcommand: HotPaths.self)
 }
 
 struct HotPaths: ParsableCommand {

@@ -4,6 +4,7 @@
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -14,7 +15,10 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "Benchmarks", "daemons")]
 import agents  # noqa: E402
 import cases  # noqa: E402
 import identity  # noqa: E402
+import strict  # noqa: E402
 from bridge import missing_tools  # noqa: E402
+
+STRICT = [case for case, _ in strict.CASES]
 
 
 def options():
@@ -24,7 +28,15 @@ def options():
     parser.add_argument("--only", default="", help="names of cases, with commas")
     parser.add_argument("--unkeyed", action="store_true", help="without a key; cases that need sealing are left out")
     parser.add_argument("--seed", type=int, default=1, help="of the switch's faults (default 1)")
-    parser.add_argument("--limit", type=int, default=1200, help="seconds after which all ends (default 1200)")
+    parser.add_argument("--strict", action="store_true", help="the cases of strict keys only")
+    parser.add_argument("--seconds", type=int, default=60, help="of faults in cases of strict keys (default 60)")
+    parser.add_argument(
+        "--strict-system", choices=sorted(strict.FLEETS), default="gossipd",
+        help="what the cases of strict keys run on: etcd tries the cases themselves (default gossipd)")
+    parser.add_argument(
+        "--consistency", choices=["linearizable", "local"],
+        help="of the reads in cases of strict keys; with local ones they must fail, which tries the cases themselves")
+    parser.add_argument("--limit", type=int, default=2400, help="seconds after which all ends (default 2400)")
     return parser.parse_args()
 
 
@@ -32,17 +44,23 @@ def ended(number, _):
     sys.exit(f"test-network: ended by {signal.Signals(number).name}")
 
 
-def run_case(case, make_network, programs, keyed):
+def make_fleet(case, network, chosen):
+    if case in STRICT:
+        return strict.make_fleet(case, chosen.strict_system, network, chosen)
+    return agents.Gossipd(network, chosen.programs, not chosen.unkeyed)
+
+
+def run_case(case, make_network, chosen):
     """The reason why the case failed, or None. Each has a network and daemons of its own."""
     network, fleet = make_network(), None
     try:
         network.up()
-        fleet = agents.Gossipd(network, programs, keyed)
+        fleet = make_fleet(case, network, chosen)
         fleet.form()
         time.sleep(1)
         case(fleet, network)
         return None
-    except (AssertionError, TimeoutError, RuntimeError, OSError, KeyError) as failure:
+    except (AssertionError, TimeoutError, RuntimeError, OSError, KeyError, subprocess.SubprocessError) as failure:
         traceback.print_exc()
         if fleet:
             for when, name, text in fleet.reader.lines[-12:]:
@@ -64,13 +82,13 @@ def main():
         signal.signal(number, ended)
     signal.alarm(chosen.limit)
     wanted = [name for name in chosen.only.split(",") if name]
-    every = cases.CASES + identity.CASES
+    every = strict.CASES if chosen.strict else cases.CASES + identity.CASES + strict.CASES
     unknown = set(wanted) - {case.__name__ for case, _ in every}
     if unknown:
         sys.exit(f"test-network: there is no case {', '.join(sorted(unknown))}")
     passed, failed = 0, []
-    print(f"{len(wanted or every)} cases, {cases.NODES} nodes each, {'plain' if chosen.unkeyed else 'sealed with a key'}",
-          flush=True)
+    print(f"{len(wanted or every)} cases, {cases.NODES} nodes each if not said otherwise, "
+          f"{'plain' if chosen.unkeyed else 'sealed with a key'}", flush=True)
     for case, kind in every:
         if wanted and case.__name__ not in wanted:
             continue
@@ -78,9 +96,9 @@ def main():
             print(f"left out {case.__name__}: it needs a key")
             continue
         begin = time.monotonic()
-        count = cases.NODES
+        count = getattr(case, "nodes", cases.NODES)
         network = (lambda: kind(count, chosen.seed)) if kind is cases.Switch else (lambda: kind(count))
-        reason = run_case(case, network, chosen.programs, not chosen.unkeyed)
+        reason = run_case(case, network, chosen)
         took = time.monotonic() - begin
         print(f"{'FAILED' if reason else 'ok    '} {case.__name__:<28} {took:6.1f} s  {reason or case.__doc__.splitlines()[0]}",
               flush=True)

@@ -7,17 +7,20 @@ import NIOHTTP1
 /// What the clients ask for; the key changes with each request.
 struct RequestShape: Sendable {
     var operation: LoadCommand.Operation
-    var api: LoadCommand.API
+    var isEtcd: Bool
+    var prefix: String
     var valueBytes: Int
     var keys: Int
+    /// Of a get of etcd: answered by the asked member alone, as gossipd's reads of ordinary keys are.
+    var isSerializable: Bool
 
     func head(key: Int, bodyBytes: Int) -> HTTPRequestHead {
         let (method, path): (HTTPMethod, String) =
-            switch (api, operation) {
-            case (.gossipd, .put): (.PUT, "/v1/kv/bench/\(key)")
-            case (.gossipd, .get): (.GET, "/v1/kv/bench/\(key)?raw=true")
-            case (.etcd, .put): (.POST, "/v3/kv/put")
-            case (.etcd, .get): (.POST, "/v3/kv/range")
+            switch (isEtcd, operation) {
+            case (false, .put): (.PUT, "/v1/kv/\(prefix)/\(key)")
+            case (false, .get): (.GET, "/v1/kv/\(prefix)/\(key)?raw=true")
+            case (true, .put): (.POST, "/v3/kv/put")
+            case (true, .get): (.POST, "/v3/kv/range")
             }
         var headers = HTTPHeaders([("host", "localhost")])
         if bodyBytes > 0 || method != .GET { headers.add(name: "content-length", value: "\(bodyBytes)") }
@@ -25,16 +28,15 @@ struct RequestShape: Sendable {
     }
 
     func body(key: Int) -> [UInt8] {
-        switch (api, operation) {
-        case (.gossipd, .put): [UInt8](repeating: UInt8(ascii: "v"), count: valueBytes)
-        case (.gossipd, .get): []
-        case (.etcd, .put):
+        switch (isEtcd, operation) {
+        case (false, .put): [UInt8](repeating: UInt8(ascii: "v"), count: valueBytes)
+        case (false, .get): []
+        case (true, .put):
             Array(
-                (#"{"key":""# + base64("bench/\(key)") + #"","value":""#
+                (#"{"key":""# + base64("\(prefix)/\(key)") + #"","value":""#
                     + base64(String(repeating: "v", count: valueBytes)) + #""}"#).utf8)
-        case (.etcd, .get):
-            // Served from the asked member alone, as gossipd's reads are.
-            Array((#"{"key":""# + base64("bench/\(key)") + #"","serializable":true}"#).utf8)
+        case (true, .get):
+            Array((#"{"key":""# + base64("\(prefix)/\(key)") + #"","serializable":\#(isSerializable)}"#).utf8)
         }
     }
 
