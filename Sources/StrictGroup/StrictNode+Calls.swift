@@ -195,7 +195,12 @@ extension StrictNode {
         if let stoppedBy, !call.mayBeDone || !call.isChange { return .unknownFormat(stoppedBy) }
         if group == nil, heard == nil { return .notFormed(missing: missingFounders) }
         let isUnknown = call.mayBeDone && !isRead(call)
-        return .unavailable(missing: missingVoters, isOutcomeUnknown: isUnknown)
+        var missing = missingVoters
+        // The leader that was asked did not answer either.
+        if case .asked(let leader, _) = call.state, !missing.contains(where: { $0.id == leader }) {
+            missing.append(self.missing(leader))
+        }
+        return .unavailable(missing: missing, isOutcomeUnknown: isUnknown)
     }
 
     private func isRead(_ call: PendingCall) -> Bool { if case .read = call.call { true } else { false } }

@@ -116,8 +116,23 @@ extension StrictNode {
             let timeout = configuration.raft.electionTimeout
             let silent = raft.followers.filter { $0.silentFor >= timeout }.map(\.id)
             reachable.removeAll(where: silent.contains)
+        } else if let since = leaderlessSince {
+            // It stands for election again and again, and whoever hears it answers: before membership is sure of a death.
+            let patience = configuration.raft.electionTimeout * 3
+            reachable.removeAll { $0 != id && clock.now - max(heardFrom[$0] ?? since, since) >= patience }
         }
         return reachable
+    }
+
+    /// Called at each input.
+    mutating func noteLeaderless() {
+        guard let raft, raft.leader == nil, raft.membership.isVoter(id) else {
+            leaderlessSince = nil
+            return
+        }
+        guard leaderlessSince == nil else { return }
+        leaderlessSince = clock.now
+        heardFrom = heardFrom.filter { raft.membership.contains($0.key) }
     }
 
     var missingVoters: [StrictMissing] {

@@ -96,6 +96,7 @@ extension StrictNode {
             // A node that joins knows nobody: the log tells it who belongs to the group.
             startRaft(unstartedRaft ?? RestoredState(founding: .empty))
         }
+        if knownVoters.contains(from) { heardFrom[from] = clock.now }
         raft?.onMessage(message, now: clock.now, using: &rng)
     }
 

@@ -41,6 +41,10 @@ package struct StrictNode: Sendable {
     /// Told by a node that was asked and did not lead; it may know more than the last mark.
     var hint: NodeID?
     var followed: NodeID?
+    /// When members of the group last said something to this member.
+    var heardFrom: [NodeID: Instant] = [:]
+    /// Since when this member knows of no leader.
+    var leaderlessSince: Instant?
 
     // Clients' calls on this node, by a number of its own.
     var calls: [UInt64: PendingCall] = [:]
@@ -144,6 +148,7 @@ package struct StrictNode: Sendable {
         case .snapshotRead(let order, let chunk): onSnapshotRead(order, chunk)
         case .snapshotLoaded(let metadata, let state): onSnapshotLoaded(metadata, state)
         }
+        noteLeaderless()
         let ticked = passTime()
         if ticked || !mayGather(input) { drive() }
     }

@@ -295,11 +295,10 @@ def strict_full_disk(fleet, network):
 
     def disturb(_):
         time.sleep(3)
-        with open(filler, "wb") as file:
+        with open(filler, "wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"\0" * 65536)
-                    file.flush()
             except OSError:
                 pass
         time.sleep(10)

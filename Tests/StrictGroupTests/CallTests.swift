@@ -154,6 +154,27 @@ struct CallTests {
         #expect(village.value("s/a", on: node(4)) == "1")
     }
 
+    @Test("a member that is cut off names those who do not answer it, though membership still calls them alive")
+    func cutOff() {
+        for number in [1, 2, 3] {
+            var village = formed(seed: 20 + UInt64(number))
+            _ = village.put("s/a", "1", on: node(4))
+            let others = [1, 2, 3, 4].filter { $0 != number }
+            for other in others {
+                village.cuts.formUnion([[node(number), node(other)], [node(other), node(number)]])
+            }
+            let reply = village.put("s/a", "2", on: node(number), within: .seconds(3))
+            guard case .failed(.unavailable(let missing, _)) = reply else {
+                Issue.record("\(String(describing: reply))")
+                return
+            }
+            #expect(Set(missing.compactMap(\.id)) == Set(others.filter { $0 < 4 }.map(node)))
+            // With the cut gone nobody is missing.
+            village.cuts.removeAll()
+            #expect(village.value("s/a", on: node(number)) != nil)
+        }
+    }
+
     @Test("a change that was sent and not answered may have been made, and that is said")
     func unknown() {
         var village = formed(seed: 11)
