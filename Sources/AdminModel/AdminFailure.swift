@@ -107,6 +107,8 @@ package enum ExitStatus: Int32, Sendable {
     case unavailable = 5
     case usage = 64
     case unreachable = 69
+    /// `lock run` alone: the lock was lost while the command ran (EX_TEMPFAIL of sysexits.h).
+    case lockLost = 75
     case denied = 77
 }
 

@@ -29,6 +29,7 @@ struct Gossipctl: AsyncParsableCommand {
               5   unavailable or timed out
               64  wrong usage
               69  daemon unreachable
+              75  lock lost while its command ran
               77  permission denied
 
             Completions for bash, zsh or fish: gossipctl --generate-completion-script bash

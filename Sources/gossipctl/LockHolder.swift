@@ -14,8 +14,6 @@ struct LockHolder: Sendable {
     let wait: Duration?
     let grace: Duration
 
-    /// What this exits with when the lock was lost (EX_TEMPFAIL of sysexits.h).
-    static let lostStatus: Int32 = 75
     private static let stepMax = Duration.milliseconds(20)
     private static let pollMax = Duration.milliseconds(250)
     /// For giving the lock back; it ends by itself otherwise.
@@ -52,7 +50,7 @@ struct LockHolder: Sendable {
             return error.status
         }
         let (status, isLost) = await attend(process, renewals)
-        if isLost { return Self.lostStatus }
+        if isLost { return ExitStatus.lockLost.rawValue }
         await giveBack(lease)
         return status
     }

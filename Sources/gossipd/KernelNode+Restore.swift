@@ -53,7 +53,7 @@ extension KernelNode {
                 "the backup holds \(counted(keys.count, "strict key")), and \(outside.key.text.quoted) is not strict here: "
                     + "configure strict.prefixes as it was, or \(later)")
         }
-        guard try await strict.status().leader != nil else {
+        guard try await strict.status().reachedLeader != nil else {
             throw AdminFailure(
                 .unavailable,
                 "the backup holds \(counted(keys.count, "strict key")), which go through the log, and the group has no leader: "

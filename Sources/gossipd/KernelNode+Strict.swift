@@ -102,7 +102,7 @@ extension KernelNode {
         var document = StrictDocument(
             prefixes: strict.prefixes, role: Self.word(status.role), term: status.term)
         document.group = status.group.map { Hex.string($0) }
-        document.leader = status.leader.map { hub.identity($0) }
+        document.leader = status.reachedLeader.map { hub.identity($0) }
         (document.commit, document.applied, document.last) = (status.commit, status.applied, status.last)
         document.quorum = status.voters.isEmpty ? 0 : status.quorum
         document.members =
@@ -136,7 +136,7 @@ extension KernelNode {
     func strictStatus() async -> StatusDocument.Strict? {
         guard strict.isOn, let status = try? await strict.status() else { return nil }
         var document = StatusDocument.Strict(
-            role: Self.word(status.role), term: status.term, leader: status.leader.map { hub.identity($0).name })
+            role: Self.word(status.role), term: status.term, leader: status.reachedLeader.map { hub.identity($0).name })
         document.group = status.group.map { Hex.string($0) }
         (document.commit, document.applied) = (status.commit, status.applied)
         document.voters = status.voters.count
@@ -188,6 +188,11 @@ extension KernelNode {
     ) async throws(AdminFailure) -> LockListDocument {
         try await strict.locks(after: after, limit: limit, timeout)
     }
+}
+
+extension StrictStatus {
+    /// The leader that was heard of last, unless this node does not reach it: then nobody leads as far as it can tell.
+    var reachedLeader: NodeID? { leader.flatMap { reachable.contains($0) ? $0 : nil } }
 }
 
 extension MemberIdentity {

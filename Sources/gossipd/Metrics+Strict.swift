@@ -19,7 +19,7 @@ extension Metrics {
                 ("role", other))
         }
         samples.gauge("gossipd_strict_formed", "1 when the strict group has formed.", status.group == nil ? 0 : 1)
-        samples.gauge("gossipd_strict_has_leader", "1 while a leader is known.", status.leader == nil ? 0 : 1)
+        samples.gauge("gossipd_strict_has_leader", "1 while a leader is known.", status.reachedLeader == nil ? 0 : 1)
         samples.gauge("gossipd_strict_term", "The term.", Int(clamping: status.term))
         for (place, index) in [("commit", status.commit), ("applied", status.applied), ("last", status.last)] {
             samples.gauge(

@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["lock", "run", "l"], "Give a command behind --"), (["lock", "run", "a//b", "--", "true"], "empty segment"),
+        (["lock", "run", "l"], "ive a command behind --"), (["lock", "run", "a//b", "--", "true"], "empty segment"),
         (["lock", "run", "l", "--ttl", "10ms", "--", "true"], "1s to 24h"),
     ])
     func `what cannot be asked for is refused`(arguments: [String], words: String) async throws {

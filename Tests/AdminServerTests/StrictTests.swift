@@ -176,10 +176,10 @@ import Testing
             let members = try await fixture.gossipctl(["strict", "members"])
             #expect(
                 members.output == """
-                    NAME   ID        VOTE     STATE   REACHED  LAG    HEARD
-                    web-1  0af30000  voter    alive   yes        0  0.00 ms
-                    db-1*  0af31111  voter    alive   yes        -        -
-                    web-3  77aa0000  voter    failed  no        12  9000.0 ms
+                    NAME   ID        VOTE   STATE   REACHED  LAG      HEARD
+                    web-1  0af30000  voter  alive   yes        0    0.00 ms
+                    db-1*  0af31111  voter  alive   yes        -          -
+                    web-3  77aa0000  voter  failed  no        12  9000.0 ms
                     group 00000000000000ff, term 7, leader db-1, 2 of 3 voters reached, 2 needed; entry 40 committed, 39 applied here
 
                     """, "\(members.output)")

@@ -72,7 +72,7 @@ import Testing
             (
                 ["kv", "rename", "x"],
                 "unknown command \"kv rename\": gossipctl kv has get, put, delete, list, watch, history, diff, "
-                    + "revert, export, import, verify"
+                    + "revert, export, import, verify, txn"
             ),
             (
                 ["--socket", "kv", "--output=json", "counter", "--timeout", "5s", "sub"],
@@ -81,7 +81,8 @@ import Testing
             (
                 ["frobnicate"],
                 "unknown command \"frobnicate\": gossipctl has status, members, member, join, leave, forget, tags, "
-                    + "ping, rtt, event, events, kv, set, counter, backup, restore, doctor, render, key"
+                    + "ping, rtt, event, events, kv, set, counter, backup, restore, doctor, render, key, "
+                    + "strict, leader, lock"
             ),
         ])
     func `an unknown command is named, and those that exist`(arguments: [String], sentence: String) {
@@ -119,7 +120,7 @@ import Testing
             for inner in configuration.subcommands { check(inner) }
         }
         check(Gossipctl.self)
-        #expect(Gossipctl.configuration.subcommands.count == 19)
+        #expect(Gossipctl.configuration.subcommands.count == 22)
     }
 }
 
