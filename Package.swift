@@ -76,7 +76,7 @@ let package = Package(
         // What the strict log comes to: keys, leases, locks.
         module("StrictCore", ["ClusterTypes", "StoreCore", "RaftCore"]),
         // A node's part in the strict group: its founding, Raft over the state, calls from any node.
-        module("StrictGroup", ["ClusterTypes", "StoreCore", "RaftCore", "StrictCore"]),
+        module("StrictGroup", ["ClusterTypes", "RaftCore", "StrictCore"]),
         module(
             "NodeKernel",
             ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup"]),
