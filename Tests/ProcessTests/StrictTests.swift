@@ -39,6 +39,14 @@ extension ProcessTests {
             }
         }
 
+        /// Waits until `doctor` names the voter that is missing.
+        private static func names(_ voter: String, _ daemon: DaemonProcess) async throws {
+            try await eventually("\(daemon.name) names \(voter)", within: .seconds(20)) {
+                let findings = try await daemon.client.doctor().findings
+                return findings.contains { $0.code == "strict_voters_missing" && $0.summary.contains(voter) }.orNil
+            }
+        }
+
         @Test("The group forms once, takes requests on any node, and every node has a copy")
         func anyNode() async throws {
             try await Arena.with { arena in
@@ -130,15 +138,18 @@ extension ProcessTests {
                 let key = try ConfigurationKey("strict/a")
                 try await Self.put(key, "before", cluster[0])
                 let leader = try await Self.leads(cluster[0])
-                let killed = try #require(cluster.daemons.first { $0.name == leader })
-                let others = cluster.daemons.filter { $0.name != leader }
-                killed.killHard()
-                #expect(try await others[0].gossipctl("--timeout", "20s", "kv", "get", "strict/a").output == "before")
-                try await Self.put(key, "after", others[1])
-                _ = try await eventually("the missing voter is told", within: .seconds(20)) {
-                    let findings = try await others[0].client.doctor().findings
-                    return findings.contains { $0.code == "strict_voters_missing" && $0.summary.contains(leader) }.orNil
+                var killed = cluster[0]
+                var survivors: [DaemonProcess] = []
+                for daemon in cluster.daemons {
+                    if daemon.name == leader { killed = daemon } else { survivors.append(daemon) }
                 }
+                let reader = try #require(survivors.first)
+                let writer = try #require(survivors.last)
+                killed.killHard()
+                let kept = try await reader.gossipctl("--timeout", "15s", "kv", "get", "strict/a")
+                #expect(kept.status == 0 && kept.output == "before", "\(kept)")
+                try await Self.put(key, "after", writer)
+                try await Self.names(leader, reader)
                 let back = try await DaemonProcess.start(killed.options, in: arena)
                 try await Self.leads(back)
                 #expect(try await back.client.getRaw(key) == Array("after".utf8))

@@ -72,7 +72,7 @@ struct RuleTests {
         let text = """
             module("ClusterTypes") module("SWIMCore", ["ClusterTypes"]) module("StoreCore", ["ClusterTypes"])
             module("NetworkCoordinates", ["ClusterTypes"]) module("RaftCore", ["ClusterTypes"])
-            module("StrictCore", ["RaftCore"]) module("Linearizability")
+            module("StrictCore", ["RaftCore"]) module("StrictGroup", ["StrictCore"]) module("Linearizability")
             module("NodeKernel", ["SWIMCore"]) module("WireProtocol", ["NodeKernel"]) module("AdminModel")
             module("Persistence", []) module("BackupFormat", []) module("Sealing", []) program("gossipctl", ["AdminModel"])
             """

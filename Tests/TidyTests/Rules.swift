@@ -5,7 +5,7 @@ enum Rules {
     /// The modules that are functions of their input: no I/O, no clock, no randomness of their own, no logger.
     static let cores: Set<String> = [
         "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore",
-        "NodeKernel", "Linearizability",
+        "StrictGroup", "NodeKernel", "Linearizability",
     ]
     /// Pure as cores are, but with a library of ciphers and what that needs.
     static let pure: Set<String> = cores.union(["Sealing"])
@@ -42,11 +42,16 @@ enum Rules {
             "ClusterTypes": [], "SWIMCore": ["ClusterTypes"], "StoreCore": ["ClusterTypes"],
             "NetworkCoordinates": ["ClusterTypes"], "RaftCore": ["ClusterTypes"],
             "StrictCore": ["ClusterTypes", "StoreCore", "RaftCore"], "Linearizability": [],
-            "NodeKernel": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates"],
-            "WireProtocol": ["ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "NodeKernel"],
+            "NodeKernel": [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup",
+            ],
+            "WireProtocol": [
+                "ClusterTypes", "SWIMCore", "StoreCore", "NetworkCoordinates", "RaftCore", "StrictCore", "StrictGroup",
+                "NodeKernel",
+            ],
             "AdminModel": [], "BackupFormat": ["ClusterTypes", "StoreCore", "WireProtocol"],
             "Sealing": ["ClusterTypes", "Crypto"],
-            "StrictGroup": ["ClusterTypes", "StoreCore", "RaftCore", "StrictCore"],
+            "StrictGroup": ["ClusterTypes", "RaftCore", "StrictCore"],
             "Persistence": [
                 "ClusterTypes", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "BackupFormat", "CSQLite",
             ],
