@@ -95,7 +95,7 @@ class GossipdKeys(Keys):
 
     def refuse(self, status, body, without_answer):
         """An answer that is none: which errors say that nothing was done."""
-        self.refusal = f"{status} {body[:300].decode(errors='replace')}"
+        self.refusal = f"{status} {body[:4_000].decode(errors='replace')}"
         error = json.loads(body).get("error", {}) if body else {}
         # Bad requests, denied, precondition, too large: before anything was done. The rest says so itself if it knows.
         if status in (400, 403, 404, 405, 409, 412, 413, 429) or error.get("outcome") == "not_done":
