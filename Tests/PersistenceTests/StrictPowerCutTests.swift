@@ -136,11 +136,14 @@ struct StrictPowerCutTests {
         var models = [StrictModel()]
         var model = StrictModel()
         let answered = Monitor(0)
+        // What a snapshot reflects is committed: Raft never replaces it.
+        var committed: LogIndex = 0
         for number in UInt64(1)...120 {
             var raft = Persistence(number: number)
             if rng.chance(0.04) { raft = try StrictLogTests.installation(beyond: model.last.index, term: 1, &rng) }
             let first = (raft.installs?.position.index ?? model.last.index) + 1
-            let overlap = raft.installs == nil ? min(rng.next() % 3, model.last.index - model.base.index) : 0
+            let replaceable = model.last.index - max(model.base.index, committed)
+            let overlap = raft.installs == nil ? min(rng.next() % 3, replaceable) : 0
             let term = max(model.last.term, 1) + (overlap > 0 ? 1 : 0)
             raft.entries = (first - overlap..<first + 1 + rng.next() % 3).map {
                 entry(term, $0, String(repeating: "v", count: rng.index(below: 700)))
@@ -163,6 +166,7 @@ struct StrictPowerCutTests {
                     ) { done($0) }
                 }
                 disk.compact(keepFrom: entry.index + 1, snapshots: [made])
+                committed = entry.index
             }
         }
         try #require(answered.wait(milliseconds: 20_000) { $0 == 120 ? true : nil } != nil)
