@@ -32,7 +32,7 @@ struct CompatibilityTests {
 
     @Test("A message of an unknown kind is passed over and counted")
     func unknownKinds() throws {
-        let known = Set(1...28 as ClosedRange<UInt8>).union(32...35)
+        let known = Set(1...28 as ClosedRange<UInt8>).union(32...37)
         for kind in (0...255 as ClosedRange<UInt8>) where !known.contains(kind) {
             let bytes = Raw.header() + Raw.message(kind, [1, 2, 3]) + hex(Self.ackHex) + Raw.message(kind, [])
             let decoded = try PacketCodec.decode(bytes)
