@@ -171,8 +171,11 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "ClusterTypes", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "BackupFormat", "DaemonConfig",
-                "AdminModel", "AdminServer", "AdminServerFixture", nioPosix, logging,
+                "ClusterTypes", "StoreCore", "RaftCore", "StrictCore", "StrictGroup", "NodeKernel", "WireProtocol",
+                "Sealing",
+                "BackupFormat", "Persistence", "DaemonConfig", "AdminModel", "AdminServer", "AdminServerFixture",
+                nioPosix,
+                logging,
             ],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("FuzzTests", ["FuzzTargets", nioPosix], exclude: ["Inputs"]),
@@ -201,7 +204,8 @@ let package = Package(
             ]),
         tests("SealingTests", ["ClusterTypes", "Sealing", crypto], exclude: ["Vectors"]),
         tests(
-            "SimulationTests", ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "Simulator"],
+            "SimulationTests",
+            ["ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "RaftCore", "StrictCore", "Simulator"],
             exclude: ["Scenarios"]),
         tests(
             "TransportTests",

@@ -14,8 +14,10 @@ extension AdminClient {
             try await call(AdminRequest("DELETE", "/v1/strict/members/" + PercentEncoding.encode(member)))
         case .transfer(let member):
             try await call("POST", "/v1/strict/leader", StrictTransferRequest(to: member))
-        case .recover:
-            try await call("POST", "/v1/strict/recover", StrictRecoverRequest(losesWrites: true))
+        case .recover(let evenIfBehind):
+            try await call(
+                "POST", "/v1/strict/recover",
+                StrictRecoverRequest(losesWrites: true, evenIfBehind: evenIfBehind ? true : nil))
         }
     }
 

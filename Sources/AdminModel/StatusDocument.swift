@@ -79,8 +79,12 @@ package struct StatusDocument: Codable, Hashable, Sendable {
         package var voters: Int?
         /// Voters that this node reaches.
         package var votersReachable: Int?
+        /// This node was removed from the group; nil: it was not.
+        package var isRemoved: Bool?
         /// Not formed: who is missing.
         package var missing: [AdminFailure.Missing]?
+        /// Names of the leaders of other groups that are alive beside this node's; nil: there is none.
+        package var foreignLeaders: [String]?
 
         package init(role: String, term: UInt64, leader: String?) {
             self.role = role
@@ -90,7 +94,9 @@ package struct StatusDocument: Codable, Hashable, Sendable {
 
         private enum CodingKeys: String, CodingKey {
             case role, term, leader, group, commit, applied, voters, missing
+            case isRemoved = "removed"
             case votersReachable = "voters_reachable"
+            case foreignLeaders = "foreign_leaders"
         }
 
         /// `leader` and `group` are written as `null` while there is none.
@@ -104,7 +110,9 @@ package struct StatusDocument: Codable, Hashable, Sendable {
             try container.encodeIfPresent(applied, forKey: .applied)
             try container.encodeIfPresent(voters, forKey: .voters)
             try container.encodeIfPresent(votersReachable, forKey: .votersReachable)
+            try container.encodeIfPresent(isRemoved, forKey: .isRemoved)
             try container.encodeIfPresent(missing, forKey: .missing)
+            try container.encodeIfPresent(foreignLeaders, forKey: .foreignLeaders)
         }
     }
 

@@ -62,6 +62,20 @@ package struct StrictDocument: Codable, Hashable, Sendable {
         }
     }
 
+    /// Another strict group that is alive beside this node's.
+    package struct ForeignGroup: Codable, Hashable, Sendable {
+        /// 16 hexadecimal digits.
+        package var group: String
+        package var leader: MemberIdentity
+        package var voters: [MemberIdentity]
+
+        package init(group: String, leader: MemberIdentity, voters: [MemberIdentity]) {
+            self.group = group
+            self.leader = leader
+            self.voters = voters
+        }
+    }
+
     /// The prefixes as this node is configured.
     package var prefixes: [String]
     /// 16 hexadecimal digits; nil until the group has formed.
@@ -87,8 +101,14 @@ package struct StrictDocument: Codable, Hashable, Sendable {
     package var sessions: Int
     /// This node's log was damaged and is being fetched again; it does not vote until it is whole.
     package var isRefetching: Bool
+    /// This node was removed from the group: it is a client, and votes again with an empty data directory only.
+    package var isRemoved: Bool
+    /// On nodes that are no members: since something new was heard of a leader, in milliseconds; nil: never.
+    package var leaderSilentMilliseconds: Double?
     /// Elections that this node has begun since its start.
     package var elections: UInt64
+    /// Two clusters with groups of their own have met, or a group was recovered beside a living leader. Nil: as it should be.
+    package var foreignGroups: [ForeignGroup]?
 
     package init(prefixes: [String], role: String, term: UInt64) {
         self.prefixes = prefixes
@@ -105,6 +125,7 @@ package struct StrictDocument: Codable, Hashable, Sendable {
         locks = 0
         sessions = 0
         isRefetching = false
+        isRemoved = false
         elections = 0
     }
 
@@ -115,6 +136,9 @@ package struct StrictDocument: Codable, Hashable, Sendable {
         case prefixes, group, role, term, leader, commit, applied, last, members, quorum, missing, keys, leases, locks
         case sessions, elections
         case isRefetching = "refetching"
+        case isRemoved = "removed"
+        case leaderSilentMilliseconds = "leader_silent_ms"
+        case foreignGroups = "foreign_groups"
     }
 
     /// `group` and `leader` are written as `null` while there is none.
@@ -136,7 +160,10 @@ package struct StrictDocument: Codable, Hashable, Sendable {
         try container.encode(locks, forKey: .locks)
         try container.encode(sessions, forKey: .sessions)
         try container.encode(isRefetching, forKey: .isRefetching)
+        try container.encode(isRemoved, forKey: .isRemoved)
+        try container.encodeIfPresent(leaderSilentMilliseconds, forKey: .leaderSilentMilliseconds)
         try container.encode(elections, forKey: .elections)
+        try container.encodeIfPresent(foreignGroups, forKey: .foreignGroups)
     }
 }
 
@@ -147,18 +174,24 @@ package enum StrictOrderRequest: Hashable, Sendable {
     case remove(String)
     /// Nil: to the follower that is furthest.
     case transfer(to: String?)
-    /// This node goes on alone with what it holds.
-    case recover
+    /// This node goes on alone with what it holds; `evenIfBehind`: also when a voter that is reached holds more, or its own
+    /// log is damaged.
+    case recover(evenIfBehind: Bool)
 }
 
 /// `POST /v1/strict/recover`: says in so many words what it costs.
 package struct StrictRecoverRequest: Codable, Hashable, Sendable {
     package var losesWrites: Bool?
+    package var evenIfBehind: Bool?
 
-    package init(losesWrites: Bool) { self.losesWrites = losesWrites }
+    package init(losesWrites: Bool, evenIfBehind: Bool? = nil) {
+        self.losesWrites = losesWrites
+        self.evenIfBehind = evenIfBehind
+    }
 
     private enum CodingKeys: String, CodingKey {
         case losesWrites = "loses_writes"
+        case evenIfBehind = "even_if_behind"
     }
 
     /// Fails with `condition_failed` unless the loss was accepted.

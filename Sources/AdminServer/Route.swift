@@ -15,7 +15,8 @@ package struct Route: Sendable {
 
     package var method: Method
     /// Such as `/v1/members/{member}/ping`. `{key}` takes the whole rest of the path, other names one segment.
-    package var pattern: String
+    package let pattern: String
+    let path: PathPattern
     package var role: Role
     /// Query names that the endpoint understands; any other is an error.
     package var query: [String]
@@ -36,6 +37,7 @@ package struct Route: Sendable {
     ) {
         self.method = method
         self.pattern = pattern
+        path = PathPattern(pattern)
         self.role = role
         self.query = query
         self.body = body
@@ -164,25 +166,10 @@ package struct RouteTable: Sendable {
     func match(method: String, path: Substring) -> Match {
         var allowed: [Route.Method] = []
         for route in routes {
-            guard let parameter = Self.parameter(of: path, in: route.pattern) else { continue }
+            guard let parameter = route.path.parameter(of: path) else { continue }
             if route.method.rawValue == method { return .found(route, parameter: parameter) }
             allowed.append(route.method)
         }
         return allowed.isEmpty ? .none : .otherMethod(allowed)
-    }
-
-    /// The text of the pattern's parameter (empty when it has none); nil when the path does not fit.
-    private static func parameter(of path: Substring, in pattern: String) -> String? {
-        guard let open = pattern.firstIndex(of: "{"), let end = pattern.firstIndex(of: "}") else {
-            return path == pattern[...] ? "" : nil
-        }
-        let before = pattern[..<open]
-        let after = pattern[pattern.index(after: end)...]
-        guard path.hasPrefix(before) else { return nil }
-        let rest = path.dropFirst(before.count)
-        if pattern[open...end] == "{key}" { return String(rest) }
-        guard rest.hasSuffix(after) else { return nil }
-        let middle = rest.dropLast(after.count)
-        return middle.isEmpty || middle.contains("/") ? nil : String(middle)
     }
 }

@@ -19,8 +19,9 @@ extension RouteTable {
             return try await request.order(.transfer(to: transfer.to))
         },
         Route(.post, "/v1/strict/recover", .admin) { request async throws(AdminFailure) in
-            try request.decode(StrictRecoverRequest.self).validate()
-            return try await request.order(.recover)
+            let recover = try request.decode(StrictRecoverRequest.self)
+            try recover.validate()
+            return try await request.order(.recover(evenIfBehind: recover.evenIfBehind ?? false))
         },
         Route(.post, "/v1/txn", .admin, isBrief: true) { request async throws(AdminFailure) in
             let transaction = try request.decode(StrictTransactionRequest.self)

@@ -11,7 +11,8 @@
 //       body
 //       checksum 8   low half of StableHasher over kind, length, the chunk's number (8 bytes, from 0) and the body
 //
-//     header     UTF-8 JSON: {"created_at_ms","node","store_id","revision"}; the first chunk
+//     header     UTF-8 JSON: {"created_at_ms","node","store_id","revision"} and, of a
+//                cluster with strict keys, "strict_group","strict_version"; the first chunk
 //     context    ContextCodec's bytes, cut into pieces when it is long: one after the other they are the context
 //     floor      FloorCodec's bytes
 //     rows       row after row, in the order of their ids: length 4, RowCodec's bytes
@@ -44,8 +45,23 @@ package struct BackupHeader: Hashable, Sendable {
     package var node: String
     package var storeID: String
     package var revision: UInt64
+    /// The strict group that the node belonged to, and what none of its versions and fencing tokens exceeded then.
+    package var strict: StrictPoint?
 
-    package init(createdAt: WallTime, node: String, storeID: String, revision: UInt64) {
+    package struct StrictPoint: Hashable, Sendable {
+        package var group: UInt64
+        package var version: UInt64
+
+        package init(group: UInt64, version: UInt64) {
+            self.group = group
+            self.version = version
+        }
+    }
+
+    package init(
+        createdAt: WallTime, node: String, storeID: String, revision: UInt64, strict: StrictPoint? = nil
+    ) {
+        self.strict = strict
         self.createdAt = createdAt
         self.node = node
         self.storeID = storeID

@@ -7,7 +7,8 @@ extension BackupHeader {
     var json: [UInt8] {
         let text =
             "{\"created_at_ms\":\(createdAt.milliseconds),\"node\":\(Self.quoted(node)),"
-            + "\"store_id\":\(Self.quoted(storeID)),\"revision\":\(revision)}"
+            + "\"store_id\":\(Self.quoted(storeID)),\"revision\":\(revision)"
+            + (strict.map { ",\"strict_group\":\($0.group),\"strict_version\":\($0.version)" } ?? "") + "}"
         return Array(text.utf8)
     }
 
@@ -32,6 +33,11 @@ extension BackupHeader {
             scanner.skip(",\"revision\":"), let revision = scanner.number(), text.hasSuffix("}")
         else { return nil }
         self.init(createdAt: WallTime(milliseconds: time), node: node, storeID: storeID, revision: revision)
+        guard scanner.skip(",\"strict_group\":") else { return }
+        guard let group = scanner.number(), scanner.skip(",\"strict_version\":"), let version = scanner.number() else {
+            return nil
+        }
+        strict = StrictPoint(group: group, version: version)
     }
 
     private struct Scanner {

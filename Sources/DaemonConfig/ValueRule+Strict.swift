@@ -60,6 +60,11 @@ private func checkKeyPrefix(_ text: String) throws(Refusal) {
     }
 }
 
+private func reason(against count: Int) -> String {
+    if count > 7 { return ": name so many, or add them later with gossipctl strict add" }
+    return count > 0 ? ": an even number of voters bears no more failures than one less" : ""
+}
+
 extension ValueRule where Value == DaemonConfiguration.Strict.Voters {
     /// A number, or names.
     static var voters: Self {
@@ -82,8 +87,7 @@ extension ValueRule where Value == DaemonConfiguration.Strict.Voters {
                 guard counts.contains(count) else {
                     throw Refusal(
                         reason:
-                            "must be 1, 3, 5 or 7, not \(count): an even number of voters bears no more failures than one"
-                            + " less")
+                            "must be 1, 3, 5 or 7, not \(count)\(reason(against: count))")
                 }
                 return .count(count)
             case .array:

@@ -57,6 +57,7 @@ extension HistoryCondition: CustomStringConvertible {
         case .exists(let key, let isThere): isThere ? "\(key) exists" : "\(key) does not exist"
         case .version(let key, let version): "\(key) has version \(version)"
         case .value(let key, let value): "\(key) is \(value)"
+        case .holds(let lock, let token): "\(lock) is held under \(token)"
         }
     }
 }

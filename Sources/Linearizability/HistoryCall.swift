@@ -46,10 +46,12 @@ package enum HistoryCondition: Hashable, Sendable {
     /// 0: it is not there.
     case version(String, UInt64)
     case value(String, String)
+    /// The lock is held under this token.
+    case holds(String, token: UInt64)
 
     var key: String {
         switch self {
-        case .exists(let key, _), .version(let key, _), .value(let key, _): key
+        case .exists(let key, _), .version(let key, _), .value(let key, _), .holds(let key, _): key
         }
     }
 }

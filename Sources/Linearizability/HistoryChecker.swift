@@ -43,7 +43,7 @@ package struct HistoryChecker: Sendable {
         if !contradictions.isEmpty { return .contradicted(contradictions) }
         var undecided: [String] = []
         // Where nothing is known of the beginning, a value that was seen may be one from before.
-        let resolution = Resolution(calls, isUsed: beginsEmpty)
+        let resolution = Resolution(calls, isUsed: beginsEmpty, versions: versions)
         for partition in Partition.all(of: resolution.calls) {
             switch partition.verdict(self) {
             case .explained: break

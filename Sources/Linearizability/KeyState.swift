@@ -26,6 +26,8 @@ struct KeyState: Hashable, Sendable {
     var holder = Holder.free
     /// The highest token seen: that of the holder, or of one before.
     var token: UInt64 = 0
+    /// `token` is that of the holder that there is.
+    var isTokenOfHolder = false
     var versions = HistoryVersions.counted
 
     static func empty(_ versions: HistoryVersions) -> KeyState { KeyState(versions: versions) }
@@ -86,6 +88,9 @@ struct KeyState: Hashable, Sendable {
         case .value(_, let value):
             if presence == .absent { return false }
             return self.value.map { $0 == value }
+        case .holds(_, let seen):
+            if holder == .free || seen < token { return false }
+            return isTokenOfHolder ? seen == token : nil
         }
     }
 
@@ -106,6 +111,9 @@ struct KeyState: Hashable, Sendable {
         case .value(_, let value):
             presence = .present
             self.value = value
+        case .holds(_, let seen):
+            token = seen
+            isTokenOfHolder = true
         }
         return true
     }
@@ -191,27 +199,38 @@ struct KeyState: Hashable, Sendable {
 
     private mutating func acquire(_ owner: Int, _ observation: HistoryObservation) -> Bool {
         switch observation {
-        case .nothing: if holder == .free { holder = .owner(owner) }
+        case .nothing:
+            if holder == .free {
+                holder = .owner(owner)
+                isTokenOfHolder = false
+            }
         case .locked(let seen):
             switch holder {
             case .free: guard seen > token else { return false }
             case .unknown: guard seen >= token else { return false }
-            case .owner(let other): guard other == owner, seen >= token else { return false }
+            case .owner(let other):
+                guard other == owner, isTokenOfHolder ? seen == token : seen >= token else { return false }
             }
             holder = .owner(owner)
             token = seen
+            isTokenOfHolder = true
         case .busy: return holder != .free && holder != .owner(owner)
         case .found, .written, .existed, .number, .branch: return false
         }
         return true
     }
 
+    private mutating func free() {
+        holder = .free
+        isTokenOfHolder = false
+    }
+
     private mutating func release(_ owner: Int, _ observation: HistoryObservation) -> Bool {
         switch observation {
-        case .nothing: if holder == .owner(owner) { holder = .free }
+        case .nothing: if holder == .owner(owner) { free() }
         case .existed(true):
             guard holder == .owner(owner) || holder == .unknown else { return false }
-            holder = .free
+            free()
         case .existed(false): return holder != .owner(owner)
         case .found, .written, .number, .locked, .busy, .branch: return false
         }

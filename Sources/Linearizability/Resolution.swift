@@ -20,7 +20,7 @@ struct Resolution {
     }
 
     /// - Parameter isUsed: False: the calls stay as they are.
-    init(_ calls: [HistoryCall], isUsed: Bool) {
+    init(_ calls: [HistoryCall], isUsed: Bool, versions: HistoryVersions = .counted) {
         self.calls = calls
         if !isUsed { return }
         var writers: [Written: Int] = [:]
@@ -36,11 +36,13 @@ struct Resolution {
             }
         }
         for place in calls.indices where calls[place].returned == nil {
-            let seen = Self.writes(calls[place].operation).compactMap { written in
-                writers[written] == 1 && !counted.contains(written.key) ? sights[written] : nil
+            var seen: [Written: Sight] = [:]
+            for written in Self.writes(calls[place].operation)
+            where writers[written] == 1 && !counted.contains(written.key) {
+                seen[written] = sights[written]
             }
-            guard let first = seen.min(by: { $0.returned < $1.returned }),
-                let observation = Self.observation(of: calls[place].operation, version: first.version)
+            guard let first = seen.values.min(by: { $0.returned < $1.returned }),
+                let observation = Self.observation(of: calls[place].operation, seen, versions)
             else { continue }
             var resolved = calls[place]
             resolved.returned = max(first.returned, resolved.invoked)
@@ -90,14 +92,23 @@ struct Resolution {
     }
 
     /// nil: nothing can be said, because either branch may have written what was seen.
-    private static func observation(of operation: HistoryOperation, version: UInt64?) -> HistoryObservation? {
-        let written = version.map { HistoryObservation.written(version: $0) } ?? .nothing
+    private static func observation(
+        of operation: HistoryOperation, _ seen: [Written: Sight], _ versions: HistoryVersions
+    ) -> HistoryObservation? {
+        // Counted versions of the keys of one transaction have nothing to do with each other.
+        let shared = versions == .ascending ? seen.values.lazy.compactMap(\.version).first : nil
+        func written(_ key: String, _ value: String) -> HistoryObservation {
+            let version = seen[Written(key: key, value: value)]?.version ?? shared
+            return version.map { .written(version: $0) } ?? .nothing
+        }
         switch operation {
-        case .put: return written
-        case .compareAndSet: return .branch(succeeded: true, [written])
+        case .put(let key, let value): return written(key, value)
+        case .compareAndSet(_, let key, let value): return .branch(succeeded: true, [written(key, value)])
         case .transaction(_, let then, let otherwise):
             if otherwise.contains(where: { if case .put = $0 { true } else { false } }) { return nil }
-            let results = then.map { step in if case .put = step { written } else { HistoryObservation.nothing } }
+            let results = then.map { step in
+                if case .put(let key, let value) = step { written(key, value) } else { HistoryObservation.nothing }
+            }
             return .branch(succeeded: true, results)
         case .get, .delete, .increment, .acquire, .release: return nil
         }

@@ -42,6 +42,8 @@ package struct KernelStatistics: Hashable, Sendable {
     package var datagramsRefused: UInt64 = 0
     /// Rows of peers that would have changed strict keys past the group.
     package var strictRowsRefused: UInt64 = 0
+    /// Rows of strict keys by another strict group, which was alive beside this node's.
+    package var strictForeignRows: UInt64 = 0
     /// Messages of the strict group that no stream took.
     package var strictMessagesLost: UInt64 = 0
     /// Of this node's own direct probes.

@@ -30,6 +30,8 @@ extension NodeKernel {
     mutating func persist(
         _ records: [DurableRecord], then write: PendingWrite, _ turn: inout Turn
     ) -> PersistToken {
+        // What follows may say that the feed's rows are on the disk, or change them.
+        if records.contains(where: { if case .store = $0 { true } else { false } }) { flushFeed(&turn) }
         nextToken += 1
         let token = PersistToken(rawValue: nextToken)
         pendingWrites[token] = write
@@ -45,9 +47,7 @@ extension NodeKernel {
             onFencePersisted(fence, &turn)
         case .rows(let rows, let changes, let reply):
             for row in rows where !isToldByStrictLog(row) { disseminate(row) }
-            if rows.first?.author.isStrictFeed == true {
-                strict.feedRowsWaiting = max(0, strict.feedRowsWaiting - rows.count)
-            }
+            onFeedPersisted(token, &turn)
             for change in changes { publish(change, &turn) }
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
             answerWaitingRequests(token, &turn)
@@ -80,6 +80,8 @@ extension NodeKernel {
         _ rows: [Row], changes: [Change], reply: (id: CommandID, report: WriteReport)?, beside: [StoreRecord] = [],
         _ turn: inout Turn
     ) -> PersistToken {
+        // Before these get their revisions.
+        flushFeed(&turn)
         var records = rows.map { DurableRecord.store(.row($0)) }
         var numbered: [ChangeRecord] = []
         for change in changes {
@@ -135,10 +137,7 @@ extension NodeKernel {
     private mutating func merge(
         _ row: Row, applied: inout [Row], changes: inout [Change], _ turn: inout Turn
     ) -> Bool {
-        if isForeignToStrictKey(row) {
-            statistics.strictRowsRefused += 1
-            return false
-        }
+        if isForeignToStrictKey(row, turn) { return false }
         var outcome = store.merge(row, wall: turn.clock.wall)
         if case .foreignUseOfOwnActor = outcome {
             // Events under our own actor that we never made: write under another epoch from now on.

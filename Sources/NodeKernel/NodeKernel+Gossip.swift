@@ -128,7 +128,7 @@ extension NodeKernel {
         }
         if wantsDigest { carried.append(.digest(digest)) }
         if wantsDigest, let ringMark { carried.append(ringMark) }
-        if wantsDigest, let mark = strictMarkToTell() {
+        if wantsDigest, let mark = strictMarkToTell(turn) {
             let bytes = configuration.sizes.header + carried.reduce(0) { $0 + configuration.sizes.message($1) }
             let message = Message.strictMark(mark)
             if bytes + configuration.sizes.message(message) <= configuration.datagramBytesMax {

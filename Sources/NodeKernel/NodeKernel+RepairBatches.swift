@@ -152,6 +152,8 @@ extension NodeKernel {
             turn.actions.append(.setTimer(.repairPace(id), at: turn.now + wait))
             return
         }
+        // What waits has a token from here on.
+        flushFeed(&turn)
         // After a crash rows that only memory held are gone: what is said beside them does not wait for the disk.
         if outgoing.waitsForRows, lastRowsToken != nil { flushHeading(&outgoing, on: id, &turn) }
         let rows = nextRows(of: &outgoing)

@@ -283,8 +283,10 @@ extension NodeKernel {
     private mutating func install(
         _ staged: Store, beside: [StoreRecord], _ takeover: Takeover, _ turn: inout Turn
     ) {
+        strict.feed.forget()
         revision = takeover.revision
         store = staged
+        strict.copies = StrictCopies()
         // Never again under the actor whose unsent events are in the queue.
         renewActor()
         // Taken when all is said about the store: it does not change again before the rows are durable.

@@ -40,16 +40,24 @@ extension NodeKernel {
         case .send(let message, let peer): queue(message, to: peer, &turn)
         case .persist(let write): turn.actions.append(.strict(.persist(write)))
         case .makeSnapshot(let writer, let position, let membership):
-            turn.actions.append(.strict(.makeSnapshot(writer, position, membership)))
+            makeSnapshot(.makeSnapshot(writer, position, membership), &turn)
         case .readSnapshot(let order): turn.actions.append(.strict(.readSnapshot(order)))
         case .loadSnapshot(let metadata): turn.actions.append(.strict(.loadSnapshot(metadata)))
         case .compact(let keepFrom, let snapshots):
             turn.actions.append(.strict(.compact(keepFrom: keepFrom, snapshots: snapshots)))
         case .reply(let id, let answer):
             let command = CommandID(rawValue: id)
-            if strict.calls.remove(command) != nil { reply(command, .strict(answer), &turn) }
+            guard strict.calls.remove(command) != nil else { break }
+            if case .status(var status) = answer {
+                status.foreign = strictForeignGroups(turn.now)
+                reply(command, .strict(.status(status)), &turn)
+            } else {
+                reply(command, .strict(answer), &turn)
+            }
         case .changed(let changes): feed(changes, &turn)
-        case .event(let event): turn.actions.append(.event(.strict(event)))
+        case .event(let event):
+            if case .recovered = event { strict.copies.wasRecovered = true }
+            turn.actions.append(.event(.strict(event)))
         }
     }
 
@@ -66,7 +74,7 @@ extension NodeKernel {
     mutating func onStrictCommand(_ id: CommandID, _ call: StrictCall, within: Interval, _ turn: inout Turn) {
         guard isReady(id, &turn) else { return }
         guard strict.node != nil else { return reply(id, .strict(.failed(.notConfigured)), &turn) }
-        if case .change = call, strict.feedRowsWaiting > Self.feedRowsWaitingMax {
+        if case .change = call, strict.feed.rowsWaiting > Self.feedRowsWaitingMax {
             return reply(id, .strict(.failed(.tooManyCalls)), &turn)
         }
         strict.calls.insert(id)
@@ -78,6 +86,7 @@ extension NodeKernel {
         for id in strict.calls.sorted() {
             reply(id, .strict(.failed(.unavailable(missing: [], isOutcomeUnknown: true))), &turn)
         }
+        flushFeed(&turn)
         strict = StrictState()
     }
 
@@ -87,6 +96,7 @@ extension NodeKernel {
     mutating func settleStrict(_ turn: inout Turn) {
         guard strict.node != nil else { return }
         lookAtStrictPeers(&turn)
+        lookAtCopies(&turn)
         sendStrict(&turn)
         setStrictTimer(&turn)
     }
@@ -94,6 +104,8 @@ extension NodeKernel {
     private mutating func setStrictTimer(_ turn: inout Turn) {
         var at = strict.node?.nextDeadline
         if let retry = strict.nextRetry { at = min(at ?? retry, retry) }
+        if let due = strict.feed.dueAt { at = min(at ?? due, due) }
+        if let look = strict.copies.nextAt { at = min(at ?? look, look) }
         guard let at else { return }
         if let set = strict.timerAt, set <= at { return }
         strict.generation += 1
@@ -107,6 +119,7 @@ extension NodeKernel {
         // Most deadlines move before they come.
         if let deadline = strict.node?.nextDeadline, deadline <= turn.now { tell(.tick, &turn) }
         retryStrictLinks(&turn)
+        if let dueAt = strict.feed.dueAt, dueAt <= turn.now { flushFeed(&turn) }
     }
 
     // MARK: Members
@@ -116,7 +129,9 @@ extension NodeKernel {
         let fingerprint = membership.table.fingerprint
         guard strict.viewedFingerprint != fingerprint else { return }
         strict.viewedFingerprint = fingerprint
-        let voters = strict.node?.mark?.voters ?? strict.marks.newest?.voters ?? []
+        let patience = leaderPatience
+        strict.node?.leaderPatience = patience
+        let voters = strict.node?.knownVoters ?? []
         var view: [StrictPeer] = []
         for member in membership.table.members where member.state < .left {
             let isEligible = member.info.tags.contains(Self.strictTag)
@@ -129,6 +144,11 @@ extension NodeKernel {
                 StrictPeer(
                     id: member.id, name: member.info.name, isAlive: member.state.isActive, isEligible: isEligible))
         }
+        // Voters that have not been seen since this process began are named all the same.
+        for peer in rememberedPeers + absentPeers where voters.contains(peer.id) && membership.table[peer.id] == nil {
+            guard !view.contains(where: { $0.id == peer.id }) else { continue }
+            view.append(StrictPeer(id: peer.id, name: peer.name, isAlive: false, isEligible: false))
+        }
         view.sort { $0.id < $1.id }
         guard view != strict.view else { return }
         strict.view = view
@@ -137,24 +157,54 @@ extension NodeKernel {
 
     // MARK: Marks
 
-    /// What pings and acks carry; nil where there is no group.
-    mutating func strictMarkToTell() -> StrictMark? {
-        if let own = strict.node?.mark { _ = strict.marks.insert(own) }
+    /// How long nothing new may be heard of a leader until a client takes it for lost. Each ping and each ack may bring a newer
+    /// mark, and does so in more than half of the cases: this node's own probe once an interval, and the probe of another as
+    /// often on average. The logarithm keeps false alarms of a whole fleet as rare as those of few nodes.
+    private var leaderPatience: Interval {
+        let bits = Int.bitWidth - max(membership.table.activeCount, 1).leadingZeroBitCount
+        return configuration.swim.probeInterval * (6 + bits)
+    }
+
+    /// What pings and acks carry; nil where there is no group. Of groups that met, each node tells of its own mostly, and of
+    /// the others now and then, so that all know of all.
+    mutating func strictMarkToTell(_ turn: Turn) -> StrictMark? {
+        strict.marksTold &+= 1
+        if strict.marksTold % 4 == 0, let other = strict.rivals.next(now: turn.now) { return other }
+        return newestStrictMark()
+    }
+
+    private mutating func newestStrictMark() -> StrictMark? {
+        if let own = strict.node?.mark {
+            // The group has a new name.
+            if let newest = strict.marks.newest, newest.group != own.group { strict.marks = StrictMarks() }
+            _ = strict.marks.insert(own)
+        }
         return strict.marks.newest
     }
 
     mutating func onStrictMark(_ mark: StrictMark, _ turn: inout Turn) {
-        if strict.marks.insert(mark) { tell(.mark(mark), &turn) }
+        if let own = strict.node?.knownGroup, own != mark.group {
+            guard strict.rivals.hear(mark, now: turn.now) else { return }
+            tell(.mark(mark), &turn)
+            // A client whose own group is gone has gone over to it.
+            guard strict.node?.knownGroup == mark.group else { return }
+            strict.rivals.remove(mark.group)
+            strict.marks = StrictMarks()
+            _ = strict.marks.insert(mark)
+        } else if strict.marks.insert(mark) {
+            tell(.mark(mark), &turn)
+        }
     }
 
     /// How old local reads of strict keys may be.
     mutating func strictAge(_ turn: inout Turn) -> StrictAge {
-        guard let newest = strictMarkToTell() else { return StrictAge(milliseconds: nil, changes: 0, known: 0) }
+        guard let newest = newestStrictMark() else { return StrictAge(milliseconds: nil, changes: 0, known: 0) }
         let changes = store.context.contiguous(of: .strictFeed(group: newest.group))
         let wall = turn.clock.wall.milliseconds
         let covered = strict.marks.covered(by: changes)
         return StrictAge(
-            milliseconds: covered.map { wall > $0.wall ? wall - $0.wall : 0 }, changes: changes,
+            milliseconds: strict.copies.isClean ? covered.map { wall > $0.wall ? wall - $0.wall : 0 } : nil,
+            changes: changes,
             known: newest.changes)
     }
 }

@@ -16,23 +16,42 @@ extension NodeKernel {
         // What is thrown away soon is not needed; a peer brings it again.
         guard !changes.isEmpty, !reset.isUnderWay, let group = strict.node?.founding.founded?.group else { return }
         let actor = ActorID.strictFeed(group: group)
-        var applied: [Row] = []
-        var news: [Change] = []
         for row in Self.rows(of: changes, by: actor) {
             switch store.merge(row, wall: turn.clock.wall) {
             case .applied(let changes):
                 statistics.rowsApplied += 1
-                if let merged = store.row(row.id) { applied.append(merged) }
-                news += changes
+                if let merged = store.row(row.id) { strict.feed.append(merged, changes) }
             case .known:
                 statistics.rowsKnown += 1
             case .quarantined, .invalid, .storeFull, .foreignUseOfOwnActor, .beforeFloor:
                 statistics.rowsRefused += 1
             }
         }
-        guard !applied.isEmpty else { return }
-        strict.feedRowsWaiting += applied.count
-        persistRows(applied, changes: news, reply: nil, &turn)
+        if let dueAt = strict.feed.dueAt, dueAt <= turn.now { flushFeed(&turn) }
+    }
+
+    /// Sends what waits to the store's disk.
+    mutating func flushFeed(_ turn: inout Turn) {
+        guard !strict.feed.rows.isEmpty else { return }
+        let (rows, changes) = strict.feed.take(at: turn.now)
+        strict.feed.noteCommit(persistRows(rows, changes: changes, reply: nil, &turn), rows: rows.count)
+    }
+
+    mutating func onFeedPersisted(_ token: PersistToken, _ turn: inout Turn) {
+        guard strict.feed.finish(token) else { return }
+        releaseSnapshots(&turn)
+        if let dueAt = strict.feed.dueAt, dueAt <= turn.now { flushFeed(&turn) }
+    }
+
+    /// After a crash the log makes only those changes again that come after its snapshot.
+    mutating func makeSnapshot(_ action: StrictDiskAction, _ turn: inout Turn) {
+        flushFeed(&turn)
+        strict.feed.hold(action)
+        releaseSnapshots(&turn)
+    }
+
+    private mutating func releaseSnapshots(_ turn: inout Turn) {
+        for action in strict.feed.release() { turn.actions.append(.strict(action)) }
     }
 
     /// The rows of changes in the order of the log. Those of one entry are one transaction.
@@ -57,7 +76,7 @@ extension NodeKernel {
                         id: RowID(key: change.key.text, part: .register),
                         versions: [Dot(actor: actor, counter: change.number)], stamp: stamp, author: actor,
                         content: .register(change.value),
-                        details: EventDetails(transaction: transaction, index: change.index)))
+                        details: EventDetails(transaction: transaction, index: change.version)))
             }
             start = end
         }
@@ -77,10 +96,5 @@ extension NodeKernel {
     func refusal(ofOrdinaryWrites writes: [StoreWrite]) -> CommandFailure? {
         guard configuration.strict.isOn else { return nil }
         return writes.first { configuration.strict.covers($0.key) }.map { .strictKey($0.key) }
-    }
-
-    /// Whether a peer's row is none that a strict key may have: its node does not know that the key is strict.
-    func isForeignToStrictKey(_ row: Row) -> Bool {
-        configuration.strict.isOn && !row.author.isStrictFeed && configuration.strict.covers(row.id.key)
     }
 }

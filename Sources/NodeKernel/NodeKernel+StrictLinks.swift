@@ -105,9 +105,11 @@ extension NodeKernel {
         strict.links[peer]?.isOpen = false
     }
 
+    /// A former process of this host, with an identity that is gone, had this node's address: there is nobody to ask.
     private func strictAddress(of peer: NodeID) -> Address? {
-        if let member = membership.table[peer] { return member.info.address }
-        return (rememberedPeers + absentPeers).first { $0.id == peer }?.address
+        let address =
+            membership.table[peer]?.info.address ?? (rememberedPeers + absentPeers).first { $0.id == peer }?.address
+        return address == membership.me.info.address ? nil : address
     }
 
     /// What waits is lost, and the next attempt comes later.
@@ -238,7 +240,12 @@ extension NodeKernel {
 
 extension StrictMessage {
     /// It belongs to the stream on which its question came.
-    fileprivate var isAnswer: Bool { if case .forwarded = self { true } else { false } }
+    fileprivate var isAnswer: Bool {
+        switch self {
+        case .forwarded, .surveyed, .removed: true
+        case .raft, .forward, .founding, .survey: false
+        }
+    }
 }
 
 extension StreamEnd {

@@ -70,7 +70,8 @@ extension NodeKernel {
         let oldest = oldestExchange
         transactions.forgetGaps(before: oldest)
         let rows = transactions.takeReflected(by: context, context: store.context)
-        if !rows.isEmpty, hasRoom(for: rows, turn.now) { _ = merge(rows, &turn) }
+        // A row that is refused now, by quarantine or as another strict group's, must come again.
+        if !rows.isEmpty, hasRoom(for: rows, turn.now), !merge(rows, &turn) { return false }
         if let oldest, transactions.hasDropped(since: oldest) { return false }
         return !transactions.holdsEvents(of: context, beyond: store.context)
     }

@@ -25,9 +25,13 @@ struct StrictState: Sendable {
     var nextRetry: Instant?
     /// Commands without an answer.
     var calls: Set<CommandID> = []
+    /// Of the node's own group, where it knows one.
     var marks = StrictMarks()
-    /// Rows of the feed that are on their way to the disk.
-    var feedRowsWaiting = 0
+    var feed = StrictFeedQueue()
+    var rivals = StrictRivals()
+    var copies = StrictCopies()
+    /// Marks told, own and others'.
+    var marksTold = 0
 }
 
 /// The way to one peer: a stream of our own, and what waits for it.

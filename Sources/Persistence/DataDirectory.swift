@@ -89,6 +89,17 @@ package final class DataDirectory: Sendable {
         }
     }
 
+    /// Makes it durable that this log of the strict group was begun under this id.
+    package func writeStrictLog(_ log: UInt64) throws(PersistenceFailure) {
+        try current.withLock { identity throws(PersistenceFailure) in
+            if identity.strictLog == log { return }
+            var next = identity
+            next.strictLog = log
+            try handle.replace(NodeIdentity.fileName, with: next.encoded())
+            identity = next
+        }
+    }
+
     /// Replaces the remembered peers, in order of preference; of more than `StoredPeer.countMax` the first are kept.
     package func writePeers(_ peers: [StoredPeer]) throws(PersistenceFailure) {
         let bytes = StoredPeer.encode(peers)

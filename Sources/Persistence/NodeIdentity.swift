@@ -6,6 +6,7 @@
 //     boot_epoch N            1...4294967295, decimal: the last epoch a process has run under
 //     incarnation_fence N     0...2^64-1, decimal: no incarnation up to this one is used again
 //     signing_seed HEX        64 digits, secret: the node's Ed25519 private key; a file without it gets one
+//     strict_log HEX          16 digits, once this node has a log of the strict group: that log's id
 //     checksum HEX            see SealedText
 
 import ClusterTypes
@@ -21,9 +22,15 @@ package struct NodeIdentity: Hashable, Sendable {
     package var incarnationFence: UInt64
     /// What the node signs its statements with; minted once, as the id is.
     package var signingSeed: SigningSeed
+    /// The log of the strict group that was begun under this id. Without that log the node must not take part under this id: it
+    /// would vote a second time, and acknowledge what it does not have.
+    package var strictLog: UInt64?
 
-    package init(id: NodeID, bootEpoch: UInt32, incarnationFence: UInt64, signingSeed: SigningSeed) {
+    package init(
+        id: NodeID, bootEpoch: UInt32, incarnationFence: UInt64, signingSeed: SigningSeed, strictLog: UInt64? = nil
+    ) {
         self.id = id
+        self.strictLog = strictLog
         self.signingSeed = signingSeed
         self.bootEpoch = bootEpoch
         self.incarnationFence = incarnationFence
@@ -89,7 +96,7 @@ extension NodeIdentity {
             lines: [
                 "node \(id)", "boot_epoch \(bootEpoch)", "incarnation_fence \(incarnationFence)",
                 "signing_seed \(signingSeed.bytes.map { Hex.string($0) }.joined())",
-            ])
+            ] + (strictLog.map { ["strict_log \(Hex.string($0))"] } ?? []))
     }
 
     /// `file` is the path for messages.
@@ -103,20 +110,25 @@ extension NodeIdentity {
             case .newerVersion(let version): throw .newerFormat(file: file, version: version)
             }
         }
-        guard (3...4).contains(lines.count), let node = value("node", lines[0]), let id = NodeID(node), id != .unknown,
+        guard (3...5).contains(lines.count), let node = value("node", lines[0]), let id = NodeID(node), id != .unknown,
             let epoch = value("boot_epoch", lines[1]).flatMap({ UInt32($0) }), epoch > 0,
             let fence = value("incarnation_fence", lines[2]).flatMap({ UInt64($0) })
         else { throw .corruptIdentity(file: file, reason: "its lines are not node, boot_epoch, incarnation_fence") }
         var seed: SigningSeed?
-        if lines.count == 4 {
+        if lines.count >= 4 {
             seed = value("signing_seed", lines[3]).flatMap { Hex.bytes($0, count: SigningSeed.byteCount) }
                 .flatMap { SigningSeed(bytes: $0) }
             if seed == nil {
                 throw .corruptIdentity(file: file, reason: "its signing_seed is not 64 hexadecimal digits")
             }
         }
+        var log: UInt64?
+        if lines.count == 5 {
+            log = value("strict_log", lines[4]).flatMap { $0.utf8.count == 16 ? UInt64($0, radix: 16) : nil }
+            if log == nil { throw .corruptIdentity(file: file, reason: "its strict_log is not 16 hexadecimal digits") }
+        }
         let kept = if let seed { seed } else { try mintSeed() }
-        return NodeIdentity(id: id, bootEpoch: epoch, incarnationFence: fence, signingSeed: kept)
+        return NodeIdentity(id: id, bootEpoch: epoch, incarnationFence: fence, signingSeed: kept, strictLog: log)
     }
 
     private static func value(_ field: String, _ line: String) -> String? {

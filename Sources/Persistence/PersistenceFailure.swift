@@ -30,6 +30,8 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
     case corrupt(file: String, reason: String)
     /// The strict group's log contradicts itself where it says what this node promised: going on could break a promise.
     case corruptStrictLog(file: String, reason: String)
+    /// This node wrote a log of the strict group under its identity, and there is none: what it promised cannot be told.
+    case missingStrictLog(directory: String)
     /// The bytes that a peer sent as a snapshot of the strict group are others than it said. They were dropped.
     case corruptSnapshot(file: String)
     /// The store's database was written by a later version of this program. It is left as it is.
@@ -46,7 +48,8 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
         switch self {
         case .diskFull, .busy: true
         case .notADirectory, .locked, .corruptIdentity, .corruptKeys, .exposedKeys, .newerFormat, .bootEpochsUsedUp,
-            .system, .corrupt, .corruptStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull, .stopped:
+            .system, .corrupt, .corruptStrictLog, .missingStrictLog, .corruptSnapshot, .newerSchema, .database,
+            .queueFull, .stopped:
             false
         }
     }
@@ -89,6 +92,10 @@ package enum PersistenceFailure: Error, Hashable, Sendable, CustomStringConverti
             "the log of the strict group is damaged (\(file): \(reason)), and what this node promised to the group cannot"
                 + " be told: move the folder `strict` and the files `strict-log` and `identity` away to come back as a new"
                 + " node, and take the old one out of the group (gossipctl strict remove)"
+        case .missingStrictLog(let directory):
+            "this node has voted in the strict group under its identity, and its log is gone from \(directory): put the folder"
+                + " `strict` and the file `strict-log` back as they were; or else empty \(directory) (`identity` too), so that the"
+                + " node comes back under a new id, and say gossipctl strict add for it and gossipctl strict remove for the old id"
         case .corruptSnapshot(let file):
             "the snapshot of the strict group that arrived in \(file) is not the one that was announced: start the daemon"
                 + " again, it fetches the snapshot anew"

@@ -100,6 +100,8 @@ package struct Raft: Sendable {
     }
 
     package var membership: RaftMembership { log.membership }
+    /// The membership in force is what a quorum has agreed on.
+    package var isMembershipCommitted: Bool { log.membershipIndex <= commitIndex }
     package var lastPosition: LogPosition { log.last }
     package var firstIndex: LogIndex { log.firstIndex }
     package var latestSnapshot: SnapshotMetadata { snapshot }

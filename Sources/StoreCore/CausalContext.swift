@@ -111,6 +111,11 @@ package struct CausalContext: Hashable, Sendable {
         return last.last
     }
 
+    /// Whether an event of a strict group is here that is not `own`.
+    package func namesStrictFeed(otherThan own: ActorID) -> Bool {
+        actors.contains { $0.actor.isStrictFeed && $0.actor != own }
+    }
+
     package func contains(_ dot: Dot) -> Bool {
         guard let index = index(of: dot.actor) else { return false }
         let runs = actors[index].runs

@@ -7,7 +7,9 @@ import RaftCore
 extension StrictAnswer {
     private enum Code: UInt8 {
         case session = 1
-        case sessionsEnded, put, deleted, transaction, lease, leaseEnded, locked, waiting, busy, released, refused
+        case sessionsEnded, put, deleted, transaction, lease, leaseEnded, locked, waiting, busy, released, refused,
+            raised
+        case reissued
     }
 
     /// One byte of code, then its fields as in a command.
@@ -44,6 +46,8 @@ extension StrictAnswer {
         case .refused(let refusal):
             put(.refused)
             writer.put(refusal.rawValue)
+        case .raised(let revision): put(.raised, revision)
+        case .reissued(let count): put(.reissued, count)
         }
         return writer.bytes
     }
@@ -72,6 +76,8 @@ extension StrictAnswer {
         case .refused:
             guard let refusal = StrictRefusal(rawValue: try reader.byte()) else { throw .code }
             self = .refused(refusal)
+        case .raised: self = .raised(to: try reader.varint())
+        case .reissued: self = .reissued(try reader.varint())
         }
         try reader.finish()
     }

@@ -9,7 +9,7 @@ package enum StrictAnswer: Hashable, Sendable {
     case session(UInt64)
     /// Sessions that ended.
     case sessionsEnded(UInt64)
-    /// The key's version after the write; its revision is the command's index.
+    /// The key's version after the write, and its revision, which is the command's.
     case put(version: UInt64, modified: LogIndex)
     case deleted(Bool)
     case transaction(succeeded: Bool, results: [StrictResult])
@@ -24,6 +24,10 @@ package enum StrictAnswer: Hashable, Sendable {
     case busy(token: LogIndex)
     /// False: the lease neither held the lock nor waited for it.
     case released(Bool)
+    /// Versions are higher than this from now on.
+    case raised(to: UInt64)
+    /// So many keys were told anew.
+    case reissued(UInt64)
     /// Nothing was changed.
     case refused(StrictRefusal)
 }
@@ -61,14 +65,16 @@ package enum StrictRefusal: UInt8, Error, Hashable, Sendable, CaseIterable {
     case tooManyLocks
     case tooManyLocksOfLease
     case tooManyWaiters
+    /// Versions would exceed `StrictBounds.versionMax`.
+    case versionOutOfRange
 }
 
 /// A key's value and history.
 package struct StrictEntry: Hashable, Sendable {
     package var value: [UInt8]
-    /// The index of the entry that created it.
+    /// The revision of the entry that created it.
     package var created: LogIndex
-    /// The index of the entry that wrote it last.
+    /// The revision of the entry that wrote it last.
     package var modified: LogIndex
     /// Writes since it was created, that one included.
     package var version: UInt64
@@ -84,8 +90,9 @@ package struct StrictEntry: Hashable, Sendable {
     }
 }
 
-/// A key changed; at most once at one index, and in the order of the keys or of the transaction's steps.
+/// A key changed, or was told anew (then `old` and `new` are equal); at most once at one index, and in the order of the keys or of the transaction's steps.
 package struct StrictChange: Hashable, Sendable {
+    /// The revision of the entry, as in all that follows.
     package var index: LogIndex
     package var key: StrictKey
     package var old: StrictEntry?

@@ -12,8 +12,14 @@ package enum StrictBounds {
     /// Keys and values together, each key with `entryOverheadBytes`: 1 GiB.
     package static let stateBytesMax = 1 << 30
     package static let entryOverheadBytes = 128
-    /// Compares, steps and steps of the other branch of one transaction together.
-    package static let transactionStepsMax = 4_096
+    /// Compares, steps and steps of the other branch of one transaction together: 4 096 of its author, and a read in each
+    /// branch that tells the version.
+    package static let transactionStepsMax = 4_096 + 2
+    /// The highest revision that versions are raised to: 2^53 - 1, so that every program that reads JSON can tell one version or
+    /// token from the next. A log of less than 2^61 entries stays far below the bounds of numbers on the wire.
+    package static let versionMax: UInt64 = 1 << 53 - 1
+    /// Keys that one command tells anew.
+    package static let reissuedKeysMax = 1_000
     /// Leases at once.
     package static let leasesMax = 65_536
     /// Keys bound to one lease: they are deleted in one step when it ends.

@@ -6,10 +6,11 @@ import RaftCore
 
 extension StrictCommand {
     /// Raised with every new code, rule or bound: a replica that does not know it stops instead of going its own way.
-    package static let formatVersion: UInt8 = 1
+    /// 1 had neither `raiseVersions` nor `reissue`, and two steps less in a transaction.
+    package static let formatVersion: UInt8 = 2
 
     /// offset  bytes
-    /// 0       1      format, 1
+    /// 0       1      format, 2
     /// 1       1      1: a session's stamp follows the time; 0: none
     /// 2       v      time, milliseconds (v: LEB128, shortest form)
     ///         3v     session, sequence, answered through
@@ -49,7 +50,7 @@ extension StrictOperation {
     private enum Code: UInt8 {
         case registerSession = 1
         case endSession, expireSessions, put, delete, transaction, grantLease, keepAlive, revoke, expireLease, acquire
-        case release
+        case release, raiseVersions, reissue
     }
 
     func write(to writer: inout FieldWriter) {
@@ -95,6 +96,14 @@ extension StrictOperation {
             put(.release)
             writer.put(lock)
             writer.put(varint: lease)
+        case .raiseVersions(let above, let step):
+            put(.raiseVersions)
+            writer.put(varint: above)
+            writer.put(varint: step)
+        case .reissue(let keys):
+            put(.reissue)
+            writer.put(count: keys.count)
+            for key in keys { writer.put(key) }
         }
     }
 
@@ -117,7 +126,20 @@ extension StrictOperation {
             case .acquire:
                 .acquire(lock: try reader.key(), lease: try reader.varint(), mayWait: try reader.flag())
             case .release: .release(lock: try reader.key(), lease: try reader.varint())
+            case .raiseVersions: .raiseVersions(above: try reader.varint(), by: try reader.varint())
+            case .reissue: .reissue(try Self.ascendingKeys(from: &reader))
             }
+    }
+
+    private static func ascendingKeys(from reader: inout FieldReader) throws(StrictDecodeFailure) -> [StrictKey] {
+        let count = try reader.count(max: StrictBounds.reissuedKeysMax, elementBytesMin: 2)
+        var keys: [StrictKey] = []
+        for _ in 0..<count {
+            let key = try reader.key()
+            if let last = keys.last, !(last < key) { throw .order }
+            keys.append(key)
+        }
+        return keys
     }
 }
 

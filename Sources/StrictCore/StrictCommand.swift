@@ -4,7 +4,7 @@
 import ClusterTypes
 import RaftCore
 
-/// The log index of the entry that granted it; 0 stands for none.
+/// The revision of the entry that granted it; 0 stands for none.
 package typealias LeaseID = UInt64
 
 /// One entry of the strict log. The leader makes it; all replicas apply it and come to the same state and answer.
@@ -58,6 +58,12 @@ package enum StrictOperation: Hashable, Sendable {
     case acquire(lock: StrictKey, lease: LeaseID, mayWait: Bool)
     /// Gives the lock back, or the place among those who wait for it.
     case release(lock: StrictKey, lease: LeaseID)
+    /// Makes all later revisions higher than `above` and the present one, by more than `by`. It never lowers them. After a loss of
+    /// entries that had been told: what is given from now on was not given before.
+    case raiseVersions(above: UInt64, by: UInt64)
+    /// Proposed by the leader: tells all nodes' copies the present state of these keys, of which some hold what another group
+    /// wrote. Ascending, at most `StrictBounds.reissuedKeysMax`. The state does not change.
+    case reissue([StrictKey])
 }
 
 /// "If all of `compares` hold then these steps, else those", in one moment.

@@ -11,12 +11,12 @@ extension StrictMachine {
     ) -> UInt64 {
         let old = keys[key]
         let new = StrictEntry(
-            value: value, created: old?.created ?? appliedIndex, modified: appliedIndex,
+            value: value, created: old?.created ?? revision, modified: revision,
             version: (old?.version ?? 0) + 1, lease: lease)
         keys.set(key, new)
         rebind(key, from: old?.lease ?? 0, to: lease)
         stateBytes += Self.bytes(of: key, new) - (old.map { Self.bytes(of: key, $0) } ?? 0)
-        outcome.changes.append(StrictChange(index: appliedIndex, key: key, old: old, new: new))
+        outcome.changes.append(StrictChange(index: revision, key: key, old: old, new: new))
         return new.version
     }
 
@@ -25,7 +25,7 @@ extension StrictMachine {
         guard let old = keys.remove(key) else { return false }
         rebind(key, from: old.lease, to: 0)
         stateBytes -= Self.bytes(of: key, old)
-        outcome.changes.append(StrictChange(index: appliedIndex, key: key, old: old, new: nil))
+        outcome.changes.append(StrictChange(index: revision, key: key, old: old, new: nil))
         return true
     }
 

@@ -8,7 +8,7 @@ import RaftCore
 package struct StrictLease: Hashable, Sendable {
     /// Milliseconds.
     package var milliseconds: UInt64
-    /// The index of the entry that granted it or kept it alive last.
+    /// The revision of the entry that granted it or kept it alive last.
     package var renewed: LogIndex
     /// Keys bound to it.
     package var keys: UInt64
@@ -29,15 +29,16 @@ extension StrictMachine {
             return .refused(.leaseTimeOutOfRange)
         }
         guard leases.count < StrictBounds.leasesMax else { return .refused(.tooManyLeases) }
-        leases.set(appliedIndex, StrictLease(milliseconds: milliseconds, renewed: appliedIndex))
-        outcome.leaseChanges.append(.renewed(appliedIndex, at: appliedIndex, milliseconds: milliseconds))
-        return .lease(appliedIndex, milliseconds: milliseconds)
+        leases.set(revision, StrictLease(milliseconds: milliseconds, renewed: revision))
+        outcome.leaseChanges.append(.renewed(revision, at: revision, milliseconds: milliseconds))
+        return .lease(revision, milliseconds: milliseconds)
     }
 
     mutating func keepAlive(_ id: LeaseID, _ outcome: inout StrictOutcome) -> StrictAnswer {
         guard let lease = leases[id] else { return .refused(.noLease) }
-        leases.modify(id) { $0.renewed = appliedIndex }
-        outcome.leaseChanges.append(.renewed(id, at: appliedIndex, milliseconds: lease.milliseconds))
+        let renewed = revision
+        leases.modify(id) { $0.renewed = renewed }
+        outcome.leaseChanges.append(.renewed(id, at: revision, milliseconds: lease.milliseconds))
         return .lease(id, milliseconds: lease.milliseconds)
     }
 

@@ -8,7 +8,7 @@ import RaftCore
 package struct StrictLock: Hashable, Sendable {
     package struct Claim: Hashable, Sendable {
         package var lease: LeaseID
-        /// The index of the entry by which the lock was obtained. It grows with each holder, so that whoever is given it
+        /// The revision of the entry by which the lock was obtained. It grows with each holder, so that whoever is given it
         /// can refuse one that lost the lock and does not know it yet.
         package var token: LogIndex
 
@@ -20,7 +20,7 @@ package struct StrictLock: Hashable, Sendable {
 
     package struct Waiter: Hashable, Sendable {
         package var lease: LeaseID
-        /// The index of the entry that asked.
+        /// The revision of the entry that asked.
         package var since: LogIndex
 
         package init(lease: LeaseID, since: LogIndex) {
@@ -60,13 +60,14 @@ extension StrictMachine {
         leases.modify(lease) { $0.locks += 1 }
         locksByLease.set(LeaseBond(lease: lease, key: name), Nothing())
         if let lock {
-            locks.modify(name) { $0.waiting.append(StrictLock.Waiter(lease: lease, since: appliedIndex)) }
+            let waiter = StrictLock.Waiter(lease: lease, since: revision)
+            locks.modify(name) { $0.waiting.append(waiter) }
             return .waiting(ahead: UInt64(lock.waiting.count) + 1)
         }
-        let claim = StrictLock.Claim(lease: lease, token: appliedIndex)
+        let claim = StrictLock.Claim(lease: lease, token: revision)
         locks.set(name, StrictLock(holder: claim))
-        outcome.lockChanges.append(StrictLockChange(index: appliedIndex, lock: name, old: nil, new: claim))
-        return .locked(token: appliedIndex)
+        outcome.lockChanges.append(StrictLockChange(index: revision, lock: name, old: nil, new: claim))
+        return .locked(token: revision)
     }
 
     /// The lease no longer holds the lock or waits for it; the first of those who wait gets it.
@@ -76,14 +77,14 @@ extension StrictMachine {
         if let place = lock.waiting.firstIndex(where: { $0.lease == lease }) {
             locks.modify(name) { $0.waiting.remove(at: place) }
         } else if lock.holder.lease == lease {
-            let next = lock.waiting.first.map { StrictLock.Claim(lease: $0.lease, token: appliedIndex) }
+            let next = lock.waiting.first.map { StrictLock.Claim(lease: $0.lease, token: revision) }
             if let next {
                 locks.set(name, StrictLock(holder: next, waiting: Array(lock.waiting.dropFirst())))
             } else {
                 locks.remove(name)
             }
             outcome.lockChanges.append(
-                StrictLockChange(index: appliedIndex, lock: name, old: lock.holder, new: next))
+                StrictLockChange(index: revision, lock: name, old: lock.holder, new: next))
         } else {
             return false
         }

@@ -65,6 +65,7 @@ extension StrictMachine {
         sessionIDs.checkInvariants()
         precondition(sessionIDs.count == sessions.count, "\(sessionIDs.count) ids of \(sessions.count) sessions")
         precondition(keptAnswerBytes == countKeptAnswers(), "\(keptAnswerBytes) bytes of answers")
+        precondition(versionBase <= StrictBounds.versionMax, "versions begin at \(versionBase)")
         precondition(sessions.time <= logTime, "sessions are of \(sessions.time), the log of \(logTime)")
         precondition(UInt64(keys.count) <= changeCount, "\(keys.count) keys by \(changeCount) changes")
         checkKeys()
@@ -76,7 +77,7 @@ extension StrictMachine {
         var bonds = 0
         keys.forEach { key, entry in
             bytes += Self.bytes(of: key, entry)
-            precondition(entry.modified <= appliedIndex && entry.created <= entry.modified, "\(key): \(entry)")
+            precondition(entry.modified <= revision && entry.created <= entry.modified, "\(key): \(entry)")
             precondition(entry.version > 0 && entry.created > 0, "\(key): \(entry)")
             guard entry.lease != 0 else { return }
             bonds += 1
@@ -88,7 +89,7 @@ extension StrictMachine {
         var counted = 0
         leases.forEach { id, lease in
             counted += Int(lease.keys)
-            precondition(id <= lease.renewed && lease.renewed <= appliedIndex, "lease \(id): \(lease)")
+            precondition(id <= lease.renewed && lease.renewed <= revision, "lease \(id): \(lease)")
         }
         precondition(counted == bonds, "leases count \(counted) keys of \(bonds)")
     }
@@ -96,10 +97,10 @@ extension StrictMachine {
     private func checkLocks() {
         var bonds = 0
         locks.forEach { name, lock in
-            precondition(lock.holder.token <= appliedIndex, "\(name): \(lock)")
+            precondition(lock.holder.token <= revision, "\(name): \(lock)")
             var since: LogIndex = 0
             for waiter in lock.waiting {
-                precondition(waiter.since > since && waiter.since <= appliedIndex, "\(name): \(lock)")
+                precondition(waiter.since > since && waiter.since <= revision, "\(name): \(lock)")
                 since = waiter.since
             }
             for lease in [lock.holder.lease] + lock.waiting.map(\.lease) {
@@ -119,7 +120,8 @@ extension StrictMachine {
 extension StrictMachine: Equatable {
     /// Linear in the state. What is derived is not compared.
     package static func == (a: StrictMachine, b: StrictMachine) -> Bool {
-        a.appliedIndex == b.appliedIndex && a.changeCount == b.changeCount && a.logTime == b.logTime
+        a.appliedIndex == b.appliedIndex && a.versionBase == b.versionBase && a.changeCount == b.changeCount
+            && a.logTime == b.logTime
             && a.sessions == b.sessions && a.leases == b.leases && a.locks == b.locks && a.keys == b.keys
     }
 }

@@ -9,6 +9,8 @@ import RaftCore
 package struct StrictMachine: Sendable {
     /// All entries up to here are applied.
     package internal(set) var appliedIndex: LogIndex = 0
+    /// Added to the index of an entry to give its revision. 0 in a group that never had to go beyond the numbers of another.
+    package internal(set) var versionBase: UInt64 = 0
     /// Changes of keys since the beginning: the number of the last one.
     package internal(set) var changeCount: UInt64 = 0
     /// The log's clock, milliseconds since 1970: the highest time that a command brought. It never goes back.
@@ -32,6 +34,11 @@ package struct StrictMachine: Sendable {
 
     package init() {}
 
+    /// The revision of the last applied entry: what versions of keys, fencing tokens, and ids of leases and sessions are made
+    /// of. It grows with each entry, and `raiseVersions` lets it jump: no number is given twice, not even when a log goes on
+    /// whose end was lost, or begins anew.
+    package var revision: UInt64 { versionBase + appliedIndex }
+
     /// Applies the command of the entry at `index`, which is beyond `appliedIndex`.
     /// - Throws: `unknownFormat`: a later program wrote it. Nothing was changed, `appliedIndex` included; this replica must
     ///   stop applying until it is upgraded.
@@ -43,7 +50,7 @@ package struct StrictMachine: Sendable {
             throw .unknownFormat(format)
         } catch {
             skip(through: index)
-            return StrictOutcome(index: index, answer: .refused(.malformed))
+            return StrictOutcome(index: revision, answer: .refused(.malformed))
         }
         return apply(command, at: index)
     }
@@ -57,7 +64,7 @@ package struct StrictMachine: Sendable {
     package mutating func apply(_ command: StrictCommand, at index: LogIndex) -> StrictOutcome {
         skip(through: index)
         logTime = max(logTime, command.time)
-        var outcome = StrictOutcome(index: index, answer: .refused(.malformed))
+        var outcome = StrictOutcome(index: revision, answer: .refused(.malformed))
         defer { changeCount += UInt64(outcome.changes.count) }
         guard let stamp = command.session else {
             outcome.answer = execute(command, &outcome)
@@ -115,7 +122,7 @@ package struct StrictMachine: Sendable {
         case .put(let key, let value, let lease):
             let step = StrictStep.put(key, value: value, lease: lease)
             if let refusal = refusal(of: [step]) { return .refused(refusal) }
-            return .put(version: put(key, value, lease, &outcome), modified: appliedIndex)
+            return .put(version: put(key, value, lease, &outcome), modified: revision)
         case .delete(let key): return .deleted(delete(key, &outcome))
         case .transaction(let transaction): return run(transaction, &outcome)
         case .grantLease(let milliseconds): return grant(milliseconds, &outcome)
@@ -131,11 +138,15 @@ package struct StrictMachine: Sendable {
             return .leaseEnded(true)
         case .acquire(let lock, let lease, let mayWait): return acquire(lock, lease, mayWait, &outcome)
         case .release(let lock, let lease): return .released(withdraw(lease, from: lock, &outcome))
+        case .raiseVersions(let above, let step): return raise(above: above, by: step)
+        case .reissue(let keys):
+            for key in keys { reissue(key, &outcome) }
+            return .reissued(UInt64(keys.count))
         }
     }
 
     private mutating func registerSession(time: UInt64) -> StrictAnswer {
-        guard let id = sessions.register(index: appliedIndex, time: time) else { return .refused(.tooManySessions) }
+        guard let id = sessions.register(index: revision, time: time) else { return .refused(.tooManySessions) }
         sessionIDs.set(id, Nothing())
         return .session(id)
     }
@@ -165,7 +176,10 @@ extension StrictOperation {
     var isAboutSessions: Bool {
         switch self {
         case .registerSession, .endSession, .expireSessions: true
-        case .put, .delete, .transaction, .grantLease, .keepAlive, .revoke, .expireLease, .acquire, .release: false
+        case .put, .delete, .transaction, .grantLease, .keepAlive, .revoke, .expireLease, .acquire, .release,
+            .raiseVersions,
+            .reissue:
+            false
         }
     }
 }

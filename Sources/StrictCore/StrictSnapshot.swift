@@ -8,7 +8,7 @@ import RaftCore
 /// shortest form, keys and byte strings counted, flags one byte. Equal states have equal bytes.
 ///
 /// kind  how many          fields
-/// 1     1, the first      format (1 byte: 2), applied index, changes, the log's time, the sessions' time, numbers of
+/// 1     1, the first      format (1 byte: 3), applied index, version base, changes, the log's time, the sessions' time, numbers of
 ///                         sessions, leases, locks, keys
 /// 2     sessions          id, answered through, used at, number of answers which follow; ascending by id
 /// 3     answers           sequence, the answer's bytes (the rest); ascending by sequence
@@ -20,8 +20,8 @@ enum SnapshotRecord: UInt8 {
     case header = 1
     case session, answer, lease, lock, key, end
 
-    /// Raised with every new record, field or rule. 1 had neither changes nor the log's time.
-    static let formatVersion: UInt8 = 2
+    /// Raised with every new record, field or rule. 1 had neither changes nor the log's time, 2 no version base.
+    static let formatVersion: UInt8 = 3
 }
 
 /// Writes a snapshot piece by piece from a copy of the state, on which entries can go on being applied meanwhile.
@@ -75,7 +75,9 @@ package struct StrictSnapshotWriter: Sendable {
         switch place {
         case .header:
             body.put(SnapshotRecord.formatVersion)
-            for number in [machine.appliedIndex, machine.changeCount, machine.logTime, machine.sessionTime] {
+            for number in [
+                machine.appliedIndex, machine.versionBase, machine.changeCount, machine.logTime, machine.sessionTime,
+            ] {
                 body.put(varint: number)
             }
             for count in [machine.sessionCount, machine.leaseCount, machine.lockCount, machine.keyCount] {

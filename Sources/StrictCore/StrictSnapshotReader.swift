@@ -99,7 +99,10 @@ package struct StrictSnapshotReader: Sendable {
         let format = try reader.byte()
         guard format == SnapshotRecord.formatVersion else { throw .unknownFormat(format) }
         machine.appliedIndex = try reader.varint()
-        guard machine.appliedIndex <= RaftBounds.numberMax else { throw .bounds }
+        machine.versionBase = try reader.varint()
+        guard machine.appliedIndex <= RaftBounds.numberMax, machine.versionBase <= StrictBounds.versionMax else {
+            throw .bounds
+        }
         machine.changeCount = try reader.varint()
         machine.logTime = try reader.varint()
         time = try reader.varint()
@@ -121,7 +124,7 @@ package struct StrictSnapshotReader: Sendable {
         let session = Session(
             id: try reader.varint(), answeredThrough: try reader.varint(), usedAt: try reader.varint())
         if let last = sessions.last, last.id >= session.id { throw .order }
-        guard session.id > 0, session.id <= machine.appliedIndex, session.usedAt <= time,
+        guard session.id > 0, session.id <= machine.revision, session.usedAt <= time,
             session.answeredThrough < .max
         else { throw .value }
         let count = try reader.varint()
@@ -150,7 +153,7 @@ package struct StrictSnapshotReader: Sendable {
         let id = try reader.varint()
         let lease = StrictLease(milliseconds: try reader.varint(), renewed: try reader.varint())
         if let last = machine.leases.last, last.key >= id { throw .order }
-        guard id > 0, id <= lease.renewed, lease.renewed <= machine.appliedIndex,
+        guard id > 0, id <= lease.renewed, lease.renewed <= machine.revision,
             (StrictBounds.leaseMillisecondsMin...Bounds.ttlMillisecondsMax).contains(lease.milliseconds)
         else { throw .value }
         machine.leases.set(id, lease)
@@ -160,13 +163,13 @@ package struct StrictSnapshotReader: Sendable {
         let name = try reader.key()
         if let last = machine.locks.last, !(last.key < name) { throw .order }
         let holder = StrictLock.Claim(lease: try reader.varint(), token: try reader.varint())
-        guard holder.token > 0, holder.token <= machine.appliedIndex else { throw .value }
+        guard holder.token > 0, holder.token <= machine.revision else { throw .value }
         var lock = StrictLock(holder: holder)
         try claim(name, by: holder.lease)
         let count = try reader.count(max: StrictBounds.waitersPerLockMax, elementBytesMin: 2)
         for _ in 0..<count {
             let waiter = StrictLock.Waiter(lease: try reader.varint(), since: try reader.varint())
-            guard waiter.since > lock.waiting.last?.since ?? 0, waiter.since <= machine.appliedIndex else {
+            guard waiter.since > lock.waiting.last?.since ?? 0, waiter.since <= machine.revision else {
                 throw .value
             }
             try claim(name, by: waiter.lease)
@@ -187,7 +190,7 @@ package struct StrictSnapshotReader: Sendable {
         let key = try reader.key()
         if let last = machine.keys.last, !(last.key < key) { throw .order }
         let entry = try StrictEntry(from: &reader)
-        guard entry.created > 0, entry.created <= entry.modified, entry.modified <= machine.appliedIndex,
+        guard entry.created > 0, entry.created <= entry.modified, entry.modified <= machine.revision,
             entry.version > 0, entry.version - 1 <= entry.modified - entry.created, entry.lease < entry.modified
         else { throw .value }
         if entry.lease != 0 {

@@ -25,6 +25,8 @@ struct PendingCall: Sendable {
     var stamp: SessionStamp?
     /// How often somebody was asked.
     var attempts = 0
+    /// Whom it was asked for the first time, and in which attempt; nil once that one has said that it does not lead.
+    var askedFirst: (leader: NodeID, attempt: Int)?
     /// It was proposed, or sent to anybody: it may have been done.
     var mayBeDone = false
 

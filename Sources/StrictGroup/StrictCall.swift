@@ -35,12 +35,14 @@ package enum StrictOrder: Hashable, Sendable {
     /// nil: to the best follower.
     case transfer(to: NodeID?)
     /// The majority is lost for good: this node alone continues with what it holds, as the only voter. Writes that only
-    /// the others had are gone.
-    case recover
+    /// the others had are gone. Refused where others say that it is not so. `evenIfBehind`: also when a voter that is reached
+    /// holds more, or this node's own log is damaged.
+    case recover(evenIfBehind: Bool)
 }
 
 package enum StrictReply: Hashable, Sendable {
     case answer(StrictAnswer)
+    /// As of this revision: all that is given later is higher.
     case found(StrictFound, at: LogIndex)
     /// The order is committed; the group as it is then.
     case done(StrictStatus)
@@ -91,8 +93,10 @@ package enum StrictFailure: Error, Hashable, Sendable {
     case tooLarge(bytes: Int, max: Int)
     /// An order that the leader refused: nothing was done.
     case refused(RaftFailure)
-    /// `recover` on a node that holds nothing of the group, or while a leader is in office.
+    /// Why `recover` is refused, in a sentence: nothing was done.
     case cannotRecover(String)
+    /// `add` of a node that does not say that it may vote: nothing was done.
+    case notEligible
     /// A later program wrote the log: this node must be upgraded.
     case unknownFormat(UInt8)
 }
@@ -129,10 +133,17 @@ package struct StrictStatus: Hashable, Sendable {
     package var locks: Int
     package var sessions: Int
     package var isRefetching: Bool
+    /// This node was taken out of the group: it is a client, and under this id nothing else.
+    package var isRemoved: Bool
+    /// On a node that is no member: since when nothing new was heard of the leader; nil: a leader was never heard of.
+    package var leaderSilentFor: Interval?
     /// Not formed: who is missing.
     package var missing: [StrictMissing]
     /// Since the process began.
     package var elections: UInt64
+    /// Other groups that this node hears of now, which there should not be: it belongs to one of several clusters that met, or
+    /// to what is left of one. Known to the node alone that is asked.
+    package var foreign: [StrictForeignGroup]
 
     package init() {
         term = 0
@@ -148,11 +159,28 @@ package struct StrictStatus: Hashable, Sendable {
         locks = 0
         sessions = 0
         isRefetching = false
+        isRemoved = false
         missing = []
         elections = 0
+        foreign = []
     }
 
     package var quorum: Int { voters.count / 2 + 1 }
+}
+
+/// Another strict group, and who leads it.
+package struct StrictForeignGroup: Hashable, Sendable {
+    package var group: UInt64
+    package var term: Term
+    package var leader: NodeID
+    package var voters: [NodeID]
+
+    package init(group: UInt64, term: Term, leader: NodeID, voters: [NodeID]) {
+        self.group = group
+        self.term = term
+        self.leader = leader
+        self.voters = voters
+    }
 }
 
 package struct StrictFollower: Hashable, Sendable {

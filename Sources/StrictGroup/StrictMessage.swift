@@ -13,6 +13,37 @@ package enum StrictMessage: Hashable, Sendable {
     case forward(id: UInt64, StrictForward)
     case forwarded(id: UInt64, StrictForwarded)
     case founding(FoundingMessage)
+    /// The receiver was taken out of the group with this id, which is committed.
+    case removed(group: UInt64)
+    /// Asks how the receiver stands. `group` is the sender's own, 0: none. `id` comes back with the answer.
+    case survey(id: UInt64, group: UInt64)
+    case surveyed(id: UInt64, StrictSurvey)
+}
+
+/// How a node stands with the group: asked for before a majority is declared lost.
+package struct StrictSurvey: Hashable, Sendable {
+    /// nil: it knows of none.
+    package var group: UInt64?
+    package var term: Term
+    /// Of its log; zero on a node that has none.
+    package var last: LogPosition
+    /// Whom it hears lead; itself, if it does.
+    package var leader: NodeID?
+    /// It is a voter whose log is whole: its vote counts.
+    package var canVote: Bool
+    /// It is itself about to go on alone.
+    package var isRecovering: Bool
+
+    package init(
+        group: UInt64?, term: Term, last: LogPosition, leader: NodeID?, canVote: Bool, isRecovering: Bool
+    ) {
+        self.group = group
+        self.term = term
+        self.last = last
+        self.leader = leader
+        self.canVote = canVote
+        self.isRecovering = isRecovering
+    }
 }
 
 package enum StrictForward: Hashable, Sendable {

@@ -17,8 +17,8 @@ extension StrictNode {
             out.append(.reply(id: id, .status(status)))
             return
         }
-        if case .operate(.recover) = call {
-            out.append(.reply(id: id, recover()))
+        if case .operate(.recover(let evenIfBehind)) = call {
+            prepareRecovery(id, evenIfBehind: evenIfBehind, deadline: deadline)
             return
         }
         if let failure = refusal(of: call) {
@@ -60,7 +60,13 @@ extension StrictNode {
         case .change(let operation): pursue(serial, operation, call)
         case .read(let read): pursue(serial, read)
         case .operate(let order):
-            if ledTerm != nil {
+            if case .transfer(to: nil) = order, let first = call.askedFirst, let leader = leaderToAsk,
+                leader != first.leader
+            {
+                // Another one leads: asked again, that one would hand over as well.
+                finish(serial, .done(status))
+            } else if ledTerm != nil {
+                if call.askedFirst == nil { calls[serial]?.askedFirst = (id, call.attempts + 1) }
                 calls[serial]?.state = .own
                 calls[serial]?.mayBeDone = true
                 calls[serial]?.attempts += 1
@@ -127,6 +133,7 @@ extension StrictNode {
         if call.attempts > 0 { statistics.resends &+= 1 }
         call.attempts += 1
         call.mayBeDone = true
+        if call.askedFirst == nil { call.askedFirst = (leader, call.attempts) }
         let until = clock.now + rng.jittered(Self.answerPatience, spread: 0.2)
         call.state = .asked(leader, until: until)
         calls[serial] = call
@@ -236,7 +243,7 @@ extension StrictNode {
         case .refused(.alreadyMember) where call.attempts > 1, .refused(.notMember) where call.attempts > 1:
             // An earlier attempt was taken, whose answer was lost.
             finish(serial, .done(status))
-        case .refused, .cannotRecover: finish(serial, .failed(failure))
+        case .refused, .cannotRecover, .notEligible: finish(serial, .failed(failure))
         case .tooLarge: if call.attempts > 1 { rest(serial) } else { finish(serial, .failed(failure)) }
         case .notConfigured, .notFormed, .unavailable, .tooManyCalls, .unknownFormat: rest(serial)
         }
@@ -254,6 +261,7 @@ extension StrictNode {
         case .reply(let reply): onReply(serial, reply)
         case .notLeader(let leader):
             guard case .asked(from, _) = call.state, forward == forwardID(serial, call.attempts) else { return }
+            if call.askedFirst?.attempt == call.attempts { calls[serial]?.askedFirst = nil }
             if let leader, leader != from, leader != id, leader != hint, raft?.leader == nil {
                 hint = leader
                 followed = leader
@@ -321,7 +329,7 @@ extension StrictOperation {
         case .put(let key, let value, _): bytes = key.bytes + value.count + 64
         case .transaction: bytes = StrictCommand(time: .max, self).encoded.count + 32
         case .registerSession, .endSession, .expireSessions, .delete, .grantLease, .keepAlive, .revoke, .expireLease,
-            .acquire, .release:
+            .acquire, .release, .raiseVersions, .reissue:
             return nil
         }
         return bytes > max ? bytes : nil

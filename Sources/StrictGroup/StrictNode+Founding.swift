@@ -89,7 +89,11 @@ extension StrictNode {
             let lacking = max(min(max(count, 1), Self.foundersMax) - eligibleAlive.count, 0)
             let absent = peers.filter { $0.isEligible && !$0.isAlive }.prefix(lacking)
             let known = absent.map { StrictMissing(id: $0.id, name: $0.name) }
-            return known + (known.count..<lacking).map { _ in StrictMissing(id: nil, name: "another eligible member") }
+            switch lacking - known.count {
+            case ...0: return known
+            case 1: return known + [StrictMissing(id: nil, name: "another eligible member")]
+            case let more: return known + [StrictMissing(id: nil, name: "\(more) more eligible members")]
+            }
         }
     }
 
@@ -109,7 +113,7 @@ extension StrictNode {
             askFounding(heard.leader)
             return
         }
-        guard configuration.isEligible, let voters = chosenVoters else {
+        guard configuration.isEligible, !isRemoved, let voters = chosenVoters else {
             attempt = nil
             foundingAt = nil
             return
@@ -183,7 +187,7 @@ extension StrictNode {
                 if isFoundingDurable { answer(.founded(founded), to: from) }
             } else if let promised = founding.promised, ballot < promised {
                 answer(.refuse(ballot, promised: promised), to: from)
-            } else if configuration.isEligible, heard == nil, from == id || peer(from) != nil {
+            } else if configuration.isEligible, !isRemoved, heard == nil, from == id || peer(from) != nil {
                 // Two that do not know each other would count different majorities.
                 promise(message, ballot, to: from)
             }
@@ -256,7 +260,7 @@ extension StrictNode {
         if let state = recovering {
             recovering = nil
             startRaft(state)
-        } else if raft == nil {
+        } else if raft == nil, !isRemoved {
             if let state = unstartedRaft {
                 startRaft(state)
             } else if founded.voters.contains(id) {

@@ -27,6 +27,7 @@ extension StrictNode {
             precondition(at <= call.dueAt, "call \(serial) is looked after too late")
             if call.mayBeDone, call.isChange, call.id != nil { precondition(call.stamp != nil, "\(call)") }
         }
+        precondition(raft == nil || !isRemoved || !writes.isEmpty, "a log of a member that was removed")
         if founding.founded == nil { precondition(raft == nil && recovering == nil) }
     }
 }

@@ -8,11 +8,11 @@ import StrictCore
 extension StrictNode {
     /// - Returns: Why it was refused; nil: `origin` gets an answer, or is lost with the lead.
     mutating func propose(
-        _ operation: StrictOperation, stamp: SessionStamp?, for origin: Origin
+        _ operation: StrictOperation, stamp: SessionStamp?, for origin: Origin, after time: UInt64 = 0
     ) -> RaftFailure? {
         guard raft != nil, stoppedBy == nil else { return .notLeader(nil) }
         guard proposals.count < Self.askedMax else { return .tooMuchUncommitted(bytes: 0) }
-        let command = StrictCommand(time: clock.wall.milliseconds, session: stamp, operation)
+        let command = StrictCommand(time: max(clock.wall.milliseconds, time), session: stamp, operation)
         do throws(RaftFailure) {
             guard let position = try raft?.propose(command.encoded, now: clock.now) else { return .notLeader(nil) }
             proposals.append(Proposal(position: position, origin: origin))
@@ -56,6 +56,7 @@ extension StrictNode {
         case .nobody: break
         case .call(let serial): onReply(serial, reply)
         case .peer(let node, let forward): out.append(.send(.forwarded(id: forward, .reply(reply)), to: node))
+        case .copies: isCorrecting = false
         }
     }
 
@@ -65,13 +66,14 @@ extension StrictNode {
         case .nobody: break
         case .call(let serial): loseCall(serial)
         case .peer: reply(origin, .failed(.unavailable(missing: [], isOutcomeUnknown: true)))
+        case .copies: isCorrecting = false
         }
     }
 
     /// A read leaves no trace.
     mutating func loseRead(_ origin: Origin) {
         switch origin {
-        case .nobody: break
+        case .nobody, .copies: break
         case .call(let serial): loseCall(serial)
         case .peer(let node, let forward):
             let leader = leaderToAsk
@@ -84,9 +86,9 @@ extension StrictOperation {
     /// Proposed by a leader alone: from anybody else it could end what lives.
     var isLeadersOwn: Bool {
         switch self {
-        case .expireSessions, .expireLease: true
+        case .expireSessions, .expireLease, .reissue: true
         case .registerSession, .endSession, .put, .delete, .transaction, .grantLease, .keepAlive, .revoke, .acquire,
-            .release:
+            .release, .raiseVersions:
             false
         }
     }

@@ -8,7 +8,7 @@ import StrictCore
 extension StrictNode {
     /// A client of a group of which nothing was heard for so long follows another one that is there: the majority was
     /// declared lost, and the group goes on under another id.
-    static let groupPatience = Interval.seconds(10)
+    package static let groupPatience = Interval.seconds(10)
     /// Foreign groups that are remembered, so that each is told once.
     static let foreignMax = 16
 
@@ -27,10 +27,10 @@ extension StrictNode {
         guard mark.term <= RaftBounds.numberMax, mark.voters.count <= RaftBounds.membersMax else { return }
         if let group, group != mark.group {
             noteForeign(mark.group, from: mark.leader)
-            guard raft == nil, founding.founded?.voters.contains(id) != true,
+            guard raft == nil, isRemoved || founding.founded?.voters.contains(id) != true,
                 clock.now - heardAt >= Self.groupPatience, recovering == nil
             else { return }
-            founding = FoundingState()
+            founding = FoundingState(removedFrom: founding.removedFrom)
             persist(PendingWrite(number: 0), founding: founding, needsSync: true)
             heard = nil
         } else if let heard, heard.group != mark.group {
@@ -44,6 +44,7 @@ extension StrictNode {
         }
         heard = mark
         heardAt = clock.now
+        askMembership(mark)
     }
 
     /// For pings and acks; nil: no leader was ever known.
@@ -103,10 +104,55 @@ extension StrictNode {
 
     // MARK: Status
 
+    /// It runs Raft, as a voter or a learner.
+    var isMember: Bool { raft?.membership.contains(id) == true }
+
+    /// For people: who leads. A member knows by Raft. Others know by marks, and those get no younger when the leader has lost its
+    /// majority: it may still be asked, but is not said to lead.
+    var shownLeader: NodeID? {
+        if let raft, raft.membership.contains(id) { return raft.leader }
+        guard let leader = leaderToAsk, heard != nil, clock.now - heardAt < patienceWithLeader else { return nil }
+        // Once lost, it takes news: a leader that was dead and is back has lost its office.
+        if let lost = leaderLostAt, heardAt <= lost { return nil }
+        return leader
+    }
+
+    /// Shorter when too few voters are reached: that alone may be this node's own network, and so may silence.
+    private var patienceWithLeader: Interval {
+        let voters = knownVoters
+        let isQuorum = voters.count { $0 == id || peer($0)?.isAlive == true } >= voters.count / 2 + 1
+        return isQuorum ? leaderPatience : leaderPatience / 3
+    }
+
+    /// When a node that is no member takes its leader for lost.
+    var leaderDeadline: Instant? { leaderTold == nil || isMember ? nil : heardAt + patienceWithLeader }
+
+    /// Called at each input: on nodes that are no members what Raft tells the others.
+    mutating func noteLeader() {
+        guard !isMember, let heard else {
+            leaderTold = nil
+            return
+        }
+        if let leader = shownLeader {
+            let news = (id: leader, term: heard.term)
+            // A hint may be ahead of the mark, whose term then is the former leader's.
+            guard leader == heard.leader, leaderTold.map({ $0 != news }) ?? true else { return }
+            leaderTold = news
+            leaderLostAt = nil
+            out.append(.event(.leaderHeard(leader, heard.term)))
+        } else if let told = leaderTold {
+            leaderTold = nil
+            leaderLostAt = clock.now
+            let isReached = peer(told.id)?.isAlive == true
+            out.append(.event(.leaderSilent(told.id, for: clock.now - heardAt, isReached: isReached)))
+        }
+    }
+
     /// As far as this node knows.
-    var knownVoters: [NodeID] {
+    package var knownVoters: [NodeID] {
         if let raft, !raft.membership.voters.isEmpty { return raft.membership.voters }
-        return heard?.voters ?? founding.founded?.voters ?? []
+        let known = heard?.voters ?? founding.founded?.voters ?? []
+        return isRemoved ? known.filter { $0 != id } : known
     }
 
     var reachableVoters: [NodeID] {
@@ -145,7 +191,9 @@ extension StrictNode {
     package var status: StrictStatus {
         var status = StrictStatus()
         status.group = group ?? heard?.group
-        status.leader = leaderToAsk
+        status.leader = shownLeader
+        status.isRemoved = isRemoved
+        if !isMember, heard != nil { status.leaderSilentFor = clock.now - heardAt }
         status.term = heard?.term ?? 0
         status.voters = knownVoters
         status.reachable = reachableVoters

@@ -29,11 +29,21 @@ extension StrictNode {
     /// A leader's.
     mutating func take(_ order: StrictOrder, for origin: Origin) {
         switch order {
-        case .add(let node): change(.addLearner(node), order, origin)
+        case .add(let node):
+            guard mayBeAdded(node) else { return reply(origin, .failed(.notEligible)) }
+            change(.addLearner(node), order, origin)
         case .remove(let node): change(.remove(node), order, origin)
         case .transfer(let target): transfer(to: target, origin)
         case .recover: reply(origin, .failed(.cannotRecover("ask the node that is to go on, itself")))
         }
+    }
+
+    /// Whoever says by its tag that it may vote. Those of whom Raft knows get its answer.
+    private func mayBeAdded(_ node: NodeID) -> Bool {
+        if let membership = raft?.membership, membership.contains(node) || membership.retired.contains(node) {
+            return true
+        }
+        return peer(node)?.isEligible == true
     }
 
     private mutating func change(_ change: RaftMembership.Change, _ order: StrictOrder, _ origin: Origin) {
@@ -157,7 +167,7 @@ extension StrictNode {
         let retired = (raft.membership.retired + gone).suffix(RaftBounds.retiredMax)
         let membership = RaftMembership(voters: [id], retired: Array(retired))
         let last = raft.lastPosition
-        guard raft.term < RaftBounds.numberMax, last.index < RaftBounds.numberMax else {
+        guard raft.term < RaftBounds.numberMax, last.index < RaftBounds.numberMax - 1 else {
             return .failed(.cannotRecover("the log is at its end"))
         }
         let base = raft.latestSnapshot
@@ -169,27 +179,30 @@ extension StrictNode {
             entries.append(entry)
         }
         let term = raft.term + 1
-        let own = LogEntry(term: term, index: last.index + 1, payload: .membership(membership))
+        // What the others gave to entries that are lost is not given again. First: were the write torn, nobody could lead without.
+        let raise = StrictCommand(time: machine.logTime, .raiseVersions(above: 0, by: Self.versionStep))
+        let own = [
+            LogEntry(term: term, index: last.index + 1, payload: .command(raise.encoded)),
+            LogEntry(term: term, index: last.index + 2, payload: .membership(membership)),
+        ]
         // What is committed is said of what is durable before this write.
         let hard = HardState(term: term, commit: min(raft.commitIndex, raft.persistedIndex))
         var batch = Persistence(number: 1)
         batch.hardState = hard
-        batch.entries = [own]
+        batch.entries = own
         batch.needsSync = true
         var next = rng.next()
         while next == group || next == 0 { next = rng.next() }
         founding = FoundingState(founded: StrictFounding(group: next, voters: [id]))
         recovering = RestoredState(
-            hardState: hard, snapshot: base, entries: entries + [own], applied: machine.appliedIndex)
+            hardState: hard, snapshot: base, entries: entries + own, applied: machine.appliedIndex)
         raftEpoch += 1
         writesFounding += 1
         persist(PendingWrite(number: 0, isFounding: true), founding: founding, raft: batch, needsSync: true)
         self.raft = nil
         heard = nil
         hint = nil
-        for read in reads.keys.sorted() { if let read = reads.removeValue(forKey: read) { loseRead(read.origin) } }
-        for read in confirmedReads { loseRead(read.read.origin) }
-        confirmedReads.removeAll()
+        loseReads()
         out.append(.event(.recovered(from: others)))
         return .done(status)
     }

@@ -13,9 +13,10 @@ extension StrictNode {
         while true {
             followRole()
             retryOrders()
-            guard let ready = raft?.takeReady() else { return }
+            guard let ready = raft?.takeReady() else { break }
             perform(ready)
         }
+        noteOwnRemoval()
     }
 
     private mutating func perform(_ ready: Ready) {
@@ -72,6 +73,7 @@ extension StrictNode {
                 if let metadata = write.loads { out.append(.loadSnapshot(metadata)) }
             }
             if write.isFounding { actOnFounding(isNews: true) }
+            if write.isRemoval { actOnRemoval(isNews: true) }
         }
     }
 
@@ -86,17 +88,20 @@ extension StrictNode {
             noteForeign(group, from: from)
             return
         }
-        guard isFoundingDurable, recovering == nil, !isBroken else { return }
+        guard isFoundingDurable, recovering == nil, !isBroken, !isRemoved else { return }
         if case .installSnapshot(let chunk) = message.body, !chunk.isIntact {
             // The sender's disk or memory lies: it is asked again when it is silent about this piece.
             statistics.brokenChunks &+= 1
             return
         }
         if raft == nil {
-            // A node that joins knows nobody: the log tells it who belongs to the group.
+            // A node that joins knows nobody: the log tells it who belongs to the group. Only a leader has it to tell; a voter that
+            // is left of a group that is gone must not hold others there.
+            guard message.body.isOfLeader else { return }
             startRaft(unstartedRaft ?? RestoredState(founding: .empty))
         }
         if knownVoters.contains(from) { heardFrom[from] = clock.now }
+        tellIfRemoved(from)
         raft?.onMessage(message, now: clock.now, using: &rng)
     }
 
@@ -115,8 +120,9 @@ extension StrictNode {
             case .empty:
                 machine.skip(through: entry.index)
                 settle(entry, nil)
-            case .membership:
+            case .membership(let membership):
                 machine.skip(through: entry.index)
+                tellNewlyRemoved(membership)
                 settleOrders(entry)
                 settle(entry, nil)
             case .command(let bytes):
@@ -142,8 +148,8 @@ extension StrictNode {
             number += 1
             feed.append(
                 StrictFeedChange(
-                    number: number, index: change.index, time: machine.logTime, key: change.key,
-                    value: change.new?.value))
+                    number: number, index: change.index, version: change.new?.modified, time: machine.logTime,
+                    key: change.key, value: change.new?.value))
         }
         for change in outcome.lockChanges { out.append(.event(.lockChanged(change))) }
         if ledTerm != nil, !outcome.leaseChanges.isEmpty { leases.note(outcome.leaseChanges, now: clock.now) }
@@ -190,7 +196,7 @@ extension StrictNode {
     private mutating func confirm(_ state: ReadState) {
         guard let read = reads.removeValue(forKey: state.token) else { return }
         if loading == nil, stoppedBy == nil, machine.appliedIndex >= state.index {
-            reply(read.origin, .found(find(read.read), at: machine.appliedIndex))
+            reply(read.origin, .found(find(read.read), at: machine.revision))
         } else if stoppedBy != nil {
             loseRead(read.origin)
         } else {
@@ -204,7 +210,7 @@ extension StrictNode {
         let due = confirmedReads.filter { $0.index <= applied }
         guard !due.isEmpty else { return }
         confirmedReads.removeAll { $0.index <= applied }
-        for read in due { reply(read.read.origin, .found(find(read.read.read), at: applied)) }
+        for read in due { reply(read.read.origin, .found(find(read.read.read), at: machine.revision)) }
     }
 
     /// Bytes of keys and values in one answer; one entry may exceed it.
@@ -230,6 +236,19 @@ extension StrictNode {
         case .locks(let after, let limit):
             let held = machine.heldLocks(after: after, max: min(max(limit, 1), 64))
             return .locks(held.map { StrictHeld(name: $0.name, lock: $0.lock) })
+        }
+    }
+}
+
+extension RaftMessage.Body {
+    /// Whether a leader says it to its followers.
+    fileprivate var isOfLeader: Bool {
+        switch self {
+        case .append, .heartbeat, .installSnapshot: true
+        case .preVote, .preVoteResponse, .vote, .voteResponse, .appendResponse, .heartbeatResponse,
+            .installSnapshotResponse,
+            .timeoutNow, .readIndex, .readIndexResponse:
+            false
         }
     }
 }

@@ -21,6 +21,8 @@ extension StrictNode {
             if raft?.membership.learners.isEmpty == false { include(promoteAt) }
         }
         for order in orders { include(order.until) }
+        include(survey?.nextDeadline)
+        include(leaderDeadline)
         return deadline
     }
 
@@ -34,6 +36,7 @@ extension StrictNode {
         }
         if let at = callsCheckAt, now >= at { checkCalls() }
         considerFounding()
+        considerRecovery()
         guard ledTerm != nil, raft?.isLeader == true else { return isDue }
         compareClocks()
         proposeExpiries()

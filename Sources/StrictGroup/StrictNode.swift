@@ -45,6 +45,15 @@ package struct StrictNode: Sendable {
     var heardFrom: [NodeID: Instant] = [:]
     /// Since when this member knows of no leader.
     var leaderlessSince: Instant?
+    /// How long nothing new may be heard of a leader until a node that is no member takes it for lost. The driver knows how
+    /// often marks come.
+    package var leaderPatience = Interval.seconds(10)
+    /// What was told last of a leader, on a node that is no member.
+    var leaderTold: (id: NodeID, term: Term)?
+    /// When that leader was told to be lost.
+    var leaderLostAt: Instant?
+    /// When this member last asked whether it still is one.
+    var askedMembershipAt: Instant?
 
     // Clients' calls on this node, by a number of its own.
     var calls: [UInt64: PendingCall] = [:]
@@ -62,6 +71,8 @@ package struct StrictNode: Sendable {
     var confirmedReads: [ConfirmedRead] = []
     var nextToken: UInt64 = 1
     var orders: [PendingOrder] = []
+    /// A correction is on its way through the log.
+    var isCorrecting = false
     /// The term in which this node leads.
     var ledTerm: Term?
     var leases = LeaseClock()
@@ -90,6 +101,8 @@ package struct StrictNode: Sendable {
     var isBroken = false
     /// The group is being recovered: Raft begins anew with this when its founding is durable.
     var recovering: RestoredState?
+    /// An operator wants that: the others are asked first.
+    var survey: RecoverySurvey?
 
     // Founding.
     var attempt: FoundingAttempt?
@@ -143,6 +156,7 @@ package struct StrictNode: Sendable {
         case .view(let view): onView(view)
         case .mark(let mark): onMark(mark)
         case .call(let id, let call, let deadline): onCall(id, call, deadline)
+        case .correct(let correction): correct(correction)
         case .persisted(let number): onPersisted(number)
         case .snapshotMade(let position, let bytes, let digest): onSnapshotMade(position, bytes, digest)
         case .snapshotRead(let order, let chunk): onSnapshotRead(order, chunk)
@@ -151,6 +165,7 @@ package struct StrictNode: Sendable {
         noteLeaderless()
         let ticked = passTime()
         if ticked || !mayGather(input) { drive() }
+        noteLeader()
     }
 
     /// While the disk is busy, what clients ask is gathered: the answer of the disk, or of a peer, sets it going together.
@@ -160,14 +175,15 @@ package struct StrictNode: Sendable {
         case .call(_, .change, _), .message(.forward(_, .change), _): return true
         // Few reads do not wait for a disk.
         case .call(_, .read, _), .message(.forward(_, .read), _): return reads.count > 8
-        case .call, .message, .start, .tick, .linkLost, .view, .mark, .persisted, .snapshotMade, .snapshotRead,
-            .snapshotLoaded:
+        case .call, .correct, .message, .start, .tick, .linkLost, .view, .mark, .persisted, .snapshotMade,
+            .snapshotRead, .snapshotLoaded:
             return false
         }
     }
 
     /// What the disk held is taken up.
     private mutating func begin() {
+        if isRemoved { actOnRemoval(isNews: false) }
         if founding.founded != nil { actOnFounding(isNews: false) }
     }
 
@@ -178,6 +194,9 @@ package struct StrictNode: Sendable {
         case .forward(let forward, let ask): onForward(forward, ask, from: from)
         case .forwarded(let forward, let answer): onForwarded(forward, answer, from: from)
         case .founding(let message): onFoundingMessage(message, from: from)
+        case .removed(let group): onRemoved(from: group)
+        case .survey(let survey, let group): onSurvey(survey, group: group, from: from)
+        case .surveyed(let survey, let answer): onSurveyed(survey, answer, from: from)
         }
     }
 }
@@ -201,6 +220,8 @@ enum Origin: Sendable {
     case nobody
     case call(serial: UInt64)
     case peer(NodeID, forward: UInt64)
+    /// The leader's own store.
+    case copies
 }
 
 /// A command in the leader's log, until it is applied.
@@ -228,4 +249,6 @@ struct PendingWrite: Sendable {
     var loads: SnapshotMetadata?
     /// The founding in it is to be acted on.
     var isFounding = false
+    /// It says that this node is no member any more.
+    var isRemoval = false
 }

@@ -19,6 +19,8 @@ package enum StrictInput: Sendable {
     /// A mark that came with a ping or an ack.
     case mark(StrictMark)
     case call(id: UInt64, StrictCall, deadline: Instant)
+    /// This node's copies do not hold what the group has: see `StrictNode.mayCorrect`.
+    case correct(StrictCorrection)
     /// The write of this number, and all before it, are durable.
     case persisted(UInt64)
     /// A snapshot that `makeSnapshot` asked for is durable.
@@ -65,6 +67,22 @@ package enum StrictAction: Sendable {
     case event(StrictEvent)
 }
 
+/// What a leader's own store holds wrongly: rows of a group that is gone.
+package struct StrictCorrection: Hashable, Sendable {
+    /// Ascending, at most `StrictBounds.reissuedKeysMax`. Empty: only versions are to be raised.
+    package var keys: [StrictKey]
+    /// What is told of them must be later than this, in milliseconds since 1970: it is what is to be replaced.
+    package var after: UInt64
+    /// Versions of the other group went up to here.
+    package var above: UInt64
+
+    package init(keys: [StrictKey], after: UInt64, above: UInt64) {
+        self.keys = keys
+        self.after = after
+        self.above = above
+    }
+}
+
 /// One write of the strict log's disk.
 package struct StrictWrite: Sendable {
     /// Ascending by one from 1 in each process.
@@ -89,13 +107,17 @@ package struct FoundingState: Hashable, Sendable {
     package var promised: FoundingBallot?
     package var accepted: AcceptedFounding?
     package var founded: StrictFounding?
+    /// This node was taken out of this group: it takes part in none any more, under this id.
+    package var removedFrom: UInt64?
 
     package init(
-        promised: FoundingBallot? = nil, accepted: AcceptedFounding? = nil, founded: StrictFounding? = nil
+        promised: FoundingBallot? = nil, accepted: AcceptedFounding? = nil, founded: StrictFounding? = nil,
+        removedFrom: UInt64? = nil
     ) {
         self.promised = promised
         self.accepted = accepted
         self.founded = founded
+        self.removedFrom = removedFrom
     }
 }
 
@@ -120,16 +142,22 @@ package struct StrictRestored: Sendable {
 package struct StrictFeedChange: Hashable, Sendable {
     /// Counts the changes of the group from 1: equal on all replicas.
     package var number: UInt64
+    /// The revision of the entry: those of one entry are one transaction.
     package var index: LogIndex
+    /// Of the key as it is now: `index`, but for what an earlier entry wrote and this one tells anew.
+    package var version: LogIndex
     /// The log's clock at that entry, milliseconds since 1970; never goes back.
     package var time: UInt64
     package var key: StrictKey
     /// nil: it was deleted.
     package var value: [UInt8]?
 
-    package init(number: UInt64, index: LogIndex, time: UInt64, key: StrictKey, value: [UInt8]?) {
+    package init(
+        number: UInt64, index: LogIndex, version: LogIndex? = nil, time: UInt64, key: StrictKey, value: [UInt8]?
+    ) {
         self.number = number
         self.index = index
+        self.version = version ?? index
         self.time = time
         self.key = key
         self.value = value
@@ -146,6 +174,14 @@ package enum StrictEvent: Hashable, Sendable {
     case unknownFormat(UInt8)
     /// The majority was declared lost by an operator.
     case recovered(from: [NodeID])
+    /// This node was taken out of the group, and knows it for good.
+    case removed(from: UInt64)
+    /// On a node that is no member: another node leads, as marks say.
+    case leaderHeard(NodeID, Term)
+    /// On a node that is no member: nothing new was heard of this leader for so long, or it is not reached.
+    case leaderSilent(NodeID, for: Interval, isReached: Bool)
+    /// Copies of so many keys held what another group wrote, or lacked what this one has; they were told anew.
+    case copiesCorrected(keys: Int)
 }
 
 package struct StrictConfiguration: Hashable, Sendable {

@@ -25,14 +25,18 @@ extension EventKind {
     static let strictLeaderChangedDescription = Description(
         messageID: "cd6a8adf698f4b75ada08720dae390d3", level: .notice,
         subject: "The strict group has another leader",
-        meaning: "Strict keys are read and written through @GOSSIPD_MEMBER@ from now on: @GOSSIPD_REASON@",
+        meaning: """
+            Strict keys are read and written through @GOSSIPD_MEMBER@ from now on: @GOSSIPD_REASON@ (on
+            nodes that are no members gossip).
+            """,
         action: "Nothing. If it happens often, look at the network and the disks of the voters.")
 
     static let strictLeaderLostDescription = Description(
         messageID: "c72d703e12bd48c8a84b0a68af9e90c2", level: .warning,
         subject: "The strict group has no leader",
         meaning: """
-            This node knows of no leader: @GOSSIPD_REASON@
+            This node knows of no leader: @GOSSIPD_REASON@ (on nodes that are no members silent: nothing
+            new was heard of the last one; unreached: it is not reached).
             Until there is one, strict keys are not written, and read only with
             --consistency local.
             """,
@@ -91,7 +95,7 @@ extension EventKind {
             Member @GOSSIPD_MEMBER@ speaks for a strict group that is not this node's: it was in another
             cluster, or this group was recovered without it.
             """,
-        action: "Stop that node, and give it an empty data directory.")
+        action: "Run gossipctl doctor: it says which hosts belong to which group, and what to do.")
 
     static let strictUnknownFormatDescription = Description(
         messageID: "594dd7c9a31a4bd0b05f0f63daa84b33", level: .error,
@@ -107,6 +111,27 @@ extension EventKind {
             voters had are gone.
             """,
         action: "Keep the former voters stopped, and add new ones: gossipctl strict add NAME.")
+
+    static let strictRemovedDescription = Description(
+        messageID: "4c0d58e1a3c24e7fa1f49e0f2d6b7a35", level: .warning,
+        subject: "This node was removed from the strict group",
+        meaning: """
+            An operator has taken it out, perhaps while it was down. It votes no more and keeps no
+            log; strict keys are read and written through the leader, as on any client.
+            """,
+        action: """
+            Nothing, if that was wanted. To let it vote again, start it with an empty data
+            directory and say gossipctl strict add NAME on another host.
+            """)
+    static let strictCopiesCorrectedDescription = Description(
+        messageID: "b1d0c4a5a7c54f7b9f0e5a3c6c2f8e47", level: .notice,
+        subject: "Copies of strict keys were corrected",
+        meaning: """
+            Copies of @GOSSIPD_COUNT@ keys on this node or others held what a lost majority or an earlier
+            strict group had written. They are told anew as the group has them; keys that it does not
+            have are deleted. The history of each key shows it.
+            """,
+        action: "If something is missed, read it from the key's history: gossipctl kv history KEY.")
 
     static let strictLockChangedDescription = Description(
         messageID: "917d75798685421681e680a48f6e8d28", level: .debug,

@@ -57,6 +57,8 @@ package enum EventKind: String, CaseIterable, Sendable {
     case strictForeignGroup = "strict_foreign_group"
     case strictUnknownFormat = "strict_unknown_format"
     case strictRecovered = "strict_recovered"
+    case strictRemoved = "strict_removed"
+    case strictCopiesCorrected = "strict_copies_corrected"
     case strictLockChanged = "strict_lock_changed"
     // Users' own events, and the commands that run on events.
     case userEvent = "user_event"
@@ -170,6 +172,8 @@ package enum EventKind: String, CaseIterable, Sendable {
         case .strictForeignGroup: Self.strictForeignGroupDescription
         case .strictUnknownFormat: Self.strictUnknownFormatDescription
         case .strictRecovered: Self.strictRecoveredDescription
+        case .strictRemoved: Self.strictRemovedDescription
+        case .strictCopiesCorrected: Self.strictCopiesCorrectedDescription
         case .strictLockChanged: Self.strictLockChangedDescription
         case .userEvent: Self.userEventDescription
         case .handlerFailed: Self.handlerFailedDescription

@@ -12,6 +12,9 @@ enum StrictCode {
     static let forward: UInt8 = 2
     static let forwarded: UInt8 = 3
     static let founding: UInt8 = 4
+    static let removed: UInt8 = 5
+    static let survey: UInt8 = 6
+    static let surveyed: UInt8 = 7
 
     /// Of `RaftMessage.Body`.
     enum Raft: UInt8 {
@@ -58,7 +61,28 @@ extension ByteSink {
         case .founding(let message):
             put(StrictCode.founding)
             put(message)
+        case .removed(let group):
+            put(StrictCode.removed)
+            put(group)
+        case .survey(let id, let group):
+            put(StrictCode.survey)
+            put(varint: id)
+            put(group)
+        case .surveyed(let id, let survey):
+            put(StrictCode.surveyed)
+            put(varint: id)
+            put(survey)
         }
+    }
+
+    private mutating func put(_ survey: StrictSurvey) {
+        put(flag: survey.group != nil)
+        if let group = survey.group { put(group) }
+        put(varint: survey.term)
+        put(survey.last)
+        put(survey.leader ?? .unknown)
+        put(flag: survey.canVote)
+        put(flag: survey.isRecovering)
     }
 
     mutating func put(flag: Bool) { put(flag ? 1 : 0 as UInt8) }

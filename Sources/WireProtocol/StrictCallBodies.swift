@@ -32,7 +32,7 @@ extension StrictCode {
 
     enum Failure: UInt8 {
         case notConfigured = 1
-        case notFormed, unavailable, tooManyCalls, tooLarge, refused, cannotRecover, unknownFormat
+        case notFormed, unavailable, tooManyCalls, tooLarge, refused, cannotRecover, unknownFormat, notEligible
     }
 
     /// Of `RaftFailure`.
@@ -103,8 +103,9 @@ extension ByteSink {
         case .transfer(let id):
             put(StrictCode.Order.transfer.rawValue)
             put(id ?? .unknown)
-        case .recover:
+        case .recover(let evenIfBehind):
             put(StrictCode.Order.recover.rawValue)
+            put(flag: evenIfBehind)
         }
     }
 
@@ -262,6 +263,7 @@ extension ByteSink {
         case .unknownFormat(let format):
             put(failure: .unknownFormat)
             put(format)
+        case .notEligible: put(failure: .notEligible)
         }
     }
 

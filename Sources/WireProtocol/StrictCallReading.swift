@@ -44,7 +44,7 @@ extension ByteReader {
         return number
     }
 
-    private mutating func optionalNode() throws(DecodeFailure) -> NodeID? {
+    mutating func optionalNode() throws(DecodeFailure) -> NodeID? {
         let id = try nodeID()
         return id == .unknown ? nil : id
     }
@@ -70,7 +70,7 @@ extension ByteReader {
         case .add: return .add(try knownNodeID())
         case .remove: return .remove(try knownNodeID())
         case .transfer: return .transfer(to: try optionalNode())
-        case .recover: return .recover
+        case .recover: return .recover(evenIfBehind: try flag())
         case nil: return nil
         }
     }
@@ -209,6 +209,7 @@ extension ByteReader {
         case .refused: return try raftRefusal().map { .refused($0) }
         case .cannotRecover: return .cannotRecover(try text(min: 0, max: StrictCode.textBytesMax))
         case .unknownFormat: return .unknownFormat(try uint8())
+        case .notEligible: return .notEligible
         case nil: return nil
         }
     }

@@ -21,9 +21,28 @@ extension ByteReader {
             return try strictForwarded().map { .forwarded(id: id, $0) }
         case StrictCode.founding:
             return try foundingMessage().map { .founding($0) }
+        case StrictCode.removed:
+            return .removed(group: try uint64())
+        case StrictCode.survey:
+            let id = try varint()
+            return .survey(id: id, group: try uint64())
+        case StrictCode.surveyed:
+            let id = try varint()
+            return .surveyed(id: id, try strictSurvey())
         case _:
             return nil
         }
+    }
+
+    private mutating func strictSurvey() throws(DecodeFailure) -> StrictSurvey {
+        let group = try flag() ? try uint64() : nil
+        let term = try varint()
+        let last = try logPosition()
+        let leader = try optionalNode()
+        let canVote = try flag()
+        return StrictSurvey(
+            group: group, term: term, last: last, leader: leader, canVote: canVote,
+            isRecovering: try flag())
     }
 
     /// Exactly 0 or 1.

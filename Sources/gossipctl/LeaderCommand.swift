@@ -63,7 +63,7 @@ struct LeaderShowCommand: DaemonCommand {
             .unavailable,
             document.group == nil
                 ? "the strict group has not formed\(missing.isEmpty ? "" : "; still missing: \(missing)"): see gossipctl doctor"
-                : "no leader is known: \(document.votersReachable) of \(document.votersTotal) voters are reached, \(document.quorum) "
+                : "\(StrictMembersCommand.leader(document)): \(document.votersReachable) of \(document.votersTotal) voters are reached, \(document.quorum) "
                     + "are needed; see gossipctl strict members")
     }
 }
@@ -84,6 +84,8 @@ struct LeaderTransferCommand: DaemonCommand {
 
     @Argument(help: ArgumentHelp("A voter by name or id.", valueName: "node"))
     var node: String?
+
+    func validate() throws { if let node { try MemberArgument.check(node) } }
 
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         let document = try await client.orderStrict(.transfer(to: node))

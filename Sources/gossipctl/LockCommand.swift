@@ -76,6 +76,7 @@ struct LockRunCommand: AsyncParsableCommand {
     var command: [String] = []
 
     func validate() throws {
+        guard !name.isEmpty else { throw ValidationError("Name the lock, such as deploy or app/migrate.") }
         guard !command.isEmpty else { throw ValidationError("Give a command behind --.") }
     }
 

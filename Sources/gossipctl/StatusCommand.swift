@@ -33,12 +33,16 @@ struct StatusCommand: DaemonCommand {
     private static func render(_ strict: StatusDocument.Strict) -> String {
         let missing = (strict.missing ?? []).map(\.name)
         guard missing.isEmpty else { return "not formed, still missing: \(missing.joined(separator: ", "))" }
-        var text = "\(strict.role), term \(strict.term), leader \(strict.leader ?? "none")"
+        let role = strict.isRemoved == true ? "\(strict.role) (was removed from the group)" : strict.role
+        var text = "\(role), term \(strict.term), leader \(strict.leader ?? "none")"
         if let voters = strict.voters, let reached = strict.votersReachable {
             text += ", \(reached) of \(voters) voters reached"
         }
         if let commit = strict.commit, let applied = strict.applied, applied < commit {
             text += ", \(commit - applied) entries to apply"
+        }
+        if let others = strict.foreignLeaders, !others.isEmpty {
+            text += "; ANOTHER GROUP IS ALIVE, led by \(others.joined(separator: ", ")): see gossipctl doctor"
         }
         return text
     }

@@ -59,11 +59,29 @@ struct StrictMembersCommand: DaemonCommand {
                 .init(Format.milliseconds(member.silentMilliseconds)),
             ])
         }
-        let leader = document.leader.map { "leader \($0.name.printable)" } ?? "no leader"
-        return table.render(for: terminal)
-            + "group \(group.printable), term \(document.term), \(leader), \(document.votersReachable) of "
-            + "\(document.votersTotal) voters reached, \(document.quorum) needed; entry \(document.commit) committed, "
-            + "\(document.applied) applied here\n"
+        var text = "group \(group.printable), term \(document.term), \(leader(document)), "
+        text += "\(document.votersReachable) of \(document.votersTotal) voters reached, \(document.quorum) needed"
+        // A client holds no log of which there would be entries.
+        if document.role != "client" {
+            text += "; entry \(document.commit) committed, \(document.applied) applied here"
+        }
+        if document.isRemoved {
+            text +=
+                "\nthis node was removed from the group and is a client: to vote again it needs an empty data directory, then "
+            text += "gossipctl strict add on another host"
+        }
+        for other in document.foreignGroups ?? [] {
+            text +=
+                "\nANOTHER GROUP IS ALIVE: \(other.group.printable), leader \(other.leader.name.printable): see gossipctl doctor"
+        }
+        return table.render(for: terminal) + text + "\n"
+    }
+
+    /// Who leads, or since when nobody was heard of.
+    static func leader(_ document: StrictDocument) -> String {
+        if let leader = document.leader { return "leader \(leader.name.printable)" }
+        guard let silence = document.leaderSilentMilliseconds else { return "no leader" }
+        return "no leader heard of for \(Int(silence / 1_000)) s"
     }
 }
 
@@ -71,8 +89,8 @@ struct StrictAddCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Make a member of the cluster a member of the group.",
         discussion: """
-            It learns first and votes as soon as it has caught up. It needs the same strict.prefixes, and strict.eligible. A \
-            node that was removed comes back with an empty data directory only. Add before you remove: an odd number of voters \
+            It learns first and votes as soon as it has caught up. It needs the same strict.prefixes, and not \
+            strict.eligible = false; without them this is refused with exit status 4. A node that was removed comes back with an empty data directory only. Add before you remove: an odd number of voters \
             is best, an even one bears no more failures than one less.
 
             EXAMPLES
@@ -84,6 +102,8 @@ struct StrictAddCommand: DaemonCommand {
     @Argument(help: ArgumentHelp("A name, an id, or the first digits of an id.", valueName: "node"))
     var node: String
 
+    func validate() throws { try MemberArgument.check(node) }
+
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         try show(try await client.orderStrict(.add(node)), on: terminal) { StrictMembersCommand.render($0, terminal) }
     }
@@ -93,8 +113,9 @@ struct StrictRemoveCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Take a member out of the group, for good.",
         discussion: """
-            Refused with exit status 4 when too few of the others are reached. The node stays a member of the cluster and a \
-            client of the group; it votes again under a new id only, that is with an empty data directory.
+            Refused with exit status 4 when too few of the others are reached. The node is told, at once or when it is back, and \
+            stays a member of the cluster and a client of the group; it votes again under a new id only, that is with an empty \
+            data directory.
 
             EXAMPLES
               gossipctl strict remove web-2
@@ -105,6 +126,8 @@ struct StrictRemoveCommand: DaemonCommand {
 
     @Argument(help: ArgumentHelp("A name, an id, or the first digits of an id.", valueName: "node"))
     var node: String
+
+    func validate() throws { try MemberArgument.check(node) }
 
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         try show(try await client.orderStrict(.remove(node)), on: terminal) {
@@ -120,7 +143,12 @@ struct StrictRecoverCommand: DaemonCommand {
             ONLY when most voters will never come back. This node becomes the only voter with what it holds: writes that only the \
             others had are lost, also acknowledged ones. Stop the former voters for good first, and give them empty data \
             directories before they start again. Run it on the voter with the highest entry (gossipctl strict members), then \
-            add others with gossipctl strict add. Refused with exit status 4 while a leader is in office.
+            add others with gossipctl strict add.
+
+            The others are asked first, for up to 2 s. Refused with exit status 4, and a sentence that says what to do, when a \
+            leader is in office, or was heard of within 10 s on a node that is there; when a majority of the voters is there and \
+            can vote; when this node was removed from the group; when another voter that is there holds more of the log, or this \
+            node's own log is damaged (--even-if-behind goes on all the same).
 
             EXAMPLES
               gossipctl strict recover --yes-lose-writes
@@ -131,6 +159,9 @@ struct StrictRecoverCommand: DaemonCommand {
     @Flag(help: "Yes, give up what only the other voters hold.")
     var yesLoseWrites = false
 
+    @Flag(help: "Also when a voter that is reached holds more of the log, or this node's own log is damaged.")
+    var evenIfBehind = false
+
     func run(_ client: AdminClient, _ terminal: Terminal) async throws(AdminFailure) {
         guard yesLoseWrites else {
             throw AdminFailure(
@@ -138,6 +169,17 @@ struct StrictRecoverCommand: DaemonCommand {
                 "this gives up every write that only the other voters hold, also acknowledged ones, and is for voters that will "
                     + "never come back: if so, say --yes-lose-writes")
         }
-        try show(try await client.orderStrict(.recover), on: terminal) { StrictMembersCommand.render($0, terminal) }
+        try show(try await client.orderStrict(.recover(evenIfBehind: evenIfBehind)), on: terminal) {
+            StrictMembersCommand.render($0, terminal)
+        }
+    }
+}
+
+/// Which node is meant.
+enum MemberArgument {
+    static func check(_ text: String) throws {
+        guard text.contains(where: { !$0.isWhitespace }) else {
+            throw ValidationError("Name a node: its name, its id, or the first digits of its id.")
+        }
     }
 }

@@ -8,8 +8,9 @@ import StrictCore
 import StrictGroup
 
 extension AdminFailure {
-    /// `changes`: the call was to change something, so its outcome is told.
-    init(_ failure: StrictFailure, changes: Bool = false) {
+    /// `changes`: the call was to change something, so its outcome is told. `hasCopy`: what was to be read is also in this
+    /// node's store.
+    init(_ failure: StrictFailure, changes: Bool = false, hasCopy: Bool = false) {
         switch failure {
         case .notConfigured:
             self.init(
@@ -23,7 +24,7 @@ extension AdminFailure {
                 "the strict group has not formed\(names): it does when the voters see each other alive, see gossipctl doctor",
                 outcome: changes ? .notDone : nil, missing: missing.map(Missing.init))
         case .unavailable(let missing, let isOutcomeUnknown):
-            self.init(missing, isOutcomeUnknown, changes: changes)
+            self.init(missing, isOutcomeUnknown, changes: changes, hasCopy: hasCopy)
         case .tooManyCalls:
             self.init(
                 .busy, "too many calls wait for the strict group: try again", outcome: changes ? .notDone : nil)
@@ -34,7 +35,13 @@ extension AdminFailure {
         case .refused(let reason):
             self.init(reason)
         case .cannotRecover(let reason):
-            self.init(.conflict, "this node cannot recover the group: \(reason)", outcome: .notDone)
+            self.init(.conflict, "this node does not recover the group: \(reason)", outcome: .notDone)
+        case .notEligible:
+            self.init(
+                .conflict,
+                "that node does not say that it may vote: it has no strict.prefixes, or strict.eligible = false, or is not in "
+                    + "the cluster; set [strict] there as on the voters, restart it, and add it then", outcome: .notDone
+            )
         case .unknownFormat(let format):
             self.init(
                 .unavailable,
@@ -43,14 +50,14 @@ extension AdminFailure {
         }
     }
 
-    private init(_ missing: [StrictMissing], _ isOutcomeUnknown: Bool, changes: Bool) {
+    private init(_ missing: [StrictMissing], _ isOutcomeUnknown: Bool, changes: Bool, hasCopy: Bool) {
         let who =
             missing.isEmpty
             ? "all voters are reached, so an election may be under way"
             : "voters that this node does not reach: \(Self.names(missing))"
         let what =
             !changes
-            ? "nothing was read: try again, or read what this node holds with --consistency local"
+            ? "nothing was read: try again" + (hasCopy ? ", or read what this node holds with --consistency local" : "")
             : isOutcomeUnknown
                 ? "the change may have been made, or may yet be: read before you repeat it"
                 : "nothing was changed: try again"
@@ -141,6 +148,11 @@ extension AdminFailure {
             self.init(.notFound, "the lease has ended: what was bound to it is gone", outcome: .notDone)
         case .leaseTimeOutOfRange:
             self.init(.badRequest, "a lease lives from 100ms to 3660d", outcome: .notDone)
+        case .versionOutOfRange:
+            self.init(
+                .badRequest,
+                "versions of strict keys would exceed \(StrictBounds.versionMax): what asks for that is no backup of a "
+                    + "group, or is damaged", outcome: .notDone)
         case .tooManyLeases, .tooManyKeysOfLease, .tooManyLocks, .tooManyLocksOfLease, .tooManyWaiters:
             self.init(
                 .busy, "there are as many leases, locks or waiters as there may be: try again later", outcome: .notDone)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the opening of what is on disk when the daemon starts, and what is told of it.
 
+import AdminModel
 import ClusterTypes
 import DaemonConfig
 import Logging
@@ -56,14 +57,15 @@ extension Daemon {
 
     /// The strict log, read as a whole; nil where no key is strict. After a failure the process ends at once.
     static func openStrictDisk(
-        _ configuration: DaemonConfiguration, notifier: SystemdNotifier, log: DaemonLog, logger: Logger
+        _ configuration: DaemonConfiguration, _ directory: DataDirectory, notifier: SystemdNotifier, log: DaemonLog,
+        logger: Logger
     ) throws(StartFailure) -> (disk: StrictDisk, restored: StrictRestored)? {
         if configuration.strict.prefixes.isEmpty { return nil }
         let storage = log.logger(label: "gossipd.storage")
         do throws(PersistenceFailure) {
             _ = notifier.extendTimeout(seconds: 120, status: "reading the strict log")
             let (disk, restored) = try StrictDisk.open(
-                directory: configuration.dataDirectory,
+                directory: configuration.dataDirectory, keeper: StrictLogKeeper(directory),
                 failed: { DaemonHost.stopBeforeLying($0, logger: storage) })
             for warning in disk.warnings { logger.warning("\(warning)") }
             return (disk, restored)
@@ -74,13 +76,17 @@ extension Daemon {
 
     /// The hub of this process's events; a database that was set aside is its first one.
     static func hub(
-        _ configuration: DaemonConfiguration, _ identity: NodeIdentity, _ recovery: Recovery, address: Address,
-        logger: Logger
+        _ configuration: DaemonConfiguration, _ identity: NodeIdentity, _ peers: [StoredPeer], _ recovery: Recovery,
+        address: Address, logger: Logger
     ) -> EventHub {
         let hub = EventHub(
             epoch: identity.bootEpoch, storeID: recovery.storeID, revision: recovery.recovered.revision,
             selfID: identity.id, name: configuration.name, address: address,
             tags: configuration.sortedTags, logger: logger)
+        for peer in peers {
+            let name = MemberIdentity(id: peer.id.description, name: peer.name, address: peer.address.description)
+            hub.remember(name, of: peer.id)
+        }
         if let file = recovery.setAside {
             hub.tell(
                 .storeSetAside, at: SystemClock.now(),

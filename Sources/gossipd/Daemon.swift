@@ -133,8 +133,8 @@ struct Daemon: Sendable {
         let past = StorePast(database: database)
 
         let signals = DaemonSignals()
-        let hub = hub(configuration, identity, recovery, address: advertised, logger: logger)
-        let strict = try openStrictDisk(configuration, notifier: notifier, log: log, logger: logger)
+        let hub = hub(configuration, identity, directory.peers, recovery, address: advertised, logger: logger)
+        let strict = try openStrictDisk(configuration, directory, notifier: notifier, log: log, logger: logger)
         let host = try DaemonHost(
             directory: directory, database: database, strictDisk: strict?.disk, hub: hub, log: log, signals: signals)
         let kernel = makeKernel(
@@ -257,7 +257,7 @@ extension StartFailure {
             switch failure {
             case .locked, .busy: .temporary
             case .system(_, _, let code) where code == EACCES || code == EPERM: .denied
-            case .notADirectory, .exposedKeys: .badConfiguration
+            case .notADirectory, .exposedKeys, .missingStrictLog: .badConfiguration
             case .corruptIdentity, .corruptKeys, .newerFormat, .bootEpochsUsedUp, .system, .diskFull, .corrupt,
                 .corruptStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull, .stopped:
                 .storageError

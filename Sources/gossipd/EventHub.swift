@@ -39,6 +39,11 @@ final class EventHub: Sendable {
         self.logger = logger
     }
 
+    /// The name of a peer that an earlier process knew.
+    func remember(_ identity: MemberIdentity, of id: NodeID) {
+        narrator.withLock { $0.remember(identity, of: id) }
+    }
+
     func handle(_ event: KernelEvent, clock: Clock) {
         changes.note(event)
         if case .keyChanged(let record) = event { publish(record) }
@@ -161,10 +166,10 @@ final class EventHub: Sendable {
             case .add(let element), .remove(let element): element.count
             case .delete, .increment, .typeConflict: 0
             }
-        let author = identity(record.change.author.node)
-        guard WatchEvent(record, author: author, cursor: "") != nil else { return }
+        guard var event = WatchEvent(record, author: identity(record.change.author.node), cursor: "") else { return }
         watches.append(sequence: record.revision, cost: 256 + record.change.key.utf8.count + held) { cursor in
-            WatchEvent(record, author: author, cursor: cursor) ?? WatchEvent.resync(cursor: cursor)
+            event.cursor = cursor
+            return event
         }
     }
 }

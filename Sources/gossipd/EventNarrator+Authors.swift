@@ -78,7 +78,7 @@ extension EventNarrator {
     private static func short(_ key: AuthorKey) -> String { String(key.description.prefix(8)) }
 
     private static func words(_ info: MemberInfo) -> String {
-        let tags = info.tags.map { "\($0.name)=\($0.value)" }.joined(separator: ",")
+        let tags = info.tags.ofUsers.map { "\($0.name)=\($0.value)" }.joined(separator: ",")
         return "\(info.name) at \(info.address)" + (tags.isEmpty ? "" : " with \(tags)")
     }
 }

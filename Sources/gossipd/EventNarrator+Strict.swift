@@ -15,7 +15,8 @@ extension EventNarrator {
         case .founded(let founding):
             return Narration(
                 kind: .strictFounded,
-                message: "the strict group \(Hex.string(founding.group)) has formed: \(names(founding.voters)) vote",
+                message: "the strict group \(Hex.string(founding.group)) has formed: \(names(founding.voters)) "
+                    + (founding.voters.count == 1 ? "votes" : "vote"),
                 fields: ["group": Hex.string(founding.group)])
         case .raft(let event): return tellRaft(event)
         case .lockChanged(let change): return Self.tell(change)
@@ -23,8 +24,8 @@ extension EventNarrator {
             return Narration(
                 kind: .strictForeignGroup,
                 message:
-                    "\(identity(peer).name) belongs to strict group \(Hex.string(group)), not to this node's: give it an "
-                    + "empty data directory",
+                    "\(identity(peer).name) belongs to strict group \(Hex.string(group)), not to this node's: gossipctl "
+                    + "doctor says what to do",
                 member: identity(peer), reason: "foreign_group")
         case .unknownFormat(let format):
             return Narration(
@@ -37,6 +38,32 @@ extension EventNarrator {
                 message:
                     "an operator has declared the majority lost: this node alone goes on; before, \(names(former)) voted",
                 reason: "recovered")
+        case .removed(let group):
+            return Narration(
+                kind: .strictRemoved,
+                message:
+                    "this node was removed from the strict group: it is a client now; to vote again it needs an empty data "
+                    + "directory, then gossipctl strict add on another host",
+                reason: "removed", fields: ["group": Hex.string(group)])
+        case .leaderHeard(let leader, let term):
+            return Narration(
+                kind: .strictLeaderChanged, message: "\(identity(leader).name) leads the strict group in term \(term)",
+                member: identity(leader), reason: "gossip", fields: ["term": "\(term)"])
+        case .leaderSilent(let leader, let silence, let isReached):
+            return Narration(
+                kind: .strictLeaderLost,
+                message: isReached
+                    ? "nothing new was heard of \(identity(leader).name), which led the strict group, for "
+                        + "\(silence.nanoseconds / 1_000_000_000) s: it may have lost its majority"
+                    : "\(identity(leader).name), which led the strict group, is not reached",
+                member: identity(leader), reason: isReached ? "silent" : "unreached")
+        case .copiesCorrected(keys: let keys):
+            return Narration(
+                kind: .strictCopiesCorrected,
+                message:
+                    "copies of \(counted(keys, "strict key")) held what another strict group had written: told anew as this group "
+                    + "has them",
+                fields: ["count": "\(keys)"])
         }
     }
 

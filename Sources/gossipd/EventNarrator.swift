@@ -35,6 +35,9 @@ struct Narration: Sendable {
 struct EventNarrator: Sendable {
     let selfID: NodeID
     private var names: [NodeID: MemberIdentity] = [:]
+    /// Of members that have gone, and of peers that an earlier process knew: voters are named long after.
+    private var formerNames: [NodeID: MemberIdentity] = [:]
+    private static let formerNamesMax = 1_024
     /// Of the members that have any, by id.
     private var tags: [String: [String: String]] = [:]
     /// Of the strict group: the present election was told.
@@ -48,7 +51,8 @@ struct EventNarrator: Sendable {
 
     /// The identity of a node as last heard; the beginning of its id stands in for a name that is not known.
     func identity(_ id: NodeID) -> MemberIdentity {
-        names[id] ?? (id.isStrictLog ? .strictGroup : MemberIdentity(id: id.description, name: id.short))
+        names[id] ?? formerNames[id]
+            ?? (id.isStrictLog ? .strictGroup : MemberIdentity(id: id.description, name: id.short))
     }
 
     /// The tags of the member that an event is about, or that sent it.
@@ -57,18 +61,28 @@ struct EventNarrator: Sendable {
     }
 
     private static func table(_ tags: [Tag]) -> [String: String]? {
-        tags.isEmpty ? nil : Dictionary(tags.map { ($0.name, $0.value) }) { $1 }
+        let tags = tags.ofUsers
+        return tags.isEmpty ? nil : Dictionary(tags.map { ($0.name, $0.value) }) { $1 }
     }
 
     mutating func note(_ event: MemberEvent) {
         if case .reaped = event.kind {
-            names[event.id] = nil
+            if let name = names.removeValue(forKey: event.id) { remember(name, of: event.id) }
             tags[event.id.description] = nil
         } else {
             tags[event.id.description] = Self.table(event.info.tags)
             names[event.id] = MemberIdentity(
                 id: event.id.description, name: event.info.name, address: event.info.address.description)
         }
+    }
+
+    /// What an earlier process knew is not told over what this one hears.
+    mutating func remember(_ identity: MemberIdentity, of id: NodeID) {
+        if formerNames.count >= Self.formerNamesMax, formerNames[id] == nil {
+            // Which one does not matter, but that it is the same one every time.
+            formerNames = formerNames.filter { $0.key != formerNames.keys.min() }
+        }
+        formerNames[id] = identity
     }
 
     func tell(_ event: UserEvent) -> Narration {
@@ -199,8 +213,8 @@ struct EventNarrator: Sendable {
         var parts: [String] = []
         if old.name != new.name { parts.append("its name from \(old.name)") }
         if old.address != new.address { parts.append("its address from \(old.address) to \(new.address)") }
-        if old.tags != new.tags {
-            let tags = new.tags.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+        if old.tags.ofUsers != new.tags.ofUsers {
+            let tags = new.tags.ofUsers.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
             parts.append(tags.isEmpty ? "its tags to none" : "its tags to \(tags)")
         }
         if old.protocolVersion != new.protocolVersion {

@@ -116,8 +116,9 @@ extension KernelNode {
     func backup() async throws(AdminFailure) -> PullStream<[UInt8]> {
         let now = SystemClock.now().wall
         let name = try await status().node.name
+        let strictPoint = await strict.point()
         return past.stream { reader, handover in
-            try reader.writeBackup(node: name, createdAt: now) { try handover.give($0) }
+            try reader.writeBackup(node: name, createdAt: now, strict: strictPoint) { try handover.give($0) }
         }
     }
 

@@ -28,14 +28,19 @@ extension KernelNode {
             }
             try backup.read(piece)
         }
-        let (revision, strictKeys) = try backup.finish()
-        if mode != .skip { try await checkStrict(strictKeys) }
+        let revision = try backup.finish()
+        let strictPart = backup.strict
+        if mode != .skip { try await checkStrict(strictPart) }
         if mode != .only {
             guard let whole = backup.takeStore() else { throw .unexpectedReply }
             guard case .done = try await ask(.restore(whole, revision: revision)) else { throw .unexpectedReply }
         }
         var counts: (restored: Int, kept: Int)?
-        if mode != .skip, !strictKeys.isEmpty { counts = try await writeStrict(strictKeys, isOnly: mode == .only) }
+        if mode != .skip, strict.isOn, !strictPart.isEmpty {
+            // First: nothing that is written here gets a version that was given before.
+            try await raiseVersions(strictPart)
+            if !strictPart.keys.isEmpty { counts = try await writeStrict(strictPart.keys, isOnly: mode == .only) }
+        }
         let store = try await status().store
         var result = RestoreResult(keys: store.keys, revision: store.revision)
         (result.strictRestored, result.strictKept) = (counts?.restored, counts?.kept)
@@ -43,11 +48,12 @@ extension KernelNode {
     }
 
     /// Before anything is changed: the log must be there to take them.
-    private func checkStrict(_ keys: [BackupContent.StrictValue]) async throws(AdminFailure) {
-        guard let first = keys.first else { return }
+    private func checkStrict(_ part: BackupContent.StrictPart) async throws(AdminFailure) {
+        try Self.checkStrictVersion(part.version)
+        guard !part.isEmpty, strict.isOn || !part.keys.isEmpty else { return }
+        let keys = part.keys
         let later = "restore without them (--strict skip), and them later (--strict only)"
-        guard strict.isOn, keys.allSatisfy({ strict.covers($0.key.text) }) else {
-            let outside = keys.first { !strict.covers($0.key.text) } ?? first
+        if let outside = keys.first(where: { !strict.covers($0.key.text) }) {
             throw AdminFailure(
                 .conflict,
                 "the backup holds \(counted(keys.count, "strict key")), and \(outside.key.text.quoted) is not strict here: "
@@ -59,6 +65,26 @@ extension KernelNode {
                 "the backup holds \(counted(keys.count, "strict key")), which go through the log, and the group has no leader: "
                     + later, outcome: .notDone)
         }
+    }
+
+    /// Half of what versions may be raised to: room for all that comes.
+    static let restoredVersionMax = StrictBounds.versionMax / 2
+
+    static func checkStrictVersion(_ version: UInt64) throws(AdminFailure) {
+        guard version <= restoredVersionMax else {
+            throw AdminFailure(
+                .badRequest,
+                "the backup says that versions of strict keys went up to \(version), which no group reaches: it is damaged, "
+                    + "or was made up; restore it without them (--strict skip)")
+        }
+    }
+
+    /// Into the group that the backup is of, whatever was given meanwhile is in its log. Into another one, what was given after
+    /// the backup is known to nobody: the step is for that.
+    private func raiseVersions(_ part: BackupContent.StrictPart) async throws(AdminFailure) {
+        let isSame = try await strict.status().group.map { part.groups == [$0] } ?? false
+        let raise = StrictOperation.raiseVersions(above: part.version, by: isSame ? 0 : StrictNode.versionStep)
+        _ = try await strict.change(raise, AdminLimits.strictTimeoutMax / 5)
     }
 
     /// Keys that the group has by now stay as they are: they are newer.
@@ -94,12 +120,21 @@ private struct BackupContent {
         var value: [UInt8]
     }
 
+    struct StrictPart {
+        var keys: [StrictValue] = []
+        /// Of deleted ones too, and of tokens.
+        var version: UInt64 = 0
+        var groups: Set<UInt64> = []
+
+        var isEmpty: Bool { keys.isEmpty && version == 0 }
+    }
+
     private let configuration: StoreConfiguration
     private let wall: WallTime
     private var reader = BackupReader()
     private var store: RestoredStore?
     private var context = CausalContext()
-    private var strict: [StrictValue] = []
+    private(set) var strict = StrictPart()
 
     init(configuration: StoreConfiguration, wall: WallTime) {
         self.configuration = configuration
@@ -122,7 +157,10 @@ private struct BackupContent {
 
     private mutating func take(_ item: BackupItem) throws(AdminFailure) {
         switch item {
-        case .header: break
+        case .header(let header):
+            guard let point = header.strict else { break }
+            strict.groups.insert(point.group)
+            strict.version = max(strict.version, point.version)
         case .context(let found):
             context = CausalContext(entries: found.entries.filter { !$0.actor.isStrictFeed }) ?? CausalContext()
         case .floor(let floor):
@@ -136,17 +174,19 @@ private struct BackupContent {
     }
 
     private mutating func takeStrict(_ row: Row) throws(AdminFailure) {
+        strict.groups.insert(row.author.node.low)
+        strict.version = max(strict.version, row.details.index)
         // What was deleted has nothing to bring back.
         guard case .register(let value?) = row.content else { return }
         guard let key = StrictKey(row.id.key) else {
             throw AdminFailure(.badRequest, "the row of \(row.id.key) is not valid")
         }
-        strict.append(StrictValue(key: key, value: value))
+        strict.keys.append(StrictValue(key: key, value: value))
     }
 
-    mutating func finish() throws(AdminFailure) -> (revision: UInt64, strict: [StrictValue]) {
+    mutating func finish() throws(AdminFailure) -> UInt64 {
         do {
-            return (try reader.finish().header.revision, strict)
+            return try reader.finish().header.revision
         } catch {
             throw AdminFailure(.badRequest, "\(error)")
         }

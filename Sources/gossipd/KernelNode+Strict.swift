@@ -77,7 +77,7 @@ extension KernelNode {
             case .remove(let member): .remove(try await strictMember(member))
             case .transfer(to: let member?): .transfer(to: try await strictMember(member))
             case .transfer(to: nil): .transfer(to: nil)
-            case .recover: .recover
+            case .recover(let evenIfBehind): .recover(evenIfBehind: evenIfBehind)
             }
         guard case .done(let status) = try await strict.ask(.operate(order), timeout) else { throw .unexpectedReply }
         return try await document(status)
@@ -111,7 +111,15 @@ extension KernelNode {
         document.missing = status.missing.map(AdminFailure.Missing.init)
         (document.keys, document.leases, document.locks) = (status.keys, status.leases, status.locks)
         (document.sessions, document.elections) = (status.sessions, status.elections)
-        document.isRefetching = status.isRefetching
+        (document.isRefetching, document.isRemoved) = (status.isRefetching, status.isRemoved)
+        document.leaderSilentMilliseconds = status.leaderSilentFor?.milliseconds
+        if !status.foreign.isEmpty {
+            document.foreignGroups = status.foreign.map { other in
+                StrictDocument.ForeignGroup(
+                    group: Hex.string(other.group), leader: hub.identity(other.leader),
+                    voters: other.voters.map { hub.identity($0) })
+            }
+        }
         return document
     }
 
@@ -138,9 +146,11 @@ extension KernelNode {
         var document = StatusDocument.Strict(
             role: Self.word(status.role), term: status.term, leader: status.reachedLeader.map { hub.identity($0).name })
         document.group = status.group.map { Hex.string($0) }
-        (document.commit, document.applied) = (status.commit, status.applied)
+        document.isRemoved = status.isRemoved ? true : nil
+        if status.role != nil { (document.commit, document.applied) = (status.commit, status.applied) }
         document.voters = status.voters.count
         document.votersReachable = status.voters.count { status.reachable.contains($0) }
+        if !status.foreign.isEmpty { document.foreignLeaders = status.foreign.map { hub.identity($0.leader).name } }
         if status.group == nil { document.missing = status.missing.map(AdminFailure.Missing.init) }
         return document
     }

@@ -33,7 +33,8 @@ extension KernelNode {
 
     static func strictFindings(_ group: StrictDocument) -> [DoctorDocument.Finding] {
         guard group.group != nil else { return [notFormed(group)] }
-        var findings = voterFindings(group)
+        var findings = foreignFindings(group) + voterFindings(group)
+        if group.isRemoved { findings.append(removed()) }
         let voters = group.votersTotal
         if voters > 0, voters.isMultiple(of: 2) {
             findings.append(
@@ -78,27 +79,60 @@ extension KernelNode {
     private static func voterFindings(_ group: StrictDocument) -> [DoctorDocument.Finding] {
         let unreached = group.members.filter { $0.vote == .voter && !$0.isReachable }.map(\.member.name)
         let names = unreached.joined(separator: ", ")
-        guard group.leader != nil else {
-            return [
-                DoctorDocument.Finding(
-                    .error, code: "strict_no_leader",
-                    summary: "the strict group has no leader that this node knows: strict keys are not written"
-                        + (unreached.isEmpty ? "" : "; voters that are not reached: \(names)"),
-                    advice:
-                        "bring voters back until \(group.quorum) of \(group.votersTotal) reach each other; only when most "
-                        + "are lost for good: gossipctl strict recover --help",
-                    evidence: ["reached": "\(group.votersReachable)", "needed": "\(group.quorum)"])
-            ]
-        }
+        let evidence = ["reached": "\(group.votersReachable)", "needed": "\(group.quorum)"]
+        guard group.leader != nil else { return [noLeader(group, unreached: names, evidence)] }
         guard !unreached.isEmpty else { return [] }
         let spare = group.votersReachable - group.quorum
+        if spare < 0 {
+            return [
+                DoctorDocument.Finding(
+                    .error, code: "strict_voters_missing",
+                    summary:
+                        "this node reaches \(group.votersReachable) of \(group.votersTotal) voters of the strict group, and a "
+                        + "leader needs \(group.quorum); not reached: \(names)",
+                    advice: "bring them back, or mend the network between them and this host", evidence: evidence)
+            ]
+        }
         return [
             DoctorDocument.Finding(
                 .warning, code: "strict_voters_missing",
                 summary: "voters of the strict group are not reached: \(names)",
                 advice: (spare > 0 ? "" : "no further one may fail; ")
                     + "bring them back, or replace each: gossipctl strict add NEW, then gossipctl strict remove OLD",
-                evidence: ["reached": "\(group.votersReachable)", "needed": "\(group.quorum)"])
+                evidence: evidence)
         ]
+    }
+
+    private static func noLeader(
+        _ group: StrictDocument, unreached names: String, _ evidence: [String: String]
+    ) -> DoctorDocument.Finding {
+        let silence = group.leaderSilentMilliseconds.map { ", for \(Int($0 / 1_000)) s" } ?? ""
+        let isLost = group.votersTotal > 0 && group.votersReachable < group.quorum
+        let summary =
+            isLost
+            ? "the strict group has lost its majority: \(group.votersReachable) of \(group.votersTotal) voters are reached, "
+                + "\(group.quorum) are needed; strict keys are not written; not reached: \(names)"
+            : "the strict group has no leader that this node hears of\(silence): strict keys are not written"
+                + (names.isEmpty ? "" : "; voters that are not reached: \(names)")
+        let recover =
+            group.role == "client"
+            ? "on the voter with the highest entry: gossipctl strict recover --help"
+            : "gossipctl strict recover --help"
+        return DoctorDocument.Finding(
+            .error, code: "strict_no_leader", summary: summary,
+            advice: isLost
+                ? "bring back " + (names.contains(", ") ? "some of " : "") + "\(names) until \(group.quorum) of "
+                    + "\(group.votersTotal) reach each other; only when most are lost for good: \(recover)"
+                : "an election takes about a second; if it stays so, see the journal of the voters",
+            evidence: evidence)
+    }
+
+    private static func removed() -> DoctorDocument.Finding {
+        DoctorDocument.Finding(
+            .warning, code: "strict_removed",
+            summary: "this node was removed from the strict group and is a client of it",
+            advice:
+                "nothing, if that was wanted; to let it vote again start it with an empty data directory, and say gossipctl "
+                + "strict add on another host")
     }
 }

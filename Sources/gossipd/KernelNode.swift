@@ -148,7 +148,7 @@ struct KernelNode: NodeHandle {
         guard case .tags(let tags) = try await ask(.changeTags(set: set, unset: unset)) else {
             throw .unexpectedReply
         }
-        return TagsDocument(tags: Dictionary(tags.map { ($0.name, $0.value) }) { $1 })
+        return TagsDocument(tags: Dictionary(tags.ofUsers.map { ($0.name, $0.value) }) { $1 })
     }
 
     static func document(_ view: MemberView) -> MemberDocument {
@@ -158,7 +158,7 @@ struct KernelNode: NodeHandle {
             id: member.id.description, name: member.info.name, address: member.info.address.description,
             state: AdminModel.MemberState(rawValue: EventNarrator.word(member.state)) ?? .unknown,
             incarnation: member.incarnation,
-            tags: Dictionary(member.info.tags.map { ($0.name, $0.value) }) { $1 },
+            tags: Dictionary(member.info.tags.ofUsers.map { ($0.name, $0.value) }) { $1 },
             rttMilliseconds: member.roundTrip.map { Self.rounded($0.smoothed) },
             rttEstimateMilliseconds: view.estimate.map { Self.rounded($0.expected) },
             since: since, isSelf: view.isSelf, protocolVersion: Int(member.info.protocolVersion),

@@ -21,7 +21,10 @@ extension Metrics {
         samples.gauge("gossipd_strict_formed", "1 when the strict group has formed.", status.group == nil ? 0 : 1)
         samples.gauge("gossipd_strict_has_leader", "1 while a leader is known.", status.reachedLeader == nil ? 0 : 1)
         samples.gauge("gossipd_strict_term", "The term.", Int(clamping: status.term))
-        for (place, index) in [("commit", status.commit), ("applied", status.applied), ("last", status.last)] {
+        // A client holds no log.
+        let log =
+            status.role == nil ? [] : [("commit", status.commit), ("applied", status.applied), ("last", status.last)]
+        for (place, index) in log {
             samples.gauge(
                 "gossipd_strict_index", "Entries of the strict log: committed, in the state, in the log.",
                 Int(clamping: index), ("place", place))
@@ -37,6 +40,9 @@ extension Metrics {
         samples.gauge(
             "gossipd_strict_quorum_reachable", "1 while this node reaches a majority of the voters.",
             !status.voters.isEmpty && status.voters.count { status.reachable.contains($0) } >= status.quorum ? 1 : 0)
+        samples.gauge(
+            "gossipd_strict_foreign_groups", "Other strict groups that are alive beside this node's: should be 0.",
+            status.foreign.count)
         samples.counter("gossipd_strict_elections_total", "Elections that this node has begun.", status.elections)
         for follower in status.followers {
             let label = ("member", name(follower.id))
@@ -76,6 +82,9 @@ extension Metrics {
         samples.counter(
             "gossipd_strict_rows_refused_total", "Rows of peers that would have changed strict keys past the group.",
             kernel.strictRowsRefused)
+        samples.counter(
+            "gossipd_strict_foreign_rows_refused_total", "Rows of strict keys by another strict group that is alive.",
+            kernel.strictForeignRows)
         samples.counter(
             "gossipd_strict_messages_lost_total", "Messages of the strict group that no stream took.",
             kernel.strictMessagesLost)

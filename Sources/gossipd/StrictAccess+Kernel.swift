@@ -5,6 +5,7 @@ import AdminModel
 import ClusterTypes
 import DaemonConfig
 import NodeKernel
+import SWIMCore
 import StoreCore
 import StrictGroup
 
@@ -37,4 +38,9 @@ extension KeyView {
 extension NodeID {
     /// Whether it stands for the strict log, which is the author of strict keys.
     var isStrictLog: Bool { ActorID(node: self, epoch: 0).isStrictFeed }
+}
+
+extension [Tag] {
+    /// Without the tag by which nodes tell each other who may vote: it is nobody's to set or to read.
+    var ofUsers: [Tag] { filter { $0.name != NodeKernel.strictTag.name } }
 }

@@ -2,6 +2,7 @@
 // Owns calls of the strict group for the admin API: which keys are strict, what is asked, what an answer means.
 
 import AdminModel
+import BackupFormat
 import ClusterTypes
 import RaftCore
 import StrictCore
@@ -41,7 +42,9 @@ struct StrictAccess: Sendable {
     func ask(_ call: StrictCall, _ timeout: Duration) async throws(AdminFailure) -> StrictReply {
         try requireOn()
         let reply = try await self.call(call, Interval(timeout))
-        if case .failed(let failure) = reply { throw AdminFailure(failure, changes: call.isChange) }
+        if case .failed(let failure) = reply {
+            throw AdminFailure(failure, changes: call.isChange, hasCopy: call.hasCopy)
+        }
         return reply
     }
 
@@ -80,6 +83,16 @@ struct StrictAccess: Sendable {
         return page
     }
 
+    /// For a backup: the group, and what none of its versions and tokens exceeds by now. Nil when no leader says so; the rows then
+    /// tell what this node knows.
+    func point() async -> BackupHeader.StrictPoint? {
+        guard isOn, let status = try? await status(), let group = status.group, status.reachedLeader != nil,
+            let key = StrictKey("version"),
+            case .found(_, at: let version)? = try? await ask(.read(.entry(key)), .seconds(2))
+        else { return nil }
+        return BackupHeader.StrictPoint(group: group, version: version)
+    }
+
     static func name(_ key: ConfigurationKey) throws(AdminFailure) -> StrictKey {
         guard let name = StrictKey(key.description) else {
             throw AdminFailure(.badRequest, "\(key.description.quoted) is not a key")
@@ -99,6 +112,14 @@ extension StrictCall {
         switch self {
         case .change, .operate: true
         case .read, .status: false
+        }
+    }
+
+    /// Whether what it reads is in the store of every node as well: keys are, locks and leases are not.
+    var hasCopy: Bool {
+        switch self {
+        case .read(.entry), .read(.list): true
+        case .read(.lock), .read(.lease), .read(.locks), .change, .operate, .status: false
         }
     }
 }

@@ -38,12 +38,15 @@ enum HistoryFile {
 
 /// A step of a call, or the call's own.
 struct HistoryLineStep: Decodable {
-    /// get, put, delete or increment.
+    /// get, put, delete, increment, acquire or release.
     var operation: String
+    /// Of an acquire or release: the lock.
     var key: String
     var value: String?
     /// Of an increment.
     var by: Int64?
+    /// Of an acquire or release: in whose name, such as a lease's number.
+    var owner: Int?
 
     func step() throws(AdminFailure) -> HistoryStep {
         switch operation {
@@ -51,19 +54,30 @@ struct HistoryLineStep: Decodable {
         case "put": return .put(key, try value.orMissing("value", operation))
         case "delete": return .delete(key)
         case "increment": return .increment(key, by: by ?? 1)
+        case "acquire": return .acquire(key, owner: try owner.orMissing("owner", operation))
+        case "release": return .release(key, owner: try owner.orMissing("owner", operation))
         case let other: throw AdminFailure(.badRequest, "there is no operation '\(other)'")
         }
     }
 }
 
 struct HistoryLineCondition: Decodable {
-    var key: String
-    /// One of these three. Version 0: the key is not there.
+    var key: String?
+    /// With a key one of these three. Version 0: the key is not there.
     var version: UInt64?
     var value: String?
     var exists: Bool?
+    /// In place of a key: the lock is held under `token`.
+    var lock: String?
+    var token: UInt64?
 
     func condition() throws(AdminFailure) -> HistoryCondition {
+        if let lock, key == nil, version == nil, value == nil, exists == nil {
+            return .holds(lock, token: try token.orMissing("token", "condition about a lock"))
+        }
+        guard let key, lock == nil, token == nil else {
+            throw AdminFailure(.badRequest, "a condition has a 'key', or a 'lock' and its 'token'")
+        }
         switch (version, value, exists) {
         case (let version?, nil, nil): return .version(key, version)
         case (nil, let value?, nil): return .value(key, value)
@@ -79,10 +93,13 @@ struct HistoryLineResult: Decodable {
     var value: String?
     /// Of the key after it; not for what was not there.
     var version: UInt64?
-    /// Of a delete: whether the key was there.
+    /// Of a delete: whether the key was there; of a release: whether the lock was held.
     var existed: Bool?
     /// Of an increment: the number after it.
     var number: Int64?
+    /// Of an acquire: it holds the lock under this token, or another one does.
+    var token: UInt64?
+    var busy: Bool?
 
     func observation(of step: HistoryStep) -> HistoryObservation {
         switch step {
@@ -90,7 +107,8 @@ struct HistoryLineResult: Decodable {
         case .put: version.map { .written(version: $0) } ?? .nothing
         case .delete: existed.map { .existed($0) } ?? .nothing
         case .increment: number.map { .number($0) } ?? .nothing
-        case .acquire, .release: .nothing
+        case .acquire: token.map { .locked(token: $0) } ?? (busy == true ? .busy : .nothing)
+        case .release: existed.map { .existed($0) } ?? .nothing
         }
     }
 }
@@ -103,7 +121,7 @@ struct HistoryLine: Decodable {
     var end: Int64?
     /// ok; unknown: it may have taken effect, or may do so yet; fail: it is known to have had none.
     var outcome: String
-    /// get, put, delete, increment, compare_and_set or transaction.
+    /// get, put, delete, increment, acquire, release, compare_and_set or transaction.
     var operation: String
     var key: String?
     /// Asked for, or of a get: found.
@@ -112,6 +130,10 @@ struct HistoryLine: Decodable {
     var version: UInt64?
     var existed: Bool?
     var number: Int64?
+    /// Of an acquire or release of the lock `key`.
+    var owner: Int?
+    var token: UInt64?
+    var busy: Bool?
     /// Of a compare-and-set: one condition, and `key` is put to `value`.
     var compare: [HistoryLineCondition]?
     var then: [HistoryLineStep]?
@@ -121,7 +143,8 @@ struct HistoryLine: Decodable {
     var results: [HistoryLineResult]?
 
     enum CodingKeys: String, CodingKey {
-        case client, begin, end, outcome, operation, key, value, by, version, existed, number, compare, then
+        case client, begin, end, outcome, operation, key, value, by, version, existed, number, owner, token, busy
+        case compare, then
         case otherwise = "else"
         case succeeded, results
     }
@@ -165,8 +188,9 @@ struct HistoryLine: Decodable {
             return (.compareAndSet(try compare[0].condition(), key, value), observation ?? .nothing)
         case _:
             let key = try key.orMissing("key", operation)
-            let step = try HistoryLineStep(operation: operation, key: key, value: value, by: by).step()
-            let result = HistoryLineResult(value: value, version: version, existed: existed, number: number)
+            let step = try HistoryLineStep(operation: operation, key: key, value: value, by: by, owner: owner).step()
+            let result = HistoryLineResult(
+                value: value, version: version, existed: existed, number: number, token: token, busy: busy)
             return (HistoryOperation(step), result.observation(of: step))
         }
     }
@@ -202,7 +226,8 @@ extension HistoryOperation {
 
 extension Optional {
     fileprivate func orMissing(_ field: String, _ operation: String) throws(AdminFailure) -> Wrapped {
-        guard let self else { throw AdminFailure(.badRequest, "a \(operation) has the field '\(field)'") }
-        return self
+        if let self { return self }
+        let article = operation.first.map { "aeiou".contains($0) } == true ? "an" : "a"
+        throw AdminFailure(.badRequest, "\(article) \(operation) has the field '\(field)'")
     }
 }

@@ -12,8 +12,9 @@ struct Judge: ParsableCommand {
         abstract: "Say whether the calls in a file are linearizable.",
         discussion: """
             One JSON object a line for each call: client, begin and end in nanoseconds, outcome (ok, fail, unknown),
-            operation (get, put, delete, increment, compare_and_set, transaction), key, value, version. A transaction has
-            compare, then, else, succeeded and results. Docs/simulation.md has the fields.
+            operation (get, put, delete, increment, acquire, release, compare_and_set, transaction), key, value, version.
+            A transaction has compare, then, else, succeeded and results, a lock owner and token. Docs/simulation.md has
+            the fields.
 
             A contradiction is told by the few calls that no order explains. What could not be judged to its end is
             told as undecided, which is no success.

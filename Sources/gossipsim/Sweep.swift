@@ -41,12 +41,15 @@ struct Sweep: ParsableCommand {
         var failed = 0
         for source in sources {
             var passed = 0
+            var strict: StrictFigures?
             for offset in 0..<UInt64(seeds) {
                 let seed = first &+ offset
                 let replay = source.replay(seed: seed, nodes: nil, duration: nil)
-                if try isOK(source, seed: seed, replay: replay) { passed += 1 } else { failed += 1 }
+                let report = try simulate(source, seed: seed, replay: replay)
+                if report.isOK { passed += 1 } else { failed += 1 }
+                if let figures = report.strict { strict = (strict ?? StrictFigures()) + figures }
             }
-            print("\(source.name): \(passed) of \(seeds) ok")
+            print("\(source.name): \(passed) of \(seeds) ok" + (strict.map { "; \($0.text)" } ?? ""))
         }
         guard failed == 0 else {
             StandardError.print("\(failed) simulations failed; the lines above replay them")
@@ -54,7 +57,7 @@ struct Sweep: ParsableCommand {
         }
     }
 
-    private func isOK(_ source: ScenarioSource, seed: UInt64, replay: String) throws -> Bool {
+    private func simulate(_ source: ScenarioSource, seed: UInt64, replay: String) throws -> SimulationReport {
         // Said before: a broken invariant ends the process, and then the last line names the culprit.
         StandardError.print(replay)
         let begin = ContinuousClock.now
@@ -65,9 +68,9 @@ struct Sweep: ParsableCommand {
             throw ValidationError("\(failure)")
         }
         if timing { StandardError.print(Timing.line(report, took: ContinuousClock.now - begin)) }
-        if report.isOK { return true }
+        if report.isOK { return report }
         print("FAILED: \(replay)")
         for failure in report.failures { print("  - \(failure)") }
-        return false
+        return report
     }
 }

@@ -189,7 +189,7 @@ import Testing
             #expect(try await fixture.gossipctl(["leader", "transfer", "web-1"]).status == 0)
             #expect(
                 fixture.node.peek { $0.strict.orders }
-                    == [.add("web-4"), .remove("web-3"), .recover, .transfer(to: "web-1")])
+                    == [.add("web-4"), .remove("web-3"), .recover(evenIfBehind: false), .transfer(to: "web-1")])
         }
     }
 

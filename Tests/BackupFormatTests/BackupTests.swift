@@ -47,6 +47,22 @@ struct BackupTests {
         return (pieces, summary)
     }
 
+    @Test("the header tells the strict group and its highest version, or nothing of them")
+    func strictPoint() throws {
+        for point in [nil, BackupHeader.StrictPoint(group: .max, version: 0), .init(group: 7, version: .max)] {
+            var told = header
+            told.strict = point
+            var writer = BackupWriter()
+            var bytes: [UInt8] = []
+            try writer.begin(told, context: context, floor: floor) { bytes += $0 }
+            _ = try writer.finish { bytes += $0 }
+            var items: [BackupItem] = []
+            var reader = BackupReader()
+            try reader.read(bytes) { items.append($0) }
+            #expect(items.first == .header(told))
+        }
+    }
+
     @Test("what is written is read back, in pieces of any size", arguments: [1, 7, 4_096, 1 << 20])
     func roundTrip(size: Int) throws {
         let rows = rows(300, bytes: 2_000)

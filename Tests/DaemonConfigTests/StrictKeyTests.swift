@@ -50,6 +50,11 @@ struct StrictKeyTests {
                 "voters = 4",
                 "voters: must be 1, 3, 5 or 7, not 4: an even number of voters bears no more failures than one less"
             ),
+            ("voters = 0", "voters: must be 1, 3, 5 or 7, not 0"),
+            (
+                "voters = 9",
+                "voters: must be 1, 3, 5 or 7, not 9: name so many, or add them later with gossipctl strict add"
+            ),
             ("voters = \"a\"", "voters: must be 1, 3, 5 or 7, or an array of the nodes' names, not a string"),
             ("voters = []", "voters: must be 1, 3, 5 or 7, or an array of the nodes' names, not an empty list"),
             ("voters = [\"a\", \"b\", \"a\"]", "voters[2]: is there twice: \"a\""),

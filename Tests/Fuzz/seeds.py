@@ -57,7 +57,7 @@ def seeds(target):
         return packets
     if target == "stream":
         return [b"\x10" + struct.pack(">I", len(packet)) + packet for packet in packets]
-    if target == "kernel":
+    if target in ("kernel", "group"):
         steps = [struct.pack(">HB", len(packet), kind) + packet for packet in packets for kind in (0, 1)]
         return steps + [b"".join(steps[start::7]) for start in range(7)] + [b"\0\0\xfe" + step for step in steps[:8]]
     if target == "http":

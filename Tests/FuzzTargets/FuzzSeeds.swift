@@ -3,8 +3,10 @@
 
 import BackupFormat
 import ClusterTypes
+import NodeKernel
 import Sealing
 import StoreCore
+import StrictGroup
 
 extension FuzzTarget {
     /// Empty for a target whose seeds need none of our code.
@@ -13,12 +15,33 @@ extension FuzzTarget {
         case .backup: try FuzzSeeds.backups()
         case .ring: FuzzSeeds.rings()
         case .sealed: FuzzSeeds.sealed()
-        case .packet, .stream, .kernel, .config, .http: []
+        case .strict: StrictFuzzSeeds.kept()
+        case .packet: try StrictFuzzSeeds.packets()
+        case .stream:
+            try StrictFuzzSeeds.packets().map { [0x10] + StrictLogBytes.number(UInt64($0.count), 4) + $0 }
+        case .group: try FuzzSeeds.group()
+        case .kernel, .config, .http: []
         }
     }
 }
 
 private enum FuzzSeeds {
+    /// Each message by itself, each behind time that passes and the peer as a learner, and many together.
+    static func group() throws -> [[UInt8]] {
+        func step(_ kind: UInt8, _ body: [UInt8]) -> [UInt8] {
+            StrictLogBytes.number(UInt64(body.count), 2) + [kind] + body
+        }
+        let packets = try StrictFuzzSeeds.packets()
+        let frames = packets.map { step(1, $0) }
+        let time = step(0xfe, [])
+        let joined = step(1, try StrictFuzzSeeds.packet(.strict(.forward(id: 1, .operate(.add(StrictFuzzSeeds.peer))))))
+        var all = frames + frames.map { joined + time + $0 + time }
+        for first in 0..<5 {
+            all.append(stride(from: first, to: frames.count, by: 5).flatMap { frames[$0] + (first == 0 ? time : []) })
+        }
+        return all
+    }
+
     static func backups() throws -> [[UInt8]] {
         let node = NodeID(high: 1, low: 2)
         let author = ActorID(node: node, epoch: 3)

@@ -10,6 +10,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case stream
     /// Packets as inputs of a whole kernel, whose invariants must hold after each.
     case kernel
+    /// The same with a kernel that leads a strict group.
+    case group
+    /// What the strict group keeps: commands, states, files of its log.
+    case strict
     /// Sealed datagrams and sealed streams, whole and damaged.
     case sealed
     /// Key rings and key files.
@@ -27,6 +31,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .packet: try WireFuzz.packet(bytes)
         case .stream: try WireFuzz.stream(bytes)
         case .kernel: try KernelFuzz.feed(bytes)
+        case .group: try KernelFuzz.feed(bytes, inGroup: true)
+        case .strict: try StrictFuzz.feed(bytes)
         case .sealed: try SealedFuzz.feed(bytes)
         case .ring: try RingFuzz.feed(bytes)
         case .backup: try FileFuzz.backup(bytes)

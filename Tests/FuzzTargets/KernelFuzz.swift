@@ -3,6 +3,9 @@
 
 import ClusterTypes
 import NodeKernel
+import RaftCore
+import StrictCore
+import StrictGroup
 import WireProtocol
 
 /// Bytes are cut into steps: a length of two bytes, a byte that says what it is, and the step's own bytes.
@@ -10,9 +13,11 @@ enum KernelFuzz {
     static let cluster = ClusterID(name: "fuzz")
     static let stepsMax = 64
 
-    static func feed(_ bytes: [UInt8]) throws(FuzzFailure) {
-        var driver = KernelFuzzDriver()
+    /// `inGroup`: strict keys are on, and the kernel founds a group of its own before the first step, and leads it.
+    static func feed(_ bytes: [UInt8], inGroup: Bool = false) throws(FuzzFailure) {
+        var driver = KernelFuzzDriver(inGroup: inGroup)
         try driver.take(.start)
+        if inGroup { try driver.leads() }
         try driver.take(.streamAccepted(KernelFuzzDriver.accepted, from: KernelFuzzDriver.peer))
         var rest = bytes[...]
         for _ in 0..<stepsMax {
@@ -29,6 +34,7 @@ enum KernelFuzz {
 
 /// Answers the disk at once, connects every stream, and fires timers as time passes.
 private struct KernelFuzzDriver {
+    static let own = NodeID(high: 1, low: 1)
     static let peer = Address(ipv4: 0x0a00_0002, port: 7946)
     /// A peer's; the kernel's own have even numbers.
     static let accepted = StreamID(rawValue: 1)
@@ -44,11 +50,18 @@ private struct KernelFuzzDriver {
     /// Open ones; the accepted one first.
     private var streams = [accepted]
 
-    init() {
+    init(inGroup: Bool) {
+        var configuration = KernelConfiguration(cluster: KernelFuzz.cluster, sizes: PacketCodec.sizes)
+        if inGroup {
+            configuration.strict = StrictConfiguration(prefixes: ["strict/"], voters: .names(["fuzz-1"]))
+            // Snapshots after few entries.
+            configuration.strict.raft.snapshotLogBytes = 400
+            configuration.strict.raft.entriesKept = 2
+        }
         kernel = NodeKernel(
-            configuration: KernelConfiguration(cluster: KernelFuzz.cluster, sizes: PacketCodec.sizes),
+            configuration: configuration,
             identity: KernelIdentity(
-                id: NodeID(high: 1, low: 1), name: "fuzz-1", address: Address(ipv4: 0x0a00_0001, port: 7946), tags: [],
+                id: Self.own, name: "fuzz-1", address: Address(ipv4: 0x0a00_0001, port: 7946), tags: [],
                 incarnationFence: 0, storeEpoch: 1),
             clock: clock)
     }
@@ -61,6 +74,7 @@ private struct KernelFuzzDriver {
             guard var packet = try? PacketCodec.decode(body).packet else { return }
             // Else nearly every packet would be one of another cluster.
             packet.cluster = KernelFuzz.cluster
+            addressToGroup(&packet)
             if kind & 3 == 0 {
                 try take(.packet(packet, from: Self.peer))
             } else {
@@ -71,6 +85,23 @@ private struct KernelFuzzDriver {
         default:
             try take(.streamClosed(Self.accepted, .reset))
             try take(.streamAccepted(Self.accepted, from: Self.peer))
+        }
+    }
+
+    /// Time passes until it leads.
+    mutating func leads() throws(FuzzFailure) {
+        for _ in 0..<200 where kernel.strictNode?.raft?.isLeader != true { try pass(.milliseconds(50)) }
+        try require(kernel.strictNode?.raft?.isLeader == true, "nobody leads a group of one")
+    }
+
+    /// Else nearly every message would be one of another group, or of somebody else.
+    private func addressToGroup(_ packet: inout Packet) {
+        guard let group = kernel.strictNode?.founding.founded?.group else { return }
+        for place in packet.messages.indices {
+            guard case .strict(.raft(_, var message)) = packet.messages[place] else { continue }
+            message.from = packet.sender
+            message.to = Self.own
+            packet.messages[place] = .strict(.raft(group: group, message))
         }
     }
 
@@ -114,8 +145,24 @@ private struct KernelFuzzDriver {
         case .closeStream(let stream):
             if stream != Self.accepted { streams.removeAll { $0 == stream } }
         case .resolve(let seed): return .resolved(seed: seed, [])
-        case .keepStream, .reply, .event, .stopped, .refused, .ringChanged, .strict: break
+        case .strict(let action): return Self.done(action).map { .strict($0) }
+        case .keepStream, .reply, .event, .stopped, .refused, .ringChanged: break
         }
         return nil
+    }
+
+    /// A disk that keeps no bytes: snapshots are made, and are gone when they are asked for.
+    private static func done(_ action: StrictDiskAction) -> StrictDiskResult? {
+        switch action {
+        case .persist(let write): return .persisted(write.number)
+        case .makeSnapshot(let writer, let position, _):
+            var writer = writer
+            var bytes: UInt64 = 0
+            while let piece = writer.next(bytesMin: 4_096) { bytes += UInt64(piece.count) }
+            return .snapshotMade(position, bytes: bytes, digest: writer.digest)
+        case .readSnapshot(let order): return .snapshotRead(order, nil)
+        case .loadSnapshot(let metadata): return .snapshotLoaded(metadata, nil)
+        case .compact: return nil
+        }
     }
 }

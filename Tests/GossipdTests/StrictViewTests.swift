@@ -93,6 +93,18 @@ struct StrictViewTests {
         let missing = KernelNode.strictFindings(group(reached: 2))
         #expect(missing.map(\.code) == ["strict_voters_missing"])
         #expect(missing[0].advice.hasPrefix("no further one may fail"))
+        // A client that reaches fewer than a leader needs does not say that one may fail.
+        let cut = KernelNode.strictFindings(group(reached: 1))
+        #expect(cut.map(\.code) == ["strict_voters_missing"] && cut[0].severity == .error)
+        #expect(!cut[0].advice.contains("may fail") && cut[0].summary.contains("1 of 3"))
+        var silent = group(reached: 3, leader: false)
+        silent.leaderSilentMilliseconds = 12_300
+        #expect(KernelNode.strictFindings(silent)[0].summary.contains("for 12 s"))
+        var removed = group(reached: 3)
+        (removed.isRemoved, removed.role) = (true, "client")
+        let told = KernelNode.strictFindings(removed)
+        #expect(told.map(\.code) == ["strict_removed"] && told[0].advice.contains("strict add"))
+        #expect(!told[0].advice.contains("recover"))
         #expect(KernelNode.strictFindings(group(reached: 4, voters: 4)).map(\.code) == ["strict_even_voters"])
     }
 

@@ -12,6 +12,7 @@ struct PlainRegister {
         case .exists(let key, let isThere): (values[key] != nil) == isThere
         case .version(let key, let version): values[key]?.version ?? 0 == version
         case .value(let key, let text): values[key]?.text == text
+        case .holds: false
         }
     }
 

@@ -67,6 +67,35 @@ struct HistoryFileTests {
                 """)
     }
 
+    private static let locks = """
+
+        {"client":1,"begin":0,"end":10,"outcome":"ok","operation":"acquire","key":"l","owner":7,"token":12}
+        {"client":2,"begin":5,"end":20,"outcome":"ok","operation":"acquire","key":"l","owner":9,"busy":true}
+        {"client":1,"begin":20,"end":30,"outcome":"ok","operation":"transaction","compare":[{"lock":"l","token":12}],\
+        "then":[{"operation":"put","key":"s/f","value":"12"}],"else":[],"succeeded":true,"results":[{"version":15}]}
+        {"client":1,"begin":30,"outcome":"unknown","operation":"release","key":"l","owner":7}
+        {"client":2,"begin":35,"end":50,"outcome":"ok","operation":"acquire","key":"l","owner":9,"token":22}
+        {"client":2,"begin":60,"end":70,"outcome":"ok","operation":"release","key":"l","owner":9,"existed":true}
+
+        """
+
+    @Test("locks are read whole, and a holder that writes too late is found")
+    func locks() throws {
+        let calls = try HistoryFile.calls(Self.locks.utf8)
+        #expect(calls.count == 6)
+        #expect(calls[0].operation == .acquire("l", owner: 7) && calls[0].observation == .locked(token: 12))
+        #expect(calls[1].observation == .busy)
+        #expect(
+            calls[2].operation
+                == .transaction([.holds("l", token: 12)], then: [.put("s/f", "12")], otherwise: []))
+        #expect(calls[5] == HistoryCall(client: 2, invoked: 60, returned: 70, .release("l", owner: 9), .existed(true)))
+        #expect(try verdict(Self.locks) == .linearizable)
+        let late = Self.locks.split(separator: "\n")[2]
+            .replacing("\"begin\":20,\"end\":30", with: "\"begin\":55,\"end\":58")
+            .replacing("15", with: "25")
+        #expect(try !verdict(Self.locks + late).isLinearizable)
+    }
+
     @Test("an acknowledged write that is lost, a delete that is undone, an answer for half of a transaction are wrong")
     func kindsOfWrong() throws {
         let lost = #"{"client":7,"begin":95,"end":96,"outcome":"ok","operation":"get","key":"s/a","value":null}"#
@@ -105,6 +134,14 @@ struct HistoryFileTests {
             (
                 #"{"client":1,"begin":0,"end":1,"outcome":"ok","operation":"transaction","compare":[{"key":"a"}]}"#,
                 "line 2: a condition has one of 'version', 'value' and 'exists'"
+            ),
+            (
+                #"{"client":1,"begin":0,"end":1,"outcome":"ok","operation":"transaction","compare":[{"lock":"l"}]}"#,
+                "line 2: a condition about a lock has the field 'token'"
+            ),
+            (
+                #"{"client":1,"begin":0,"end":1,"outcome":"ok","operation":"acquire","key":"l"}"#,
+                "line 2: an acquire has the field 'owner'"
             ),
             (
                 #"{"client":1,"begin":0,"end":1,"outcome":"ok","operation":"transaction","succeeded":true,"results":[{}]}"#,

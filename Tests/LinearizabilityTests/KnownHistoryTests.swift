@@ -13,6 +13,11 @@ func call(
         client: client, invoked: from * 1_000_000, returned: to.map { $0 * 1_000_000 }, operation, observation)
 }
 
+/// Puts key `a` if the lock `l` is held under the token.
+private func fenced(_ token: UInt64, _ value: String) -> HistoryOperation {
+    .transaction([.holds("l", token: token)], then: [.put("a", value)], otherwise: [])
+}
+
 struct KnownHistory: CustomTestStringConvertible {
     var testDescription: String
     var isRight: Bool
@@ -162,6 +167,14 @@ struct KnownHistory: CustomTestStringConvertible {
                 call(3, 30, 40, .compareAndSet(.value("a", "1"), "a", "5"), .branch(succeeded: true)),
             ]),
         KnownHistory(
+            "a transaction without an answer writes keys whose versions differ", true,
+            [
+                call(1, 0, 10, .put("a", "1"), .written(version: 1)),
+                call(2, 20, nil, .transaction([], then: [.put("a", "2"), .put("b", "2")], otherwise: [])),
+                call(3, 30, 40, .get("a"), .found("2", version: 2)),
+                call(3, 50, 60, .get("b"), .found("2", version: 1)),
+            ]),
+        KnownHistory(
             "of two writes without an answer one came twice", false,
             [
                 call(1, 0, nil, .put("a", "1")), call(2, 0, nil, .put("a", "2")),
@@ -202,6 +215,51 @@ struct KnownHistory: CustomTestStringConvertible {
             ]),
         KnownHistory(
             "busy although nobody held it", false, [call(3, 15, 20, .acquire("l", owner: 3), .busy)]),
+        KnownHistory(
+            "a holder writes, loses the lock and writes no more", true,
+            [
+                call(1, 0, 10, .acquire("l", owner: 1), .locked(token: 4)),
+                call(1, 20, 30, fenced(4, "1"), .branch(succeeded: true)),
+                call(0, 0, nil, .release("l", owner: 1)),
+                call(2, 20, 60, .acquire("l", owner: 2), .locked(token: 9)),
+                call(2, 70, 80, fenced(9, "2"), .branch(succeeded: true)),
+                call(1, 85, 90, fenced(4, "3"), .branch(succeeded: false)),
+                call(3, 100, 110, .get("a"), .found("2")),
+            ]),
+        KnownHistory(
+            "a holder that lost the lock writes all the same", false,
+            [
+                call(1, 0, 10, .acquire("l", owner: 1), .locked(token: 4)),
+                call(0, 0, nil, .release("l", owner: 1)),
+                call(2, 20, 60, .acquire("l", owner: 2), .locked(token: 9)),
+                call(1, 70, 80, fenced(4, "1"), .branch(succeeded: true)),
+            ]),
+        KnownHistory(
+            "a write in the name of a lock that was given back", false,
+            [
+                call(1, 0, 10, .acquire("l", owner: 1), .locked(token: 4)),
+                call(1, 20, 30, .release("l", owner: 1), .existed(true)),
+                call(1, 40, 50, fenced(4, "1"), .branch(succeeded: true)),
+            ]),
+        KnownHistory(
+            "the holder is refused", false,
+            [
+                call(1, 0, 10, .acquire("l", owner: 1), .locked(token: 4)),
+                call(1, 40, 50, fenced(4, "1"), .branch(succeeded: false)),
+            ]),
+        KnownHistory(
+            "the same holder is told another token", false,
+            [
+                call(1, 0, 10, .acquire("l", owner: 1), .locked(token: 4)),
+                call(1, 20, 30, .acquire("l", owner: 1), .locked(token: 5)),
+            ]),
+        KnownHistory(
+            "who acquired without an answer may write under a token that it heard of later", true,
+            [
+                call(1, 0, nil, .acquire("l", owner: 1)),
+                call(1, 20, 30, fenced(4, "1"), .branch(succeeded: true)),
+                call(2, 40, 50, .acquire("l", owner: 2), .busy),
+            ]),
     ]
 }
 

@@ -25,11 +25,11 @@ SLACK = 6
 class Load:
     """The clients in a process of their own, with their history."""
 
-    def __init__(self, fleet, options, clients=12, pause=0.01):
+    def __init__(self, fleet, options, clients=12, holders=5, pause=0.01):
         self.file = os.path.join(fleet.folder, "history.jsonl")
         document = {
             "file": self.file, "kind": fleet.kind, "prefix": PREFIX, "endpoints": fleet.endpoints(), "clients": clients,
-            "seed": options.seed, "timeout": TIMEOUT, "pause": pause, "consistency": options.consistency}
+            "holders": holders if fleet.kind == "gossipd" else 0, "seed": options.seed, "timeout": TIMEOUT, "pause": pause, "consistency": options.consistency}
         command = [sys.executable, "-B", os.path.join(HERE, "strict_clients.py"), json.dumps(document)]
         self.process = subprocess.Popen(
             fleet.client_command(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -217,6 +217,10 @@ def under_faults(fleet, network, disturb):
     counter = next(iter(final[f"{PREFIX}/counter"].values()))[0]
     expect(counter == str(counted), f"the counter is {counter} after {counted} counts")
     expect(counted > 0, "nobody has counted")
+    held = summary["held"]
+    if held:
+        print(f"       locks: {held}", flush=True)
+        expect(held["obtained"] > 5 and held["writes"] > 10, f"the lock was hardly ever held: {held}")
     # What was acknowledged is there: the last reads belong to the history.
     with open(load.file, "a") as file:
         for key, by_node in final.items():

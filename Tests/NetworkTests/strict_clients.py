@@ -5,85 +5,26 @@ Started with one JSON document as its argument; ends when its standard input is 
 its counts, and prints a summary as JSON."""
 
 import json
-import os
-import random
 import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Benchmarks", "daemons"))
-
-from strict_api import KINDS  # noqa: E402
+from strict_asker import Asker, History
+from strict_holders import Holder
 
 REGISTERS = 5
 # How long the end may take before counts of unknown outcome are given up.
 SETTLE_MAX = 60
 
 
-class History:
-    def __init__(self, path):
-        self.file = open(path, "w")
-        self.lock = threading.Lock()
-        self.counts = {}
-
-    def record(self, client, begin, asked, answer):
-        """`asked` and `answer` are fields of the line; the answer's win."""
-        line = {"client": client, "begin": begin, "end": time.monotonic_ns(), **asked, **answer}
-        text = json.dumps(line) + "\n"
-        with self.lock:
-            self.file.write(text)
-            name = f"{line['operation']} {line['outcome']}"
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-
-class Client(threading.Thread):
+class Client(Asker):
     def __init__(self, number, options, history, stop):
-        super().__init__(daemon=True)
-        self.number = number
-        self.prefix = options["prefix"]
-        self.endpoints = options["endpoints"]
-        self.kind = KINDS[options["kind"]]
-        self.timeout = options["timeout"]
-        self.consistency = options.get("consistency")
-        self.pause = options["pause"]
-        self.random = random.Random(options["seed"] * 1000 + number)
-        self.history = history
-        self.stop = stop
-        self.sent = 0
+        super().__init__(number, options, history, stop)
         self.versions = {}
         # Of the counter: how often this client counted, and which version its own mark of that has.
         self.counted = 0
         self.mark_version = 0
         self.settled = False
-        self.slowest = 0.0
-        self.failure = None
-        self.keys = None
-        self.connect()
-
-    def connect(self):
-        if self.keys:
-            self.keys.close()
-        self.keys = self.kind(self.random.choice(self.endpoints), self.timeout, self.consistency)
-
-    def name(self, key):
-        return f"{self.prefix}/{key}"
-
-    def value(self):
-        """Never the same twice."""
-        self.sent += 1
-        return f"{self.number}-{self.sent}"
-
-    def ask(self, asked, call):
-        begin = time.monotonic_ns()
-        answer = call()
-        self.history.record(self.number, begin, asked, answer)
-        self.slowest = max(self.slowest, (time.monotonic_ns() - begin) / 1e9)
-        if answer["outcome"] != "ok" or self.random.random() < 0.02:
-            self.connect()
-        if answer["outcome"] != "ok":
-            # As a client does that means to try again.
-            time.sleep(self.random.uniform(0.02, 0.2))
-        return answer
 
     def get(self, key):
         answer = self.ask({"operation": "get", "key": key}, lambda: self.keys.get(key))
@@ -192,18 +133,20 @@ def main():
     options = json.loads(sys.argv[1])
     history, stop = History(options["file"]), threading.Event()
     clients = [Client(number, options, history, stop) for number in range(options["clients"])]
-    for client in clients:
+    holders = [Holder(options["clients"] + number, options, history, stop) for number in range(options["holders"])]
+    for client in clients + holders:
         client.start()
     sys.stdin.read()
     stop.set()
-    for client in clients:
+    for client in clients + holders:
         client.join()
     history.file.close()
     print(json.dumps({
         "counted": {str(client.number): client.counted for client in clients},
         "unsettled": [client.number for client in clients if not client.settled],
-        "failures": [client.failure for client in clients if client.failure],
-        "slowest": max(client.slowest for client in clients), "counts": history.counts}))
+        "held": {name: sum(holder.held[name] for holder in holders) for holder in holders[:1] for name in holder.held},
+        "failures": [client.failure for client in clients + holders if client.failure],
+        "slowest": max(client.slowest for client in clients + holders), "counts": history.counts}))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,16 @@ struct StrictKernelTests {
         .change(.put(try #require(StrictKey(key)), value: [1], lease: 0))
     }
 
+    @Test("A client waits the longer for news of the leader the more members there are")
+    func patience() throws {
+        let bench = client()
+        let few = try #require(bench.kernel.strictNode)
+        let interval = bench.kernel.configuration.swim.probeInterval
+        #expect(few.leaderPatience == interval * 9)
+        let many = KernelBench.knowing(2...40) { $0.strict = StrictConfiguration(prefixes: ["lock/"]) }
+        #expect(many.kernel.strictNode?.leaderPatience == interval * 12)
+    }
+
     @Test("An ordinary write of a strict key is refused, whatever it is, and others are not")
     func ordinaryWrites() throws {
         var bench = client()

@@ -255,8 +255,11 @@ struct StrictDamageTests {
                 #expect {
                     _ = try StrictBench(scratch)
                 } throws: { error in
-                    guard case .corruptStrictLog = error as? PersistenceFailure else { return false }
-                    return true
+                    switch error as? PersistenceFailure {
+                    case .corruptStrictLog: way != 3
+                    case .missingStrictLog: way == 3
+                    default: false
+                    }
                 }
             }
         }

@@ -9,36 +9,6 @@ import Testing
 extension ProcessTests {
     @Suite("Strict keys")
     struct StrictTests {
-        private static let configuration = "[strict]\nprefixes = [\"strict/\"]\n"
-
-        /// Three voters, whose group has a leader that each of them knows.
-        private static func group(in arena: Arena) async throws -> Cluster {
-            let cluster = try await Cluster.form(3, in: arena) { $0.configuration = configuration }
-            for daemon in cluster.daemons { try await leads(daemon) }
-            return cluster
-        }
-
-        @discardableResult
-        private static func leads(_ daemon: DaemonProcess) async throws -> String {
-            try await eventually("\(daemon.name) knows a leader", within: .seconds(30)) {
-                let group = try await daemon.client.strictGroup()
-                return group.group == nil ? nil : group.leader?.name
-            }
-        }
-
-        /// Writes until it is done; safe to repeat, as the value says who wrote it.
-        private static func put(_ key: ConfigurationKey, _ value: String, _ daemon: DaemonProcess) async throws {
-            try await eventually("\(daemon.name) writes \(value)", within: .seconds(30)) {
-                do throws(AdminFailure) {
-                    _ = try await daemon.client.put(key, value: Array(value.utf8))
-                    return true
-                } catch {
-                    guard error.code.exitStatus == .unavailable else { throw error }
-                    return nil
-                }
-            }
-        }
-
         /// Waits until `doctor` names the voter that is missing.
         private static func names(_ voter: String, _ daemon: DaemonProcess) async throws {
             try await eventually("\(daemon.name) names \(voter)", within: .seconds(20)) {
@@ -50,7 +20,7 @@ extension ProcessTests {
         @Test("The group forms once, takes requests on any node, and every node has a copy")
         func anyNode() async throws {
             try await Arena.with { arena in
-                let cluster = try await Self.group(in: arena)
+                let cluster = try await Cluster.strict(3, in: arena)
                 var groups: Set<String?> = []
                 for daemon in cluster.daemons { groups.insert(try await daemon.client.strictGroup().group) }
                 #expect(groups.count == 1 && groups.first != nil)
@@ -85,7 +55,7 @@ extension ProcessTests {
         @Test("A transaction changes several keys in one moment, whichever node is asked")
         func transaction() async throws {
             try await Arena.with { arena in
-                let cluster = try await Self.group(in: arena)
+                let cluster = try await Cluster.strict(3, in: arena)
                 var request = StrictTransactionRequest(
                     then: [.put("strict/from", "0"), .put("strict/to", "1")], otherwise: [.get("strict/to")])
                 var compare = StrictTransactionRequest.Compare(key: "strict/to")
@@ -109,7 +79,7 @@ extension ProcessTests {
         @Test("One process of all holds a lock at a time, under tokens that grow")
         func lock() async throws {
             try await Arena.with { arena in
-                let cluster = try await Self.group(in: arena)
+                let cluster = try await Cluster.strict(3, in: arena)
                 let file = "\(arena.folder)/order"
                 // Whoever comes in between would show between the two lines.
                 let script = "echo \"in $GOSSIPD_LOCK_TOKEN\" >> \(file); sleep 0.05; echo out >> \(file)"
@@ -134,10 +104,10 @@ extension ProcessTests {
         @Test("When the leader is killed the others go on with all that was acknowledged, and say who is missing")
         func leaderKilled() async throws {
             try await Arena.with { arena in
-                let cluster = try await Self.group(in: arena)
+                let cluster = try await Cluster.strict(3, in: arena)
                 let key = try ConfigurationKey("strict/a")
-                try await Self.put(key, "before", cluster[0])
-                let leader = try await Self.leads(cluster[0])
+                try await cluster[0].putStrict("strict/a", "before")
+                let leader = try await cluster[0].knowsLeader()
                 var killed = cluster[0]
                 var survivors: [DaemonProcess] = []
                 for daemon in cluster.daemons {
@@ -148,10 +118,10 @@ extension ProcessTests {
                 killed.killHard()
                 let kept = try await reader.gossipctl("--timeout", "15s", "kv", "get", "strict/a")
                 #expect(kept.status == 0 && kept.output == "before", "\(kept)")
-                try await Self.put(key, "after", writer)
+                try await writer.putStrict("strict/a", "after")
                 try await Self.names(leader, reader)
                 let back = try await DaemonProcess.start(killed.options, in: arena)
-                try await Self.leads(back)
+                try await back.knowsLeader()
                 #expect(try await back.client.getRaw(key) == Array("after".utf8))
             }
         }
@@ -159,9 +129,9 @@ extension ProcessTests {
         @Test("Without a majority writes fail in bounded time and name who is missing; local reads go on")
         func majorityLost() async throws {
             try await Arena.with { arena in
-                let cluster = try await Self.group(in: arena)
+                let cluster = try await Cluster.strict(3, in: arena)
                 let key = try ConfigurationKey("strict/a")
-                try await Self.put(key, "kept", cluster[0])
+                try await cluster[0].putStrict("strict/a", "kept")
                 _ = try await eventually("the copy is there") {
                     try? await cluster[0].client.get(key, at: nil, .local)
                 }
@@ -184,15 +154,15 @@ extension ProcessTests {
         @Test("A backup's strict keys come back through the log, and those that are there stay")
         func restore() async throws {
             try await Arena.with { arena in
-                let cluster = try await Self.group(in: arena)
-                for name in ["a", "b"] { try await Self.put(try ConfigurationKey("strict/\(name)"), name, cluster[0]) }
+                let cluster = try await Cluster.strict(3, in: arena)
+                for name in ["a", "b"] { try await cluster[0].putStrict("strict/\(name)", name) }
                 _ = try await eventually("the copies are there") {
                     (try await cluster[0].client.list(try KeyPrefix("strict/"), .local).entries.count == 2).orNil
                 }
                 let backup = "\(arena.folder)/backup"
                 #expect(try await cluster[0].gossipctl("backup", backup).status == 0)
                 _ = try await cluster[1].client.delete(try ConfigurationKey("strict/a"))
-                try await Self.put(try ConfigurationKey("strict/b"), "newer", cluster[1])
+                try await cluster[1].putStrict("strict/b", "newer")
                 let outcome = try await cluster[2].gossipctl("restore", backup, "--strict", "only")
                 #expect(outcome.output == "wrote 1 strict key through the log, 1 were there already\n", "\(outcome)")
                 #expect(try await cluster[1].client.getRaw(try ConfigurationKey("strict/a")) == Array("a".utf8))

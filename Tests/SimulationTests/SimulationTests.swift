@@ -46,6 +46,7 @@ struct SimulationTests {
     /// Strict keys under everything that may go wrong; `make simulate` takes fresh seeds.
     static let strictCases: [Case] = [
         "strict", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members", "strict-disks",
+        "strict-recovery", "strict-meeting",
     ].map { Case(scenario: $0, seed: 1) }
 
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a
@@ -66,6 +67,12 @@ struct SimulationTests {
         Case(scenario: "actors", seed: 81_000),
         // What is expired on the disk does not show after a restart.
         Case(scenario: "ttl", seed: 355_846_234),
+        // An exchange of stores sent rows of the strict feed that waited for their commit.
+        Case(scenario: "strict-disks", seed: 3_209_082_398), Case(scenario: "strict-disks", seed: 3_209_082_401),
+        // A host that came back under a new id asked its former one, at its own address, and took itself for a double.
+        Case(scenario: "strict-meeting", seed: 3),
+        // A voter that was left of the second group made a host that had just joined a member of it, by asking for its vote.
+        Case(scenario: "strict-meeting", seed: 5_001), Case(scenario: "strict-meeting", seed: 5_038),
     ]
 
     /// Two cases that run at once: nothing is shared, and machines have two cores.

@@ -18,12 +18,38 @@ struct StrictCheckTests {
             let failures = try simulation.run().failures
             #expect(!failures.isEmpty, "seed \(seed)")
             found += failures
-            if ["without the committed entry", "another entry of term", "is not linearizable"].allSatisfy({ part in
+            if ["leader completeness", "state machine safety", "is not linearizable"].allSatisfy({ part in
                 found.contains { $0.contains(part) }
             }) {
                 return
             }
         }
         Issue.record("eight runs on lying disks broke nothing: \(found)")
+    }
+
+    @Test("Nodes that answer from what they hold themselves are found out by what clients saw")
+    func staleReads() throws {
+        let scenario = try #require(try BuiltInScenario.named("strict-partitions")?.scenario())
+        var simulation = try Simulation(scenario: scenario, seed: 1)
+        simulation.plantsStaleReads = true
+        let failures = try simulation.run().failures
+        #expect(failures.contains { $0.contains("is not linearizable") }, "\(failures)")
+    }
+
+    @Test(
+        "Runs have all that is to be proved: repetitions, expiries, holders of locks, writes let through and kept out")
+    func substance() throws {
+        var all = StrictFigures()
+        for (name, seed) in [("strict-partitions", 1), ("strict-crashes", 2), ("strict-disks", 3)] as [(String, UInt64)]
+        {
+            let scenario = try #require(try BuiltInScenario.named(name)?.scenario())
+            let report = try Simulation(scenario: scenario, seed: seed).run()
+            #expect(report.isOK, "gossipsim run --scenario \(name) --seed \(seed): \(report.failures)")
+            all = all + (try #require(report.strict))
+        }
+        #expect(all.crashes > 20 && all.leaders > 8 && all.entries > 2_000 && all.answered > 2_000, "\(all.text)")
+        #expect(all.repeats > 0 && all.expiries > 50 && all.tokens > 50, "\(all.text)")
+        #expect(all.fencedWrites > 30 && all.fencedRefusals > 30 && all.unknown > 50, "\(all.text)")
+        #expect(all.states > 5_000 && all.looks > 50_000, "\(all.text)")
     }
 }

@@ -131,9 +131,9 @@ struct MachineTests {
     @Test("an entry of a later format stops the replica where it is, one without sense is refused by all")
     func formats() throws {
         var machine = StrictMachine()
-        #expect(throws: StrictDecodeFailure.unknownFormat(2)) { try machine.apply([2, 0], at: 5) }
+        #expect(throws: StrictDecodeFailure.unknownFormat(3)) { try machine.apply([3, 0], at: 5) }
         #expect(machine.appliedIndex == 0)
-        #expect(try machine.apply([1, 9], at: 5).answer == .refused(.malformed))
+        #expect(try machine.apply([2, 9], at: 5).answer == .refused(.malformed))
         #expect(try machine.apply([], at: 6).answer == .refused(.malformed))
         machine.skip(through: 9)
         #expect(machine.appliedIndex == 9)

@@ -29,8 +29,11 @@ struct NaiveModel {
     var locks: [StrictKey: [Claim]] = [:]
     var sessions: [UInt64: Session] = [:]
     var time: UInt64 = 0
+    /// What is added to the index of an entry.
+    var base: UInt64 = 0
 
     mutating func apply(_ command: StrictCommand, at index: UInt64) -> StrictAnswer {
+        let index = base + index
         guard let stamp = command.session else { return execute(command, index) }
         switch command.operation {
         case .registerSession, .endSession, .expireSessions: return .refused(.malformed)
@@ -88,6 +91,11 @@ struct NaiveModel {
             return .leaseEnded(true)
         case .acquire(let lock, let lease, let mayWait): return acquire(lock, lease, mayWait, index)
         case .release(let lock, let lease): return .released(drop(lease, from: lock, index))
+        case .raiseVersions(let above, let step):
+            let to = (above > index ? above : index) + step
+            base += to - index
+            return .raised(to: to)
+        case .reissue(let keys): return .reissued(UInt64(keys.count))
         }
     }
 

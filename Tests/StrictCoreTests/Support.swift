@@ -75,7 +75,7 @@ struct CommandSource {
     }
 
     mutating func operation(_ index: LogIndex) -> StrictOperation {
-        switch rng.index(below: 24) {
+        switch rng.index(below: 26) {
         case 0: .registerSession
         case 1: rng.chance(0.5) ? .endSession(sessions.isEmpty ? 7 : pick(sessions)) : .registerSession
         case 2: rng.chance(0.3) ? .expireSessions(idle: 60) : .delete(pick(keys))
@@ -92,6 +92,8 @@ struct CommandSource {
         case 16: rng.chance(0.4) ? .revoke(lease()) : .keepAlive(lease())
         case 17: .expireLease(lease(), ifRenewedBefore: index - min(index, UInt64(rng.index(below: 40))))
         case 18, 19, 20, 21: .acquire(lock: pick(locks), lease: lease(), mayWait: rng.chance(0.7))
+        case 22: .raiseVersions(above: rng.chance(0.5) ? index + small() * 50 : small(), by: small() * 7)
+        case 23: .reissue(keys.sorted().filter { _ in rng.chance(0.5) })
         case _: .release(lock: pick(locks), lease: lease())
         }
     }

@@ -87,7 +87,9 @@ struct Clients {
         case .put(let version, _): .written(version: version)
         case .deleted(let wasThere): .existed(wasThere)
         case .transaction(let succeeded, _): .branch(succeeded: succeeded)
-        case .session, .sessionsEnded, .lease, .leaseEnded, .locked, .waiting, .busy, .released, .refused: .nothing
+        case .session, .sessionsEnded, .lease, .leaseEnded, .locked, .waiting, .busy, .released, .raised, .reissued,
+            .refused:
+            .nothing
         }
     }
 }

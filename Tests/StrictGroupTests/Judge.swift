@@ -56,7 +56,8 @@ struct Judge {
             founded[founding.group] = founding
             if founded.count > mayHaveGroups { violate("groups: \(founded.keys.sorted())") }
         case .lockChanged(let change): locks.append(change)
-        case .raft, .foreignGroup, .unknownFormat, .recovered: break
+        case .raft, .foreignGroup, .unknownFormat, .recovered, .removed, .leaderHeard, .leaderSilent, .copiesCorrected:
+            break
         }
     }
 

@@ -77,17 +77,29 @@ struct OrderTests {
         #expect(village.get(.operate(.transfer(to: node(4))), on: node(1)) == .failed(.refused(.cannotLead)))
     }
 
+    @Test("leadership that is sent to anybody goes on by one step, whoever asks for it", arguments: 1...4)
+    func transferToAny(asked: Int) {
+        var village = formed(seed: 9)
+        for _ in 0..<6 {
+            let (leader, elections) = (village.leader, village.judge.elections)
+            #expect(isDone(village.get(.operate(.transfer(to: nil)), on: node(asked))))
+            village.run(for: .seconds(1))
+            #expect(village.leader != nil && village.leader != leader)
+            #expect(village.judge.elections == elections + 1)
+        }
+    }
+
     @Test("with the majority lost for good one voter goes on with what it has, under another id")
     func recover() throws {
         var village = formed(seed: 10)
         village.judge.mayHaveGroups = 2
         _ = village.put("s/a", "kept", on: node(4))
         village.run(for: .seconds(1))
-        guard case .failed(.cannotRecover) = village.get(.operate(.recover), on: node(1)) else {
+        guard case .failed(.cannotRecover) = village.get(.operate(.recover(evenIfBehind: false)), on: node(1)) else {
             Issue.record("a leader is in office")
             return
         }
-        guard case .failed(.cannotRecover) = village.get(.operate(.recover), on: node(4)) else {
+        guard case .failed(.cannotRecover) = village.get(.operate(.recover(evenIfBehind: false)), on: node(4)) else {
             Issue.record("a client has nothing to recover")
             return
         }
@@ -95,7 +107,7 @@ struct OrderTests {
         for number in 1...3 where node(number) != last { village.crash(node(number)) }
         village.run(for: .seconds(2))
         let began = try #require(village.hosts[last]?.node?.founding.founded?.group)
-        #expect(isDone(village.get(.operate(.recover), on: last)))
+        #expect(isDone(village.get(.operate(.recover(evenIfBehind: false)), on: last)))
         #expect(village.run(within: .seconds(5)) { $0.leader == last })
         #expect(village.hosts[last]?.node?.founding.founded?.group != began)
         #expect(voters(village, on: last) == [last])
@@ -110,6 +122,7 @@ struct OrderTests {
         let gone = try #require((1...3).map(node).first { $0 != last })
         #expect(village.get(.operate(.add(gone)), on: node(4)) == .failed(.refused(.retiredID)))
         village.add(node(5))
+        village.run(for: .milliseconds(500))
         #expect(isDone(village.get(.operate(.add(node(5))), on: node(4))))
         #expect(village.run(within: .seconds(5)) { voters($0, on: last).count == 2 })
         // One of the old group comes back: it is told apart.
@@ -131,13 +144,16 @@ struct OrderTests {
         village.run(for: .seconds(1))
         for number in 1...3 where node(number) != last { village.crash(node(number)) }
         village.run(for: .seconds(2))
-        village.ask(.operate(.recover), on: last)
+        village.stallDisk(last, true)
+        village.ask(.operate(.recover(evenIfBehind: false)), on: last)
+        // The others are asked first.
+        village.run(for: .milliseconds(2_100))
         let write = try #require(village.hosts[last]?.writes.last?.write)
         village.crash(last)
         village.hosts[last]?.disk.write(write, tornAt: parts)
         village.restart(last)
         village.run(for: .seconds(2))
-        if village.leader == nil { #expect(isDone(village.get(.operate(.recover), on: last))) }
+        if village.leader == nil { #expect(isDone(village.get(.operate(.recover(evenIfBehind: false)), on: last))) }
         #expect(village.run(within: .seconds(5)) { $0.leader == last })
         #expect(village.value("s/a", on: last) == "kept")
     }

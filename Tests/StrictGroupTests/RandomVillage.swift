@@ -91,7 +91,17 @@ struct RandomVillage {
             }
         }
         village.run(for: .seconds(6))
-        return village.clients.open.isEmpty
+        return village.clients.open.isEmpty && knowsRemoval
+    }
+
+    /// Whoever was removed knows it, and nobody else believes so.
+    private var knowsRemoval: Bool {
+        guard let leader = village.leader, let membership = village.hosts[leader]?.node?.raft?.membership else {
+            return false
+        }
+        return village.order.allSatisfy { id in
+            village.hosts[id]?.node.map { $0.status.isRemoved == membership.retired.contains(id) } ?? true
+        }
     }
 
     mutating func verdict() -> HistoryVerdict {

@@ -76,6 +76,8 @@ struct Village {
     /// Nodes that others no longer know of.
     var forgotten: Set<NodeID> = []
     var checksEvery = 16
+    /// Views and marks get around.
+    var gossips = true
     var gossipInterval = Interval.milliseconds(75)
     /// The next snapshot that is taken over has other bytes than were sent.
     var breaksNextSnapshot = false
@@ -298,7 +300,7 @@ struct Village {
     // MARK: What gossip tells
 
     private mutating func gossip() {
-        for id in order where hosts[id]?.node != nil {
+        for id in order where gossips && hosts[id]?.node != nil {
             tellView(id)
             for _ in 0..<2 {
                 let other = order[rng.index(below: order.count)]

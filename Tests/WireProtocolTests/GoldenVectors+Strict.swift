@@ -48,7 +48,7 @@ extension Golden {
             hex: "24 002e 01 \(groupHex) \(a) \(b) 03 07 ac02 04"),
         Golden(
             name: "strict: forwarded call", message: .strict(.forward(id: 9, change("k/a"))),
-            hex: "24 000f 02 09 01 0b 01 00 00 04 03 6b2f61 01 76 00"),
+            hex: "24 000f 02 09 01 0b 02 00 00 04 03 6b2f61 01 76 00"),
         Golden(
             name: "strict: answer",
             message: .strict(.forwarded(id: 9, .reply(.answer(.put(version: 1, modified: 300))))),
@@ -64,6 +64,20 @@ extension Golden {
                         FoundingBallot(round: 2, proposer: Raw.sender),
                         StrictFounding(group: group, voters: [Raw.other])))),
             hex: "24 002c 04 04 02 \(a) \(groupHex) 01 \(b)"),
+        Golden(
+            name: "strict: removed", message: .strict(.removed(group: group)), hex: "24 0009 05 \(groupHex)"),
+        Golden(
+            name: "strict: how do you stand", message: .strict(.survey(id: 5, group: group)),
+            hex: "24 000a 06 05 \(groupHex)"),
+        Golden(
+            name: "strict: how a node stands",
+            message: .strict(
+                .surveyed(
+                    id: 5,
+                    StrictSurvey(
+                        group: group, term: 3, last: LogPosition(term: 3, index: 300), leader: Raw.other, canVote: true,
+                        isRecovering: false))),
+            hex: "24 0021 07 05 01 \(groupHex) 03 03 ac02 \(b) 01 00"),
         Golden(
             name: "strict mark",
             message: .strictMark(

@@ -29,12 +29,21 @@ extension MessageGenerator {
     }
 
     mutating func strictMessage() -> StrictMessage {
-        switch rng.index(below: 6) {
+        switch rng.index(below: 9) {
         case 0: .forward(id: any(), forward())
         case 1: .forwarded(id: any(), flag() ? .notLeader(optionalID()) : .reply(reply()))
         case 2: .founding(founding())
+        case 3: .removed(group: rng.next())
+        case 4: .survey(id: any(), group: rng.next())
+        case 5: .surveyed(id: any(), survey())
         case _: .raft(group: rng.next(), RaftMessage(from: id(), to: id(), term: any(), body: body()))
         }
+    }
+
+    private mutating func survey() -> StrictSurvey {
+        StrictSurvey(
+            group: flag() ? rng.next() : nil, term: any(), last: position(), leader: optionalID(), canVote: flag(),
+            isRecovering: flag())
     }
 
     private mutating func body() -> RaftMessage.Body {
@@ -115,8 +124,9 @@ extension MessageGenerator {
     }
 
     private mutating func operation() -> StrictOperation {
-        switch rng.index(below: 6) {
+        switch rng.index(below: 7) {
         case 0: .registerSession
+        case 5: .raiseVersions(above: any(), by: any())
         case 1: .delete(key())
         case 2: .keepAlive(any())
         case 3: .acquire(lock: key(), lease: any(), mayWait: flag())
@@ -144,7 +154,7 @@ extension MessageGenerator {
         case 0: .add(id())
         case 1: .remove(id())
         case 2: .transfer(to: optionalID())
-        case _: .recover
+        case _: .recover(evenIfBehind: flag())
         }
     }
 
@@ -207,7 +217,7 @@ extension MessageGenerator {
     }
 
     private mutating func failure() -> StrictFailure {
-        switch rng.index(below: 8) {
+        switch rng.index(below: 9) {
         case 0: .notConfigured
         case 1: .notFormed(missing: missing())
         case 2: .unavailable(missing: missing(), isOutcomeUnknown: flag())
@@ -215,6 +225,7 @@ extension MessageGenerator {
         case 4: .tooLarge(bytes: count(), max: count())
         case 5: .cannotRecover(text(min: 0, max: 200))
         case 6: .unknownFormat(UInt8(truncatingIfNeeded: rng.next()))
+        case 7: .notEligible
         case _: .refused(refusal())
         }
     }

@@ -70,13 +70,13 @@ package final class StoreReader: Sendable {
     /// Writes a backup (`BackupFormat`) piece by piece.
     @discardableResult
     package func writeBackup(
-        node: String, createdAt: WallTime, to sink: ([UInt8]) throws -> Void
+        node: String, createdAt: WallTime, strict: BackupHeader.StrictPoint? = nil, to sink: ([UInt8]) throws -> Void
     ) throws -> BackupSummary {
         var writer = BackupWriter()
         try exportSnapshot(
             begin: { head in
                 let header = BackupHeader(
-                    createdAt: createdAt, node: node, storeID: head.storeID, revision: head.revision)
+                    createdAt: createdAt, node: node, storeID: head.storeID, revision: head.revision, strict: strict)
                 try writer.begin(header, context: head.context, floor: head.floor, to: sink)
             },
             row: { try writer.add($0, to: sink) })

@@ -133,7 +133,8 @@ final class StoreWriter {
             // An opening may not come upon what a commit has come upon.
             DamageMark.put(reason, beside: connection.file)
         case .notADirectory, .locked, .corruptIdentity, .corruptKeys, .exposedKeys, .newerFormat, .bootEpochsUsedUp,
-            .system, .corruptStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull, .stopped:
+            .system, .corruptStrictLog, .missingStrictLog, .corruptSnapshot, .newerSchema, .database, .queueFull,
+            .stopped:
             failure = cause
         }
         return cause

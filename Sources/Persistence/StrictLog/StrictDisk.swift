@@ -2,6 +2,7 @@
 // Owns the strict group's disk as the daemon uses it: a log, snapshots, and who is told what when.
 
 import ClusterTypes
+import Glibc
 import RaftCore
 import StrictCore
 import StrictGroup
@@ -56,11 +57,16 @@ package final class StrictDisk: Sendable {
     /// Opens the folder, creating it (mode 0700) when there is none, and reads what is there.
     /// - Throws: Among others `corruptStrictLog` and `newerFormat`: the node must not start with this folder.
     package static func open(
-        directory: String, options: Options = Options(), condition: @escaping ConditionChanged = { _ in },
+        directory: String, keeper: StrictLogKeeper = .none, options: Options = Options(),
+        condition: @escaping ConditionChanged = { _ in },
         failed: @escaping Failed
     ) throws(PersistenceFailure) -> (StrictDisk, StrictRestored) {
+        // Before a folder is made that would be in the way of the one that is put back.
+        if keeper.known != nil, access(directory + "/strict", F_OK) != 0 {
+            throw .missingStrictLog(directory: directory)
+        }
         let folder = try StrictFolder(directory: directory, fault: options.fault)
-        var recovery = StrictRecovery(SegmentStore(folder: folder, bytes: options.segmentBytes))
+        var recovery = StrictRecovery(SegmentStore(folder: folder, bytes: options.segmentBytes), keeper)
         let (log, restored) = try recovery.open()
         let disk = try StrictDisk(
             StrictLogOwner(log), folder, warnings: recovery.warnings, options: options,

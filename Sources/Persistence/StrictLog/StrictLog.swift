@@ -36,6 +36,9 @@ final class StrictLog: @unchecked Sendable {
     static let frameBodyBytes = 4 << 20
 
     let store: SegmentStore
+    private let keeper: StrictLogKeeper
+    /// What says so outside of the folder is durable.
+    private var isMarked: Bool
     var folder: StrictFolder { store.folder }
     private(set) var durable: StrictLogState
     private var staged: StrictLogState
@@ -78,8 +81,13 @@ final class StrictLog: @unchecked Sendable {
         var older: [Segment] = []
     }
 
-    init(_ store: SegmentStore, _ state: StrictLogState, at place: Place) {
+    /// - Parameter isMarked: The marks of this log are there.
+    init(
+        _ store: SegmentStore, _ state: StrictLogState, at place: Place, keeper: StrictLogKeeper, isMarked: Bool
+    ) {
         self.store = store
+        self.keeper = keeper
+        self.isMarked = isMarked
         durable = state
         staged = state
         file = place.file
@@ -105,6 +113,7 @@ final class StrictLog: @unchecked Sendable {
                 }
             }
             try flush()
+            try mark()
             doneOfRound = 0
         } catch {
             staged = durable
@@ -130,6 +139,15 @@ final class StrictLog: @unchecked Sendable {
         raft.entries = entries
         try stage(StrictWrite(number: 1, raft: raft, needsSync: true))
         try flush()
+        try mark()
+    }
+
+    /// Says outside of the folder that there is a log, before anything follows from its first frame.
+    private func mark() throws(PersistenceFailure) {
+        guard !isMarked, file != nil else { return }
+        try LogMark.write(durable.log, beside: folder)
+        try keeper.record(durable.log)
+        isMarked = true
     }
 
     func takeGarbage() -> Garbage? {
@@ -286,7 +304,6 @@ final class StrictLog: @unchecked Sendable {
         end = StrictLogFormat.segmentHeadBytes
         self.body = beginning
         try append(flags: [])
-        if isFirst { try LogMark.write(durable.log, beside: folder) }
         garbage.needsSpare = true
     }
 

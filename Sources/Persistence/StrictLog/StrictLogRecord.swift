@@ -10,8 +10,8 @@ import StrictGroup
 ///     1 entry      term 8, index 8, payload 1 (0 empty, 1 command, 2 membership), then the command's bytes, or voters,
 ///                  learners and removed members, each counted in 4 bytes, of 16 bytes each. It replaces what is at its
 ///                  index and drops all after it
-///     2 founding   revision 8, flags 1 (1 promised, 2 accepted, 4 founded), and of each that is there: ballot (round 8,
-///                  proposer 16), ballot and founding, founding (group 8, voters counted in 4 bytes)
+///     2 founding   revision 8, flags 1 (1 promised, 2 accepted, 4 founded, 8 removed), and of each that is there: ballot
+///                  (round 8, proposer 16), ballot and founding, founding (group 8, voters counted in 4 bytes), group 8
 ///     3 installed  the snapshot at the frame's base took over: the log is empty behind it
 ///     4 incoming   position 16, digest 16, bytes received 8: of the snapshot in the file `incoming`; zeros: none
 enum StrictLogRecord: Hashable {
@@ -68,6 +68,7 @@ extension LogBytes {
         if state.promised != nil { flags |= 1 }
         if state.accepted != nil { flags |= 2 }
         if state.founded != nil { flags |= 4 }
+        if state.removedFrom != nil { flags |= 8 }
         put(flags)
         if let promised = state.promised { put(promised) }
         if let accepted = state.accepted {
@@ -75,6 +76,7 @@ extension LogBytes {
             put(accepted.founding)
         }
         if let founded = state.founded { put(founded) }
+        if let removed = state.removedFrom { put(removed) }
     }
 
     private mutating func put(_ ballot: FoundingBallot) {
@@ -135,7 +137,7 @@ extension LogReader {
     }
 
     private mutating func foundingState() -> FoundingState? {
-        guard let flags = byte(), flags < 8 else { return nil }
+        guard let flags = byte(), flags < 16 else { return nil }
         var state = FoundingState()
         if flags & 1 != 0 {
             guard let promised = ballot() else { return nil }
@@ -148,6 +150,10 @@ extension LogReader {
         if flags & 4 != 0 {
             guard let founded = founding() else { return nil }
             state.founded = founded
+        }
+        if flags & 8 != 0 {
+            guard let removed = uint64() else { return nil }
+            state.removedFrom = removed
         }
         return state
     }

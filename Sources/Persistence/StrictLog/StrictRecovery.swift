@@ -9,10 +9,14 @@ import StrictGroup
 
 struct StrictRecovery {
     let store: SegmentStore
+    private let keeper: StrictLogKeeper
     private var folder: StrictFolder { store.folder }
     private(set) var warnings: [String] = []
 
-    init(_ store: SegmentStore) { self.store = store }
+    init(_ store: SegmentStore, _ keeper: StrictLogKeeper) {
+        self.store = store
+        self.keeper = keeper
+    }
 
     /// What of the scan counts.
     private struct Finding {
@@ -37,7 +41,7 @@ struct StrictRecovery {
             scan.read(try file.read(max(file.size, 1), at: 0), segment: id, path: file.path)
         }
         guard let end = scan.end else {
-            if try LogMark.read(beside: folder) != nil {
+            if try isKnown() {
                 throw unknowable("it holds nothing that can be read", id: last)
             }
             // The first process died before anything was acknowledged.
@@ -50,9 +54,17 @@ struct StrictRecovery {
             throw unknowable("the founding of the group is in a damaged place", id: end.segment)
         }
         if try LogMark.read(beside: folder) == nil { try LogMark.write(log, beside: folder) }
+        // Also of a directory whose former program did not record it.
+        if keeper.known == nil { try keeper.record(log) }
         let finding = try judge(scan, names)
         if finding.lostThrough != nil { return try rewrite(scan, finding, ids, log: log) }
         return try goOn(scan, finding, ids, sizes, log: log)
+    }
+
+    /// Whether something outside of the folder says that there is a log.
+    private func isKnown() throws(PersistenceFailure) -> Bool {
+        if keeper.known != nil { return true }
+        return try LogMark.read(beside: folder) != nil
     }
 
     private func unknowable(_ reason: String, id: UInt64) -> PersistenceFailure {
@@ -68,15 +80,17 @@ struct StrictRecovery {
 
     /// A folder without a log: of a new node, unless something says that there was one.
     private func begin(_ names: [String]) throws(PersistenceFailure) -> (StrictLog, StrictRestored) {
-        let isKnown = try LogMark.read(beside: folder) != nil
+        let isKnown = try isKnown()
         if isKnown || names.contains(where: { SnapshotFile.position(of: $0) != nil }) {
-            throw .corruptStrictLog(file: folder.handle.path, reason: "its log files are missing")
+            throw .missingStrictLog(directory: folder.parent.path)
         }
         var random: UInt64 = 0
         if withUnsafeMutableBytes(of: &random, { getentropy($0.baseAddress, $0.count) }) != 0 {
             throw .system(operation: "getrandom", path: folder.handle.path, errno: errno)
         }
-        return (StrictLog(store, StrictLogState(log: random), at: StrictLog.Place()), StrictRestored())
+        let log = StrictLog(
+            store, StrictLogState(log: random), at: StrictLog.Place(), keeper: keeper, isMarked: false)
+        return (log, StrictRestored())
     }
 
     /// The log's id, and of each segment whose head can be read its size.
@@ -89,13 +103,15 @@ struct StrictRecovery {
             case .damaged: break
             case .newer(let version): throw .newerFormat(file: file.path, version: "\(version)")
             case .head(let head):
-                if let log, head.log != log { throw unknowable("it belongs to another log", id: id) }
+                if let log = keeper.known ?? log, head.log != log {
+                    throw unknowable("it belongs to another log", id: id)
+                }
                 if head.id != id { continue }
                 log = head.log
                 sizes[id] = Int(head.bytes)
             }
         }
-        guard let log else { throw unknowable("no log file's head can be read", id: ids[0]) }
+        guard let log = log ?? keeper.known else { throw unknowable("no log file's head can be read", id: ids[0]) }
         return (log, sizes)
     }
 
@@ -204,7 +220,7 @@ struct StrictRecovery {
         var place = StrictLog.Place(file: file, end: offset, older: Array(segments.dropLast()))
         place.segment = StrictLog.Segment(id: current, bytes: size, indexMax: scan.indexMax[current] ?? 0)
         let restored = restored(scan, finding, hard: scan.promises.hard, incoming: state.incoming)
-        let opened = StrictLog(store, state, at: place)
+        let opened = StrictLog(store, state, at: place, keeper: keeper, isMarked: true)
         if scan.isSealed || scan.damage != nil { try opened.repeatBeginning() }
         return (opened, restored)
     }
@@ -224,7 +240,7 @@ struct StrictRecovery {
         state.founding = scan.founding
         var place = StrictLog.Place()
         place.segment.id = ids.last ?? 0
-        let rewritten = StrictLog(store, state, at: place)
+        let rewritten = StrictLog(store, state, at: place, keeper: keeper, isMarked: true)
         try rewritten.begin(with: finding.entries)
         for id in ids {
             let name = StrictLogFormat.segmentName(id)

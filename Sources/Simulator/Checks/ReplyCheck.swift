@@ -25,6 +25,9 @@ package struct ReplyCheck: Sendable {
 
     package init() {}
 
+    /// The id of the command that is issued next.
+    package var nextCommand: CommandID { CommandID(rawValue: nextID) }
+
     /// A client asks the process at `node`; its answer is due within `patience`.
     package mutating func issue(
         _ name: String, node: Int, at now: Instant, patience: Interval = ReplyCheck.patience

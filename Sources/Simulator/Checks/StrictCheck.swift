@@ -10,143 +10,92 @@ import StrictGroup
 
 /// Watches every node's part in the group after each of its steps, and every call of a client.
 ///
-/// The properties are those of the thesis, figure 3.2: election safety, log matching (what is committed under one index is one
-/// entry), leader completeness, state machine safety (one digest for each applied index). And each history of calls must be
-/// linearizable.
+/// `RaftCheck` looks at the log, `StrictStateCheck` at what it comes to. And each history of calls must be linearizable: what
+/// clients asked and were told, and what ended with leases, which the log alone tells.
 package struct StrictCheck: Sendable {
     /// A call of a client that has no answer yet.
     private struct Pending: Sendable {
         var node: Int
         var invoked: Instant
-        var operation: HistoryOperation
+        /// nil: of no register or lock.
+        var operation: HistoryOperation?
         var isRead: Bool
+        var claim: StrictClaim?
     }
 
-    /// What a node's process was seen to have.
-    private struct Seen: Sendable {
-        var term: Term = 0
-        var isLeader = false
-        var commit: LogIndex = 0
-        var looks = 0
-    }
-
-    private var groups: Set<UInt64> = []
-    private var leaders: [Term: Int] = [:]
-    /// Of every committed entry: its term and a hash of what it holds.
-    private var committed: [LogIndex: (term: Term, hash: Hash128)] = [:]
-    private var committedThrough: LogIndex = 0
-    private var digests: [LogIndex: Hash128] = [:]
-    private var seen: [Seen]
+    /// In the order in which they were seen.
+    private var groups: [UInt64] = []
+    private let groupsMax: Int
+    package private(set) var raft: RaftCheck
+    package private(set) var state: StrictStateCheck
+    private var ownViolations = Violations()
 
     private var pending: [CommandID: Pending] = [:]
+    /// Claims of locks that wait for their turn.
+    private var queued: [CommandID: Pending] = [:]
     package private(set) var history: [HistoryCall] = []
     package private(set) var callsAnswered = 0
     package private(set) var callsFailed = 0
     package private(set) var callsUnknown = 0
-    package private(set) var violations = Violations()
 
-    /// Digests cost time in proportion to the state.
-    private static let digestStride = 64
+    /// In a history, who ends what a lease held.
+    private static let theLog = -1
 
-    package init(nodes: Int) { seen = Array(repeating: Seen(), count: nodes) }
+    package init(nodes: Int, groupsMax: Int = 1) {
+        self.groupsMax = groupsMax
+        raft = RaftCheck(nodes: nodes)
+        state = StrictStateCheck(nodes: nodes)
+    }
 
-    package var leadersSeen: Int { leaders.count }
-    package var entriesCommitted: LogIndex { committedThrough }
+    package var violations: [Violations] { [ownViolations, raft.violations, state.violations] }
 
     // MARK: Steps
 
-    package mutating func look(at part: StrictNode, node: Int) {
-        if let group = part.founding.founded?.group, groups.insert(group).inserted, groups.count > 1 {
-            violations.add("n\(node + 1) belongs to another strict group than those before it: two were founded")
-        }
-        guard let raft = part.raft else { return }
-        if raft.isLeader, !(seen[node].isLeader && seen[node].term == raft.term) { lead(raft, node: node) }
-        seen[node].isLeader = raft.isLeader
-        seen[node].term = raft.term
-        if raft.commitIndex > seen[node].commit { commit(raft, node: node) }
-        seen[node].looks += 1
-        if seen[node].looks % Self.digestStride == 0 { lookAtState(of: part, node: node) }
-    }
-
-    private mutating func lead(_ raft: Raft, node: Int) {
-        if let other = leaders[raft.term], other != node {
-            violations.add("n\(node + 1) and n\(other + 1) both lead in term \(raft.term)")
-        }
-        leaders[raft.term] = node
-        // Leader completeness: what was committed in earlier terms is here.
-        var index = committedThrough
-        while index >= raft.firstIndex, index > 0 {
-            if let entry = committed[index], entry.term < raft.term, raft.term(at: index) != entry.term {
-                violations.add(
-                    "n\(node + 1) leads in term \(raft.term) without the committed entry \(entry.term)/\(index)")
-                return
+    package mutating func look(at part: StrictNode, node: Int, now: Instant) {
+        if let group = part.founding.founded?.group, !groups.contains(group) {
+            groups.append(group)
+            if groups.count > groupsMax {
+                ownViolations.add(
+                    "n\(node + 1) belongs to another strict group than those before it: two were founded")
             }
-            index -= 1
-            // Log matching makes the newest one enough; a few more cost little.
-            if committedThrough - index > 32 { return }
         }
+        guard let log = part.raft, part.founding.founded?.group == groups.first else { return }
+        for entry in raft.look(at: log, node: node, now: now) {
+            let proposed = raft.writtenAt(entry.position) ?? now
+            if let ended = state.commit(entry, proposed: proposed, at: now) { note(ended, at: now) }
+        }
+        state.look(at: part.machine, node: node)
     }
 
-    private mutating func commit(_ raft: Raft, node: Int) {
-        var index = max(seen[node].commit + 1, raft.firstIndex)
-        while index <= raft.commitIndex {
-            guard let entry = raft.entry(at: index) else { break }
-            let hash = Self.hash(of: entry)
-            if let known = committed[index] {
-                if known != (entry.term, hash) {
-                    violations.add(
-                        "n\(node + 1) has committed \(entry.term)/\(index), and another entry of term \(known.term) was"
-                    )
-                }
-            } else {
-                committed[index] = (entry.term, hash)
-                committedThrough = max(committedThrough, index)
-            }
-            index += 1
+    private mutating func note(_ ended: StrictStateCheck.Ended, at now: Instant) {
+        let keys = ended.keys.map { HistoryOperation.delete($0) }
+        let locks = ended.locks.map { HistoryOperation.release($0.name, owner: Int($0.owner)) }
+        for operation in keys + locks {
+            history.append(
+                HistoryCall(
+                    client: Self.theLog, invoked: ended.proposed.nanoseconds, returned: now.nanoseconds, operation,
+                    .existed(true)))
         }
-        seen[node].commit = raft.commitIndex
-    }
-
-    private mutating func lookAtState(of part: StrictNode, node: Int) {
-        let index = part.machine.appliedIndex
-        let digest = part.machine.digest
-        if let known = digests[index], known != digest {
-            violations.add("n\(node + 1) has another state at index \(index) than another node had")
-        }
-        digests[index] = digest
-        part.machine.checkInvariants()
-    }
-
-    private static func hash(of entry: LogEntry) -> Hash128 {
-        var hasher = StableHasher()
-        switch entry.payload {
-        case .empty: hasher.absorb(0 as UInt8)
-        case .command(let bytes):
-            hasher.absorb(1 as UInt8)
-            hasher.absorb(counted: bytes)
-        case .membership(let membership):
-            hasher.absorb(2 as UInt8)
-            for id in membership.voters + membership.learners { hasher.absorb(id) }
-            hasher.absorb(UInt64(membership.voters.count))
-        }
-        return hasher.finalize()
     }
 
     /// The process is gone; its clients hear nothing more.
     package mutating func ended(node: Int) {
-        seen[node] = Seen()
+        raft.ended(node: node)
+        state.ended(node: node)
         for (id, call) in pending.sorted(by: { $0.key < $1.key }) where call.node == node {
             pending[id] = nil
-            if !call.isRead { abandon(call, client: Int(id.rawValue)) }
+            abandon(call, client: Int(id.rawValue))
         }
+        for id in queued.keys.sorted() where queued[id]?.node == node { abandoned(id) }
     }
 
     // MARK: Calls
 
     package mutating func issued(
-        _ id: CommandID, _ operation: HistoryOperation, isRead: Bool, node: Int, at now: Instant
+        _ id: CommandID, _ operation: HistoryOperation?, isRead: Bool = false, claim: StrictClaim? = nil, node: Int,
+        at now: Instant
     ) {
-        pending[id] = Pending(node: node, invoked: now, operation: operation, isRead: isRead)
+        pending[id] = Pending(node: node, invoked: now, operation: operation, isRead: isRead, claim: claim)
     }
 
     package mutating func answered(_ id: CommandID, _ reply: StrictReply, at now: Instant) {
@@ -155,32 +104,60 @@ package struct StrictCheck: Sendable {
         case .failed(let failure):
             callsFailed += 1
             // What is known to have had no effect is left out.
-            if case .unavailable(_, isOutcomeUnknown: true) = failure, !call.isRead {
-                abandon(call, client: Int(id.rawValue))
-            }
+            if case .unavailable(_, isOutcomeUnknown: true) = failure { abandon(call, client: Int(id.rawValue)) }
         case .answer(.refused): callsFailed += 1
-        case .answer(let answer): finish(call, id, Self.observation(of: answer), at: now)
+        case .answer(.waiting): queued[id] = call
+        case .answer(let answer):
+            if case .locked(let token) = answer { told(call, token) }
+            finish(call, id, Self.observation(of: answer, call.claim), at: now)
+        case .found(.lock(let lock), _):
+            guard let claim = call.claim, let lock else { return }
+            if lock.holder.lease == claim.lease { told(call, lock.holder.token) }
+            let isOwn = lock.holder.lease == claim.lease
+            finish(call, id, isOwn ? .locked(token: lock.holder.token) : .busy, at: now)
         case .found(let found, _): finish(call, id, Self.observation(of: found), at: now)
         case .done, .status: break
         }
     }
 
+    /// The claim that waited was found to hold the lock.
+    package mutating func obtained(_ id: CommandID, token: LogIndex, at now: Instant) {
+        guard let call = queued.removeValue(forKey: id) else { return }
+        finish(call, id, .locked(token: token), at: now)
+    }
+
+    /// Nobody waits for the claim any more.
+    package mutating func abandoned(_ id: CommandID) {
+        if let call = queued.removeValue(forKey: id) { abandon(call, client: Int(id.rawValue)) }
+    }
+
+    private mutating func told(_ call: Pending, _ token: LogIndex) {
+        if groupsMax == 1, let claim = call.claim { state.told(claim.lock, lease: claim.lease, token: token) }
+    }
+
     private mutating func finish(_ call: Pending, _ id: CommandID, _ seen: HistoryObservation, at now: Instant) {
         callsAnswered += 1
+        guard let operation = call.operation else { return }
         history.append(
             HistoryCall(
-                client: Int(id.rawValue), invoked: call.invoked.nanoseconds, returned: now.nanoseconds, call.operation,
-                seen))
+                client: Int(id.rawValue), invoked: call.invoked.nanoseconds, returned: now.nanoseconds, operation, seen)
+        )
     }
 
     private mutating func abandon(_ call: Pending, client: Int) {
+        if call.isRead { return }
         callsUnknown += 1
+        guard let operation = call.operation else { return }
         history.append(
-            HistoryCall(client: client, invoked: call.invoked.nanoseconds, returned: nil, call.operation))
+            HistoryCall(client: client, invoked: call.invoked.nanoseconds, returned: nil, operation))
     }
 
-    private static func observation(of answer: StrictAnswer) -> HistoryObservation {
+    private static func observation(of answer: StrictAnswer, _ claim: StrictClaim?) -> HistoryObservation {
         switch answer {
+        case .locked(let token): .locked(token: token)
+        case .busy: .busy
+        // Of one that waited, as far as was known, it may have been either.
+        case .released(let either): either && claim?.isHeld != true ? .nothing : .existed(either)
         case .put(let version, modified: _): .written(version: version)
         case .deleted(let wasThere): .existed(wasThere)
         case .transaction(let succeeded, let results):
@@ -193,7 +170,7 @@ package struct StrictCheck: Sendable {
                     case .got(let entry): found(entry)
                     }
                 })
-        case .session, .sessionsEnded, .lease, .leaseEnded, .locked, .waiting, .busy, .released, .refused: .nothing
+        case .session, .sessionsEnded, .lease, .leaseEnded, .waiting, .raised, .reissued, .refused: .nothing
         }
     }
 
@@ -205,15 +182,54 @@ package struct StrictCheck: Sendable {
         .found(entry.map { String(decoding: $0.value, as: UTF8.self) }, version: entry?.version)
     }
 
+    /// What became of a call without an answer is in the log, and after the end nothing comes any more. What the judge need
+    /// not guess, it need not search for. nil: the call had no effect.
+    private func settled(_ call: HistoryCall) -> HistoryCall? {
+        guard call.returned == nil, let value = call.operation.writtenValue else { return call }
+        guard let effect = state.effects[value] else { return nil }
+        var settled = call
+        settled.returned = max(effect.at.nanoseconds, call.invoked)
+        settled.observation = Self.observation(of: effect.answer, nil)
+        return settled
+    }
+
     /// The simulation ends: what was seen must be explained.
     package mutating func finish() {
-        for (id, call) in pending.sorted(by: { $0.key < $1.key }) where !call.isRead {
-            abandon(call, client: Int(id.rawValue))
-        }
+        for (id, call) in pending.sorted(by: { $0.key < $1.key }) { abandon(call, client: Int(id.rawValue)) }
         pending = [:]
-        let verdict = HistoryChecker().check(history)
+        for id in queued.keys.sorted() { abandoned(id) }
+        // Of several groups each has its own history.
+        guard groupsMax == 1 else { return }
+        let verdict = HistoryChecker().check(history.compactMap(settled))
         if !verdict.isLinearizable {
-            violations.add("what clients of strict keys saw is not linearizable: \(verdict)")
+            ownViolations.add("what clients of strict keys saw is not linearizable: \(verdict)")
         }
+    }
+}
+
+extension HistoryOperation {
+    /// Never the same twice; nil: it writes nothing.
+    fileprivate var writtenValue: String? {
+        switch self {
+        case .put(_, let value), .compareAndSet(_, _, let value): return value
+        case .transaction(_, let then, _):
+            for case .put(_, let value) in then { return value }
+            return nil
+        case .get, .delete, .increment, .acquire, .release: return nil
+        }
+    }
+}
+
+/// Whose claim a call about a lock is.
+package struct StrictClaim: Hashable, Sendable {
+    package var lock: StrictKey
+    package var lease: LeaseID
+    /// As far as its client knows.
+    package var isHeld: Bool
+
+    package init(lock: StrictKey, lease: LeaseID, isHeld: Bool) {
+        self.lock = lock
+        self.lease = lease
+        self.isHeld = isHeld
     }
 }

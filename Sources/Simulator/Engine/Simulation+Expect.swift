@@ -61,6 +61,9 @@ extension Simulation {
             return nil
         case .strictAgreed: return strictDisagreement
         case .strictSettled: return strictUnrest
+        case .strictCorrected(let isExpected):
+            guard isExpected != (strictCorrections > 0) else { return nil }
+            return "copies of \(strictCorrections) strict keys were corrected"
         case .value(let key, let text):
             return keyFinding(key) { $0?.content == .register(Array(text.utf8)) }
         case .counter(let key, let count): return keyFinding(key) { $0?.content == .counter(count) }
@@ -244,7 +247,7 @@ extension Scenario.Condition {
         switch self {
         case .noFalseFailures, .noFalseFailuresBut, .noFailures: false
         case .formed, .converged, .failed, .alive, .left, .members, .value, .counter, .missing, .element, .noElement,
-            .actors, .rows, .versions, .queued, .estimates, .strictAgreed, .strictSettled:
+            .actors, .rows, .versions, .queued, .estimates, .strictAgreed, .strictCorrected, .strictSettled:
             true
         }
     }
@@ -272,6 +275,7 @@ extension Scenario.Condition {
         case .queued(_, let count): "\(count) queued writes"
         case .strictAgreed: "strict agreed"
         case .strictSettled: "strict settled"
+        case .strictCorrected(let isExpected): isExpected ? "strict corrected" : "strict uncorrected"
         case .estimates(let most): "estimates off by \(Figure.decimal(most * 100, digits: 0)) %"
         }
     }

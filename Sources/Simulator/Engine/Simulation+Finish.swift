@@ -51,6 +51,13 @@ extension Simulation {
         }
     }
 
+    private var strictFigures: StrictFigures {
+        var figures = StrictFigures(strict)
+        figures.crashes = nodes.reduce(0) { $0 + Int($1.process) - ($1.isRunning ? 1 : 0) }
+        figures.faults = faults
+        return figures
+    }
+
     private func report() -> SimulationReport {
         var roots: [Hash128: Int] = [:]
         var keys = 0
@@ -67,8 +74,7 @@ extension Simulation {
         for violations in [
             violations, dots.violations, resurrection.violations, replies.violations, acked.violations,
             revisions.violations, transactions.violations, userEvents.violations,
-            strict.violations,
-        ] {
+        ] + strict.violations {
             failures += violations.first
             let more = violations.count - violations.first.count
             if more > 0 { failures.append("and \(more) more of this kind") }
@@ -86,6 +92,7 @@ extension Simulation {
             commands: replies.issued, replies: replies.answered, acknowledged: acked.count,
             transactionLooks: transactions.looks, userEventsSent: userEvents.sentCount,
             userEventsDelivered: userEvents.delivered, userEventsDue: userEvents.due,
+            strict: scenario.strict == nil ? nil : strictFigures,
             expectationsMet: expectations.reduce(0) { $1.metAt == nil ? $0 : $0 + 1 },
             expectations: expectations.count, failures: failures, eventsHandled: eventsHandled,
             plotSamples: recorder?.samples ?? [])

@@ -5,6 +5,7 @@ import ClusterTypes
 import NodeKernel
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 extension Simulation {
     mutating func observe(_ event: KernelEvent, at node: Int) {
@@ -40,6 +41,7 @@ extension Simulation {
         case .userEvent(let event):
             userEvents.told(event, node: node, id: nodes[node].id, process: nodes[node].process, at: now)
         case .strict(let event):
+            if case .copiesCorrected(keys: let keys) = event { strictCorrections += keys }
             if let text = strictStory(event) { tell("n\(node + 1) \(text)") }
         case .joinSucceeded, .joinFailed, .typeConflict, .awarenessChanged, .stalled, .leaving, .evicted, .catchUp:
             break

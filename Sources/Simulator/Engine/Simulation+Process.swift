@@ -34,6 +34,7 @@ extension Simulation {
         replies.ended(node: node)
         dots.ended(node: node)
         strict.ended(node: node)
+        holders[node] = StrictHolder()
         noteFormation()
     }
 
@@ -94,7 +95,9 @@ extension Simulation {
             figures.invariantChecks += 1
             nodes[node].kernel?.checkInvariants()
         }
-        if scenario.strict != nil, let part = nodes[node].kernel?.strictNode { strict.look(at: part, node: node) }
+        if scenario.strict != nil, let part = nodes[node].kernel?.strictNode {
+            strict.look(at: part, node: node, now: now)
+        }
         for action in actions { perform(action, node: node, process: process) }
         actions.removeAll(keepingCapacity: true)
         swap(&actions, &actionBuffer)
@@ -176,6 +179,7 @@ extension Simulation {
         acked.answered(id, reply, node: node)
         if case .strict(let answer) = reply {
             strict.answered(id, answer, at: now)
+            holders[node].answered(id, answer, at: now, &strict)
             return
         }
         if trace != nil { traceReply(reply, asked: asked.name, node: node) }

@@ -39,6 +39,7 @@ extension Simulation {
     }
 
     private mutating func perform(_ action: Scenario.Action, line: Int, repetition: Int) throws(ScenarioFailure) {
+        if action.isFault { faults += 1 }
         switch action {
         case .start, .kill, .hostDown, .bounce, .roll, .leave, .forget, .tag, .stall, .mute:
             try performOnProcesses(action, line: line, repetition: repetition)
@@ -72,6 +73,8 @@ extension Simulation {
         case .strictRemove(let selector, by: let by): try orderStrict(selector, by: by, line: line) { .remove($0) }
         case .strictTransfer(by: let by):
             for node in try resolve(by, line: line) { order(.transfer(to: nil), node: node) }
+        case .strictRecover(let selector):
+            for node in try resolve(selector, line: line) { order(.recover(evenIfBehind: true), node: node) }
         case .measure(let duration):
             figures.beginWindow(traffic: totalTraffic, at: now)
             queue.push(.measureEnd, at: now + duration)
@@ -120,7 +123,8 @@ extension Simulation {
         case .mute(let selector, let duration):
             for node in try resolve(selector, line: line) { nodes[node].mutedUntil = now + duration }
         case .cut, .mend, .partition, .isolate, .heal, .link, .allLinks, .disk, .fault, .clockJump, .clockRight,
-            .clockDrift, .write, .userEvent, .measure, .note, .call, .strictAdd, .strictRemove, .strictTransfer:
+            .clockDrift, .write, .userEvent, .measure, .note, .call, .strictAdd, .strictRemove, .strictTransfer,
+            .strictRecover:
             break
         }
     }
@@ -164,7 +168,7 @@ extension Simulation {
             queue.push(.pollHealing(since: now), at: now)
         case .start, .kill, .hostDown, .bounce, .roll, .leave, .forget, .tag, .stall, .mute, .link, .allLinks, .disk,
             .fault, .clockJump, .clockRight, .clockDrift, .write, .userEvent, .measure, .note, .call, .strictAdd,
-            .strictRemove, .strictTransfer:
+            .strictRemove, .strictTransfer, .strictRecover:
             break
         }
     }

@@ -13,6 +13,9 @@ extension Simulation {
         case .forward(let id, let forward): "forward \(id) \(label(forward))"
         case .forwarded(let id, let answer): "forwarded \(id) \(label(answer))"
         case .founding(let founding): "founding \(label(founding))"
+        case .removed(let group): "removed from \(group)"
+        case .survey(let id, _): "survey \(id)"
+        case .surveyed(let id, let survey): "surveyed \(id): \(survey.last), \(survey.canVote ? "can" : "cannot") vote"
         }
     }
 
@@ -41,7 +44,9 @@ extension Simulation {
         case .foreignGroup(let group, let from): "heard of another strict group, \(group), from \(name(of: from))"
         case .unknownFormat(let format): "cannot read the format \(format) of the strict log"
         case .recovered: "was told that the majority is lost"
-        case .raft, .lockChanged: nil
+        case .removed: "knows that it was removed from the strict group"
+        case .copiesCorrected(keys: let keys): "has corrected copies of \(keys) strict keys"
+        case .raft, .lockChanged, .leaderHeard, .leaderSilent: nil
         }
     }
 

@@ -57,6 +57,8 @@ package struct Simulation {
     var linkRandomness: LinkRandomness
     var topology = Topology()
     var streams: [UInt64: SimulatedStream] = [:]
+    /// Keys whose copies leaders have corrected.
+    var strictCorrections = 0
     var nextStreamSerial: UInt64 = 1
 
     var views: MembershipViews
@@ -68,6 +70,12 @@ package struct Simulation {
     var transactions = TransactionCheck()
     var userEvents: UserEventCheck
     var strict: StrictCheck
+    /// One on each node.
+    var holders: [StrictHolder]
+    /// For a test of the checks: reads of strict keys are answered from the node's own state.
+    package var plantsStaleReads = false
+    /// Steps of the scenario that disturbed something.
+    var faults = 0
     /// The command of the step that a kernel is making.
     var commandInStep: CommandID?
     var falseFailures = FalseFailures()
@@ -121,7 +129,8 @@ package struct Simulation {
         acked = AckedWriteCheck(nodes: count)
         revisions = RevisionCheck(nodes: count)
         userEvents = UserEventCheck(nodes: count)
-        strict = StrictCheck(nodes: count)
+        strict = StrictCheck(nodes: count, groupsMax: scenario.strict?.groups ?? 1)
+        holders = Array(repeating: StrictHolder(), count: count)
         figures = FigureBook(nodes: count)
         expectations = scenario.expectations.map { ExpectationState($0) }
         for index in 0..<count { nodes.append(SimulatedNode(index: index, rng: root.split())) }

@@ -68,6 +68,7 @@ extension SimulationReport {
                     ("expectations", .integer(expectations)), ("expectations_met", .integer(expectationsMet)),
                 ])
             ),
+            ("strict", strict?.json ?? .null),
             ("events", .integer(eventsHandled)),
             (
                 "story",

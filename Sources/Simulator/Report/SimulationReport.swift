@@ -35,6 +35,8 @@ package struct SimulationReport: Sendable {
     package var userEventsSent: Int
     package var userEventsDelivered: Int
     package var userEventsDue: Int
+    /// nil: no key is strict.
+    package var strict: StrictFigures?
     package var expectationsMet: Int
     package var expectations: Int
     /// Expectations not met and checks violated; empty when all was well.
@@ -183,6 +185,7 @@ extension SimulationReport {
                     "\(userEventsSent) sent, \(userEventsDelivered) deliveries, \(userEventsDue) of them due"
                 ))
         }
+        if let strict { lines.append(("strict keys", strict.text)) }
         lines.append(("events", Figure.grouped(eventsHandled)))
         return lines
     }

@@ -3,7 +3,8 @@
 
 extension BuiltInScenario {
     static let strictKeys: [BuiltInScenario] = [
-        strict, strictCrashes, strictPartitions, strictClocks, strictMembers, strictDisks,
+        strict, strictCrashes, strictPartitions, strictClocks, strictMembers, strictDisks, strictRecovery,
+        strictMeeting,
     ]
 
     private static let strict = BuiltInScenario(
@@ -47,7 +48,7 @@ extension BuiltInScenario {
             nodes 5
             strict lock/ voters 5
             start-over 300ms
-            at 4s every 20ms for 36s call random keys 40
+            at 4s every 20ms for 36s call random keys 60
             at 6s partition 1-2 | 3-5
             at 10s heal
             at 12s cut 1 -> 2-5
@@ -108,6 +109,56 @@ extension BuiltInScenario {
             at 40s expect strict settled within 10s
             at 41s expect strict agreed within 10s
             run 55s
+            """)
+
+    private static let strictRecovery = BuiltInScenario(
+        name: "strict-recovery",
+        summary: "two of three voters are lost with writes that only they and copies had; the third goes on alone",
+        text: """
+            nodes 6
+            strict lock/ voters 3 groups 2
+            start-over 300ms
+            hold 4-6
+            at 3s start 4-6
+            at 6s every 20ms for 10s call random keys 40
+            at 10s kill 3
+            at 14s kill 1-2
+            at 18s start 3
+            at 22s recover by 3
+            at 24s add-voter 4 by 3
+            at 26s add-voter 5 by 3
+            at 30s every 50ms for 20s call random keys 40
+            at 52s expect strict settled within 10s
+            at 52s expect strict corrected within 20s
+            at 53s expect strict agreed within 20s
+            expect converged
+            run 80s
+            """)
+
+    private static let strictMeeting = BuiltInScenario(
+        name: "strict-meeting",
+        summary: "two clusters with groups of their own are joined: each keeps its state; then one is given up",
+        text: """
+            nodes 8
+            seeds 8
+            strict lock/ voters 3 groups 2
+            start-over 100ms
+            at 0s partition 1-3,7 | 4-6,8
+            at 5s every 20ms for 8s call random keys 40
+            at 14s heal
+            at 15s every 50ms for 30s call random keys 40
+            # Neither corrects what the other writes, and no copy holds it.
+            at 44s expect strict uncorrected within 1s
+            # Nodes of the other group pass nothing on: whoever gossip missed waits for anti-entropy.
+            at 50s expect strict agreed within 12s
+            # What is left of the second group is the copy of its client.
+            at 64s kill 4-6
+            at 83s expect strict corrected within 30s
+            at 83s expect strict agreed within 40s
+            at 124s disk wipe 4-6
+            at 125s start 4-6
+            at 133s expect strict agreed within 20s
+            run 158s
             """)
 
     private static let strictDisks = BuiltInScenario(

@@ -39,6 +39,9 @@ package struct Scenario: Sendable {
         package var voters: Int
         /// Entries after which a snapshot is made, about; small, so that runs meet some.
         package var logBytes: Int
+        /// Groups that there may be: more than one where clusters that were founded apart meet, or a majority is lost for good. The
+        /// log and what clients see is then judged of the first one alone.
+        package var groups: Int
 
         var configuration: StrictConfiguration {
             var configuration = StrictConfiguration(prefixes: [prefix], voters: .count(voters))
@@ -105,6 +108,8 @@ package struct Scenario: Sendable {
         case strictRemove(NodeSelector, by: NodeSelector)
         /// The leader hands over to whom it likes.
         case strictTransfer(by: NodeSelector)
+        /// These go on alone.
+        case strictRecover(NodeSelector)
         /// A client sends a user event; texts as in `Write`.
         case userEvent(NodeSelector, name: String, payload: String)
         /// Traffic is measured from here on for a while: the idle window.
@@ -192,8 +197,10 @@ package struct Scenario: Sendable {
         /// Over all pairs of running nodes, the median of |estimated round trip - that of the links| / the latter; unknown
         /// pairs count as wrong.
         case estimates(offBy: Double)
-        /// Every running node's store holds the strict keys as the group's state has them.
+        /// Every running node's store holds the strict keys as the state of its group has them.
         case strictAgreed
+        /// Copies were corrected on no node so far, or on some.
+        case strictCorrected(Bool)
         /// There is a leader and all running members have applied what it has.
         case strictSettled
     }

@@ -10,7 +10,7 @@ extension ScenarioLine {
         "partition",
         "isolate", "heal", "loss", "delay", "duplicate", "reorder", "corrupt", "disk", "clock", "drift", "put",
         "delete", "add", "remove", "increment", "import", "event", "crash", "measure", "note", "call", "add-voter",
-        "remove-voter", "transfer",
+        "remove-voter", "transfer", "recover",
     ]
 
     mutating func action() throws(LineFailure) -> Scenario.Action {
@@ -47,6 +47,9 @@ extension ScenarioLine {
         case "transfer":
             try require("by")
             return .strictTransfer(by: try selector())
+        case "recover":
+            try require("by")
+            return .strictRecover(try selector())
         case "measure": return .measure(try duration())
         case "note": return .note(try text("a note"))
         default:
@@ -262,6 +265,8 @@ extension ScenarioLine {
             return .estimates(offBy: try percentage())
         case "strict":
             if accept("settled") { return .strictSettled }
+            if accept("corrected") { return .strictCorrected(true) }
+            if accept("uncorrected") { return .strictCorrected(false) }
             try require("agreed")
             return .strictAgreed
         case "element": return .element(key: try self.word("a key"), try text("the element"))

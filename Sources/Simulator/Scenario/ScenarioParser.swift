@@ -88,13 +88,14 @@ package struct ScenarioParser {
         return true
     }
 
-    /// `strict PREFIX voters N [log SIZE]`
+    /// `strict PREFIX voters N [log SIZE] [groups N]`
     private mutating func strictSetting(_ line: inout ScenarioLine) throws(LineFailure) {
         let prefix = try line.word("the prefix of strict keys")
         try line.require("voters")
         let voters = try line.integer("a number of voters", in: 1...9)
         let bytes = line.accept("log") ? try line.size() : 16_384
-        scenario.strict = Scenario.StrictSetting(prefix: prefix, voters: voters, logBytes: bytes)
+        let groups = line.accept("groups") ? try line.integer("a number of groups", in: 1...9) : 1
+        scenario.strict = Scenario.StrictSetting(prefix: prefix, voters: voters, logBytes: bytes, groups: groups)
     }
 
     private mutating func step(_ line: inout ScenarioLine, at: Interval) throws(LineFailure) {
@@ -191,7 +192,7 @@ extension Scenario.Action {
             .isolate(let nodes, _),
             .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
             .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _),
-            .call(let nodes, keys: _), .strictTransfer(by: let nodes):
+            .call(let nodes, keys: _), .strictTransfer(by: let nodes), .strictRecover(let nodes):
             [nodes]
         case .fault(.clone(of: let source, isSameID: _), let nodes): [nodes, .numbers([(source + 1)...(source + 1)])]
         case .fault(_, let nodes): [nodes]
@@ -212,7 +213,7 @@ extension Scenario.Condition {
             [nodes]
         case .noFailures(let nodes): nodes.map { [$0] } ?? []
         case .formed, .converged, .noFalseFailures, .members, .value, .counter, .missing, .element, .noElement, .actors,
-            .rows, .versions, .estimates, .strictAgreed, .strictSettled:
+            .rows, .versions, .estimates, .strictAgreed, .strictCorrected, .strictSettled:
             []
         }
     }

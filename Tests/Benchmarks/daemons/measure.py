@@ -14,6 +14,7 @@ import time
 import gossipd
 import serf
 import traffic
+from figures import percentile
 from processes import LogReader, wakeups
 
 # name in JSON, row of the table, unit, factor, digits
@@ -39,11 +40,6 @@ ROWS = [
     ("read_p50", "local read over the socket, p50", "ms", 1e3, 3),
     ("read_p99", "local read, p99", "ms", 1e3, 3),
 ]
-
-
-def percentile(values, percent):
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def idle(cluster, seconds):
@@ -110,10 +106,6 @@ def measure(kind, options, nodes, reader):
     finally:
         cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def progress(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def table(results, nodes):

@@ -16,6 +16,7 @@ import admin
 import etcd
 import gossipd
 import takeover
+from figures import disk_floor, percentile, progress
 from processes import LogReader
 
 PARTS = ("load", "large", "catchup", "reset", "restore", "spread", "repair")
@@ -25,30 +26,6 @@ LOADS = [("put", count, 0) for count in CLIENTS] + [("get", 1, 0), ("get", 16, 2
 VALUE_BYTES = 100
 # Of one import; the daemon takes at most 16384 writes at a time.
 CHUNK = 10_000
-
-
-def progress(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def percentile(values, percent):
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
-
-
-def disk_floor(folder, seconds=1.0):
-    """Appends of 4 KiB with fdatasync, one after the other: what the disk gives to one writer, a second."""
-    path = os.path.join(folder, "floor")
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
-    block, count, begin = b"x" * 4096, 0, time.monotonic()
-    while time.monotonic() - begin < seconds:
-        os.write(descriptor, block)
-        os.fdatasync(descriptor)
-        count += 1
-    took = time.monotonic() - begin
-    os.close(descriptor)
-    os.unlink(path)
-    return count / took
 
 
 def generate(options, node, api, operation, clients, *further):

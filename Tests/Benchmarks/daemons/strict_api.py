@@ -148,7 +148,7 @@ class GossipdKeys(Keys):
         return self.attempt(call, UNKNOWN)
 
     def transaction(self, compare, then, otherwise):
-        """In the form of the file: compare by version, steps get, put and delete."""
+        """In the form of the file: compare by version or a lock's token, steps get, put and delete."""
         def step(one):
             written = {"value": one["value"]} if "value" in one else {}
             return {one["operation"]: one["key"], **written}
@@ -162,7 +162,7 @@ class GossipdKeys(Keys):
 
         def call():
             request = {
-                "compare": [{"key": one["key"], "version": str(one["version"])} for one in compare],
+                "compare": [one if "lock" in one else {"key": one["key"], "version": str(one["version"])} for one in compare],
                 "then": [step(one) for one in then], "else": [step(one) for one in otherwise]}
             status, body = self.connection.ask(
                 "POST", "/v1/txn", json.dumps(request).encode(),
@@ -174,6 +174,49 @@ class GossipdKeys(Keys):
             return {"outcome": "ok", "succeeded": given["succeeded"],
                     "results": [result(one, found) for one, found in zip(steps, given["results"])]}
         return self.attempt(call, UNKNOWN)
+
+
+class GossipdLocks(GossipdKeys):
+    """Leases, and locks in their name."""
+
+    def order(self, method, target, request, read, gone):
+        """`read` makes the fields of the document; `gone`: those of an answer that the lease has ended."""
+        def call():
+            body = json.dumps(request).encode() if request is not None else b""
+            headers = {"Content-Type": "application/json", **self.headers} if body else self.headers
+            status, body = self.connection.ask(method, target, body, headers)
+            if status == 200:
+                return {"outcome": "ok", **read(json.loads(body))}
+            if status == 404:
+                return dict(gone)
+            return self.refuse(status, body, UNKNOWN)
+        return self.attempt(call, UNKNOWN)
+
+    def grant(self, ttl):
+        return self.order("POST", "/v1/leases", {"ttl": f"{int(ttl * 1000)}ms"},
+                          lambda given: {"lease": int(given["lease"])}, FAIL)
+
+    def renew(self, lease):
+        return self.order("POST", f"/v1/leases/{lease}/renew", None, lambda given: {"lives": True},
+                          {"outcome": "ok", "lives": False})
+
+    @staticmethod
+    def standing(given):
+        state = given["state"]
+        if state == "held":
+            return {"token": given["token"]}
+        return {"busy": True} if state == "busy" else {"state": state}
+
+    def acquire(self, lock, lease, wait):
+        return self.order("POST", f"/v1/locks/{lock}", {"lease": str(lease), "wait": wait}, self.standing,
+                          {"outcome": "fail", "lives": False})
+
+    def look(self, lock, lease):
+        return self.order("GET", f"/v1/locks/{lock}?lease={lease}", None, self.standing, FAIL)
+
+    def release(self, lock, lease):
+        return self.order("DELETE", f"/v1/locks/{lock}?lease={lease}", None,
+                          lambda given: {"existed": given["released"]}, {"outcome": "ok", "existed": False})
 
 
 def encoded(text):

@@ -15,31 +15,13 @@ import time
 
 import etcd
 import strict_groups
+from figures import disk_floor, progress
 from processes import LogReader
 
 CLIENTS = (1, 64, 256)
 # Further writes are begun so often while there is no leader, one by one, at each survivor.
 ATTEMPT_EVERY = 0.02
 FAILOVER_MAX = 30
-
-
-def progress(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def disk_floor(folder, seconds=1.0):
-    """Appends of 4 KiB with fdatasync, one after the other: what the disk gives to one writer, a second."""
-    path = os.path.join(folder, "floor")
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
-    block, count, begin = b"x" * 4096, 0, time.monotonic()
-    while time.monotonic() - begin < seconds:
-        os.write(descriptor, block)
-        os.fdatasync(descriptor)
-        count += 1
-    took = time.monotonic() - begin
-    os.close(descriptor)
-    os.unlink(path)
-    return count / took
 
 
 def settled(group, timeout=60):
