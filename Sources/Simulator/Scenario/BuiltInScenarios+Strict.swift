@@ -151,14 +151,19 @@ extension BuiltInScenario {
             at 44s expect strict uncorrected within 1s
             # Nodes of the other group pass nothing on: whoever gossip missed waits for anti-entropy.
             at 50s expect strict agreed within 12s
-            # What is left of the second group is the copy of its client.
+            # What is left of the second group is one node: its client, or a voter, which stays what it is until it is wiped.
             at 64s kill 4-6
             at 83s expect strict corrected within 30s
             at 83s expect strict agreed within 40s
             at 124s disk wipe 4-6
             at 125s start 4-6
             at 133s expect strict agreed within 20s
-            run 158s
+            at 140s kill 8
+            at 140s disk wipe 8
+            at 141s start 8
+            at 150s expect strict agreed within 20s
+            expect converged
+            run 178s
             """)
 
     private static let strictDisks = BuiltInScenario(
