@@ -121,7 +121,7 @@ simulate: deps
 
 # Elections, logs, states, locks and leases are checked at each step, and what clients saw at the end.
 STRICT_SEEDS ?= 200
-STRICT_SCENARIOS = strict strict-crashes strict-partitions strict-clocks strict-members strict-disks strict-recovery strict-meeting
+STRICT_SCENARIOS = strict strict-bunches strict-crashes strict-partitions strict-clocks strict-members strict-disks strict-recovery strict-meeting
 sim-strict: deps
 	swift build -c release $(SWIFT_FLAGS) --product gossipsim
 	@begin=$$(date +%s); .build/release/gossipsim sweep --seeds $(STRICT_SEEDS) $(STRICT_SCENARIOS:%=--scenario %); status=$$?; \

@@ -103,7 +103,8 @@ let package = Package(
         module(
             "Transport",
             [
-                "ClusterTypes", "SWIMCore", "NodeKernel", "WireProtocol", "Sealing", "CSocketErrors", nioCore, nioPosix,
+                "ClusterTypes", "SWIMCore", "StrictGroup", "NodeKernel", "WireProtocol", "Sealing", "CSocketErrors",
+                nioCore, nioPosix,
             ]),
         .systemLibrary(name: "CSocketErrors", path: "Sources/CSocketErrors"),
         .systemLibrary(

@@ -46,6 +46,13 @@ package protocol NodeHandle: Sendable {
     /// linearizable.
     func list(_ prefix: KeyPrefix, _ options: ReadOptions) async throws(AdminFailure) -> KeyListDocument
 
+    /// Takes calls that come in bunches; `answered` is called from any thread and must not wait, in whatever order the answers come.
+    /// `user` may take long. As `get` and `write` otherwise.
+    func calls(
+        user: @escaping @Sendable () -> String,
+        answered: @escaping @Sendable ([(id: UInt64, KeyCallResult)]) -> Void
+    ) -> any KeyCalls
+
     func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument
 
     func counter(_ key: ConfigurationKey) async throws(AdminFailure) -> CounterDocument

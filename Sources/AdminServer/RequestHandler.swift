@@ -33,6 +33,7 @@ struct RequestHandler: Sendable {
         let hasBody = Self.hasBody(request)
         enter(hasBody ? .receiving : .answering(nil))
         var bodyRead = !hasBody
+        var live: BodySource?
         var outgoing: Outgoing
         do {
             let (route, parameter, query) = try find(request)
@@ -56,6 +57,9 @@ struct RequestHandler: Sendable {
                 // Whoever asks to wait for other nodes may wait for long.
                 let waits = query.items.contains { $0.name == "wait" } ? settings.answerDeadline : nil
                 enter(.answering(route.patience ?? waits))
+            case .live:
+                live = source
+                source.map { context.stream = $0.stream }
             case .streamed:
                 place = try TransferPlace(state, max: settings.maxTransfers)
                 guard let source else { break }
@@ -85,6 +89,7 @@ struct RequestHandler: Sendable {
         enter(.writing)
         defer { outgoing.cleanUp() }
         try await writer.write(response: outgoing.head, body: outgoing.body)
+        if let live { bodyRead = live.isOver }
         if !bodyRead { throw CloseConnection() }
         enter(.idle)
     }
@@ -148,6 +153,7 @@ struct RequestHandler: Sendable {
         case .streamed(let max):
             limit = max(settings)
             progressed = { [self] in enter(.receiving) }
+        case .live: limit = .max
         }
         guard (announced ?? 0) <= limit else { throw BodySource.tooLarge(limit) }
         return BodySource(
@@ -178,6 +184,12 @@ struct RequestHandler: Sendable {
         case .watch(let subscription, let heartbeat): return try stream(subscription, heartbeat, channel)
         case .keys(let pages):
             return try transfer(PullWriter<[KeyDocument]>.lines(pages), contentType: "application/x-ndjson")
+        case .calls(let calls):
+            let place = try calls.place(in: state, max: settings.maxStreams, on: channel)
+            var result = outgoing(
+                contentType: "application/x-ndjson", ResponseBody { writer in try await calls.write(to: &writer) })
+            result.cleanUp = { state.closeStream(place) }
+            return result
         case .octets(let pieces):
             return try transfer(PullWriter<[UInt8]>.octets(pieces), contentType: "application/octet-stream")
         }

@@ -52,6 +52,8 @@ enum BodyMode: Sendable {
     case collected
     /// Piece by piece as the handler reads it, at most as many bytes as the settings say.
     case streamed(max: @Sendable (AdminServerSettings) -> Int)
+    /// Without an end, while the answer is being written.
+    case live
 }
 
 /// What a handler gets; everything in it is validated but the body's content.
@@ -142,6 +144,7 @@ enum Answer: Sendable {
     /// One key a line.
     case keys(PullStream<[KeyDocument]>)
     case octets(PullStream<[UInt8]>)
+    case calls(KeyCallStream)
 
     static func json(_ document: some Encodable) throws(AdminFailure) -> Answer {
         do {

@@ -30,6 +30,17 @@ extension RouteTable {
         },
     ]
 
+    static let calls: [Route] = [
+        Route(.post, "/v1/calls", .admin, body: .live, isBrief: true) { request async throws(AdminFailure) in
+            guard request.declaresBody else {
+                throw AdminFailure(.badRequest, "the request has no body: send calls as lines of JSON, and keep it open")
+            }
+            return .calls(
+                KeyCallStream(
+                    request.stream, node: request.node, user: request.user, timeout: try request.strictTimeout()))
+        }
+    ]
+
     static let locks: [Route] = [
         Route(.post, "/v1/leases", .admin) { request async throws(AdminFailure) in
             let ttl = try request.decode(LeaseRequest.self).duration()

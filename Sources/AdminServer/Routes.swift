@@ -7,7 +7,7 @@ extension RouteTable {
     /// Every endpoint but `/metrics`' own counters, which the server adds.
     package static let all = RouteTable(
         routes: cluster + streams + keys + collections + past + transfers + care + render + sealKeys
-            + strict + locks)
+            + strict + calls + locks)
 
     /// The patience with answers that wait for other nodes, or for their reader.
     static let longAnswer = Duration.seconds(60)

@@ -3,6 +3,7 @@
 
 import ClusterTypes
 import SWIMCore
+import StrictGroup
 
 /// One input of the kernel.
 package enum Input: Sendable {
@@ -42,6 +43,22 @@ package enum Input: Sendable {
     case resolved(seed: String, [Address])
     /// A client or the daemon itself asks; answered by exactly one `Action.reply` with the same id.
     case command(CommandID, Command)
+    /// Calls of the strict group that came together, each answered as if it had come by itself.
+    case calls([StrictAsked])
+}
+
+/// One of several calls of the strict group; its answer has this id.
+package struct StrictAsked: Sendable {
+    package var id: CommandID
+    package var call: StrictCall
+    /// How long its client waits.
+    package var within: Interval
+
+    package init(id: CommandID, call: StrictCall, within: Interval) {
+        self.id = id
+        self.call = call
+        self.within = within
+    }
 }
 
 /// How the disk under the store is doing.

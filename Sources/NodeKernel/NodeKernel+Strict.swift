@@ -72,13 +72,33 @@ extension NodeKernel {
     }
 
     mutating func onStrictCommand(_ id: CommandID, _ call: StrictCall, within: Interval, _ turn: inout Turn) {
-        guard isReady(id, &turn) else { return }
-        guard strict.node != nil else { return reply(id, .strict(.failed(.notConfigured)), &turn) }
-        if case .change = call, strict.feed.rowsWaiting > Self.feedRowsWaitingMax {
-            return reply(id, .strict(.failed(.tooManyCalls)), &turn)
+        onStrictCalls([StrictAsked(id: id, call: call, within: within)], &turn)
+    }
+
+    /// One proposal of them all: what comes together goes to the disk and to the peers together.
+    mutating func onStrictCalls(_ asked: [StrictAsked], _ turn: inout Turn) {
+        var calls: [StrictInput.Call] = []
+        calls.reserveCapacity(asked.count)
+        for one in asked where takes(one, &turn) {
+            strict.calls.insert(one.id)
+            let deadline = turn.now + max(.zero, one.within)
+            calls.append(StrictInput.Call(id: one.id.rawValue, call: one.call, deadline: deadline))
         }
-        strict.calls.insert(id)
-        tell(.call(id: id.rawValue, call, deadline: turn.now + max(.zero, within)), &turn)
+        if !calls.isEmpty { tell(.calls(calls), &turn) }
+    }
+
+    /// False: it was answered.
+    private mutating func takes(_ asked: StrictAsked, _ turn: inout Turn) -> Bool {
+        guard isReady(asked.id, &turn) else { return false }
+        guard strict.node != nil else {
+            reply(asked.id, .strict(.failed(.notConfigured)), &turn)
+            return false
+        }
+        if case .change = asked.call, strict.feed.rowsWaiting > Self.feedRowsWaitingMax {
+            reply(asked.id, .strict(.failed(.tooManyCalls)), &turn)
+            return false
+        }
+        return true
     }
 
     /// The node has left: whoever waits hears nothing more of the group.

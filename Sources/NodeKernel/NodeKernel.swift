@@ -185,6 +185,8 @@ package struct NodeKernel: Sendable {
             onResolved(seed, addresses, &turn)
         case .command(let id, let command):
             onCommand(id, command, &turn)
+        case .calls(let calls):
+            onStrictCalls(calls, &turn)
         }
     }
 
@@ -201,6 +203,8 @@ package struct NodeKernel: Sendable {
             if condition == .full { failWaitingWrites(&turn) }
         case .command(let id, let command):
             onCommand(id, command, &turn)
+        case .calls(let calls):
+            onStrictCalls(calls, &turn)
         case .streamAccepted(let id, _, _):
             turn.actions.append(.closeStream(id))
         case .start, .packet, .timer, .streamConnected, .streamOpened, .streamPacket, .streamClosed, .sendFailed,

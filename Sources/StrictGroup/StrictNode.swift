@@ -145,7 +145,9 @@ package struct StrictNode: Sendable {
             swap(&out, &actions)
         }
         guard configuration.isOn else {
-            if case .call(let id, _, _) = input { out.append(.reply(id: id, .failed(.notConfigured))) }
+            if case .calls(let calls) = input {
+                for call in calls { out.append(.reply(id: call.id, .failed(.notConfigured))) }
+            }
             return
         }
         switch input {
@@ -155,7 +157,7 @@ package struct StrictNode: Sendable {
         case .linkLost(let peer, let isDead): onLinkLost(peer, isDead: isDead)
         case .view(let view): onView(view)
         case .mark(let mark): onMark(mark)
-        case .call(let id, let call, let deadline): onCall(id, call, deadline)
+        case .calls(let calls): for call in calls { onCall(call.id, call.call, call.deadline) }
         case .correct(let correction): correct(correction)
         case .persisted(let number): onPersisted(number)
         case .snapshotMade(let position, let bytes, let digest): onSnapshotMade(position, bytes, digest)
@@ -172,10 +174,18 @@ package struct StrictNode: Sendable {
     private func mayGather(_ input: StrictInput) -> Bool {
         guard batchesInFlight > 0 else { return false }
         switch input {
-        case .call(_, .change, _), .message(.forward(_, .change), _): return true
-        // Few reads do not wait for a disk.
-        case .call(_, .read, _), .message(.forward(_, .read), _): return reads.count > 8
-        case .call, .correct, .message, .start, .tick, .linkLost, .view, .mark, .persisted, .snapshotMade,
+        case .calls(let calls):
+            return calls.allSatisfy { call in
+                switch call.call {
+                case .change: true
+                // Few reads do not wait for a disk.
+                case .read: reads.count > 8
+                case .operate, .status: false
+                }
+            }
+        case .message(.forward(_, .change), _): return true
+        case .message(.forward(_, .read), _): return reads.count > 8
+        case .correct, .message, .start, .tick, .linkLost, .view, .mark, .persisted, .snapshotMade,
             .snapshotRead, .snapshotLoaded:
             return false
         }

@@ -18,7 +18,8 @@ package enum StrictInput: Sendable {
     case view([StrictPeer])
     /// A mark that came with a ping or an ack.
     case mark(StrictMark)
-    case call(id: UInt64, StrictCall, deadline: Instant)
+    /// Calls of this node's clients that came together.
+    case calls([Call])
     /// This node's copies do not hold what the group has: see `StrictNode.mayCorrect`.
     case correct(StrictCorrection)
     /// The write of this number, and all before it, are durable.
@@ -29,6 +30,23 @@ package enum StrictInput: Sendable {
     case snapshotRead(SnapshotChunkOrder, SnapshotChunk?)
     /// The answer to `loadSnapshot`; nil: the bytes are not what they should be, and were dropped.
     case snapshotLoaded(SnapshotMetadata, StrictMachine?)
+
+    package struct Call: Sendable {
+        package var id: UInt64
+        package var call: StrictCall
+        package var deadline: Instant
+
+        package init(id: UInt64, call: StrictCall, deadline: Instant) {
+            self.id = id
+            self.call = call
+            self.deadline = deadline
+        }
+    }
+
+    /// One call.
+    package static func call(id: UInt64, _ call: StrictCall, deadline: Instant) -> StrictInput {
+        .calls([Call(id: id, call: call, deadline: deadline)])
+    }
 }
 
 /// A member as the strict group sees it.

@@ -4,6 +4,7 @@
 import ClusterTypes
 import NIOCore
 import NodeKernel
+import StrictGroup
 import SWIMCore
 import Sealing
 
@@ -30,6 +31,10 @@ final class DriverCore {
     private var actions: [Action] = []
     private var replies: [CommandID: (Reply) -> Void] = [:]
     private var nextCommand: UInt64 = 1
+    /// Of `replies`, those to calls of the strict group.
+    private var callsWaiting = 0
+    /// With answers of this turn.
+    private var sinks: [CallSink] = []
     private(set) var isStopped = false
     /// A timer that is later than this says that the process was stopped or starved: half of a probe's direct wait.
     private let latenessTold: Interval
@@ -93,6 +98,7 @@ final class DriverCore {
         let waiting = replies.sorted { $0.key < $1.key }
         replies.removeAll()
         for (_, answer) in waiting { answer(.failure(.notReady)) }
+        flushSinks()
         resolver?.stop()
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
         datagrams.stop()
@@ -108,14 +114,45 @@ final class DriverCore {
     /// Hands a command to the kernel; `answer` is called exactly once.
     func perform(_ command: Command, _ answer: @escaping (Reply) -> Void) {
         if isStopped { return answer(.failure(.notReady)) }
-        guard replies.count < configuration.commandsMax else {
+        let waiting = replies.count - callsWaiting
+        guard waiting < configuration.commandsMax else {
             counters.update { $0.commandsRefused += 1 }
-            return answer(.failure(.invalid("\(replies.count) requests are waiting for an answer: try again later")))
+            return answer(.failure(.invalid("\(waiting) requests are waiting for an answer: try again later")))
         }
         let id = CommandID(rawValue: nextCommand)
         nextCommand += 1
         replies[id] = answer
         feed(.command(id, command))
+    }
+
+    /// Hands calls of the strict group to the kernel as one input; each is answered once, by its tag.
+    func perform(_ calls: [(tag: UInt64, call: StrictCall)], within: Interval, _ sink: CallSink) {
+        if let failure = refusal(of: calls.count) {
+            for call in calls { _ = sink.add(call.tag, .failure(failure)) }
+            return sink.flush()
+        }
+        callsWaiting += calls.count
+        let asked = calls.map { tag, call in
+            let id = CommandID(rawValue: nextCommand)
+            nextCommand += 1
+            replies[id] = { [self] reply in
+                callsWaiting -= 1
+                if sink.add(tag, reply) { sinks.append(sink) }
+            }
+            return StrictAsked(id: id, call: call, within: within)
+        }
+        feed(.calls(asked))
+    }
+
+    private func refusal(of count: Int) -> CommandFailure? {
+        if isStopped { return .notReady }
+        guard callsWaiting + count > configuration.callsMax else { return nil }
+        counters.update { $0.commandsRefused += UInt64(count) }
+        return .invalid("\(callsWaiting) calls are waiting for an answer: try again later")
+    }
+
+    private func flushSinks() {
+        while let sink = sinks.popLast() { sink.flush() }
     }
 
     /// Hands one input to the kernel, now or after those that wait.
@@ -156,6 +193,7 @@ final class DriverCore {
             carryOut(action, clock)
             if isStopped { return }
         }
+        flushSinks()
         streams?.flush()
         batch.removeAll(keepingCapacity: batch.capacity <= 1_024)
         swap(&batch, &actions)

@@ -5,6 +5,7 @@ import ClusterTypes
 import NIOCore
 import NIOPosix
 import NodeKernel
+import StrictGroup
 import Sealing
 import Synchronization
 
@@ -58,6 +59,18 @@ package final class KernelDriver: Sendable {
                 guard let core = core.value else { return continuation.resume(returning: .failure(.notReady)) }
                 core.perform(command) { continuation.resume(returning: $0) }
             }
+        }
+    }
+
+    /// Has the kernel carry out calls of the strict group that came together.
+    package func perform(_ calls: [(tag: UInt64, call: StrictCall)], within: Interval, to sink: CallSink) {
+        let core = core
+        loop.execute {
+            guard let core = core.value else {
+                for call in calls { _ = sink.add(call.tag, .failure(.notReady)) }
+                return sink.flush()
+            }
+            core.perform(calls, within: within, sink)
         }
     }
 

@@ -32,6 +32,8 @@ package struct TransportConfiguration: Sendable {
     package var receiveBufferBytes = 4 << 20
     /// Commands that may wait for their reply; further ones are refused. Default 1 024.
     package var commandsMax = 1_024
+    /// Calls of the strict group that came in bunches and may wait for their reply, beside these commands. Default 8 192.
+    package var callsMax = 8_192
     /// Keys, and whether plain packets are taken. Default: no keys, everything is plain.
     package var seal = SealSettings()
     /// Names that may be in resolution at once; further ones do not resolve. Default 64.

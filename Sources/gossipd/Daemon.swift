@@ -151,7 +151,7 @@ struct Daemon: Sendable {
         let handlers = handlers(
             configuration, id: identity.id, address: advertised, hub: hub, logger: log.logger(label: "gossipd.handlers")
         )
-        let strictKeys = StrictAccess(configuration.strict, driver.perform)
+        let strictKeys = StrictAccess(configuration.strict, driver)
         let metrics = Metrics(
             driver: driver, past: past, delivery: delivery, hub: hub, strict: strictKeys, strictDisk: strict?.disk)
         let refusedReload = RefusedReload()

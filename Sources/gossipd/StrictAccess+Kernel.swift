@@ -8,9 +8,11 @@ import NodeKernel
 import SWIMCore
 import StoreCore
 import StrictGroup
+import Transport
 
 extension StrictAccess {
-    init(_ strict: DaemonConfiguration.Strict, _ perform: @escaping @Sendable (Command) async -> Reply) {
+    init(_ strict: DaemonConfiguration.Strict, _ driver: KernelDriver) {
+        let perform = driver.perform(_:)
         self.init(
             prefixes: strict.prefixes,
             call: { (call: StrictCall, interval: Interval) async throws(AdminFailure) -> StrictReply in
@@ -23,6 +25,7 @@ extension StrictAccess {
                 default: throw .unexpectedReply
                 }
             },
+            begin: { driver.perform($0, within: $1, to: $2) },
             age: {
                 guard case .strictAge(let age) = await perform(.strictAge) else { return nil }
                 return age.milliseconds

@@ -8,6 +8,7 @@ import RaftCore
 import StrictCore
 import StrictGroup
 import Synchronization
+import Transport
 
 /// The strict keys as the admin API reaches them, over the kernel.
 struct StrictAccess: Sendable {
@@ -15,6 +16,8 @@ struct StrictAccess: Sendable {
     let prefixes: [String]
     /// Answers within the interval; fails when the node takes no calls now, and nothing was begun.
     let call: @Sendable (StrictCall, Interval) async throws(AdminFailure) -> StrictReply
+    /// Calls that came together; each is answered by its tag.
+    let begin: @Sendable ([(tag: UInt64, call: StrictCall)], Interval, CallSink) -> Void
     /// How old local reads may be, in milliseconds; nil: this node has heard of no leader yet.
     let age: @Sendable () async -> UInt64?
     private let votersKnown = VoterCount()
@@ -22,10 +25,12 @@ struct StrictAccess: Sendable {
     init(
         prefixes: [String],
         call: @escaping @Sendable (StrictCall, Interval) async throws(AdminFailure) -> StrictReply,
+        begin: @escaping @Sendable ([(tag: UInt64, call: StrictCall)], Interval, CallSink) -> Void,
         age: @escaping @Sendable () async -> UInt64?
     ) {
         self.prefixes = prefixes
         self.call = call
+        self.begin = begin
         self.age = age
     }
 

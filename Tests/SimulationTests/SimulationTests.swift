@@ -45,7 +45,7 @@ struct SimulationTests {
 
     /// Strict keys under everything that may go wrong; `make simulate` takes fresh seeds.
     static let strictCases: [Case] = [
-        "strict", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members", "strict-disks",
+        "strict", "strict-bunches", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members", "strict-disks",
         "strict-recovery", "strict-meeting",
     ].map { Case(scenario: $0, seed: 1) }
 

@@ -116,7 +116,7 @@ extension Simulation {
             forgetStream(serial)
             return true
         case .start, .packet, .timer, .sendFailed, .refused, .localTrouble, .stopping, .persisted, .strict, .storage,
-            .resolved, .command:
+            .resolved, .command, .calls:
             return true
         }
     }

@@ -67,8 +67,8 @@ extension Simulation {
                 let bytes = Array(Self.expand(payload, node: node, repetition: repetition).utf8)
                 command(.sendEvent(name: name, payload: bytes), name: "event \(name)", node: node)
             }
-        case .call(let selector, keys: let keys):
-            for node in try resolve(selector, line: line) { callStrict(node, keys: keys) }
+        case .call(let selector, keys: let keys, together: let together):
+            for node in try resolve(selector, line: line) { callStrict(node, keys: keys, together: together) }
         case .strictAdd(let selector, by: let by): try orderStrict(selector, by: by, line: line) { .add($0) }
         case .strictRemove(let selector, by: let by): try orderStrict(selector, by: by, line: line) { .remove($0) }
         case .strictTransfer(by: let by):

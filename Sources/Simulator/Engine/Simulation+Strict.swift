@@ -13,8 +13,17 @@ extension Simulation {
     /// How long a client of the strict group waits.
     private static let strictPatience = Interval.seconds(3)
 
+    /// What so many clients do comes to the node as one input.
+    mutating func callStrict(_ node: Int, keys: Int, together: Int) {
+        guard together > 1 else { return callStrict(node, keys: keys) }
+        gathered = []
+        for _ in 0..<together { callStrict(node, keys: keys) }
+        guard let calls = gathered.take(), !calls.isEmpty else { return }
+        deliver(.calls(calls), to: node, process: nodes[node].process)
+    }
+
     /// Something random with one key, or with several in a transaction, or a step of the node's holder of locks.
-    mutating func callStrict(_ node: Int, keys: Int) {
+    private mutating func callStrict(_ node: Int, keys: Int) {
         guard nodes[node].isRunning, let prefix = scenario.strict?.prefix else { return }
         if !holders[node].isBusy, rng.chance(0.4) {
             stepHolder(node, prefix, keys: keys)
@@ -95,8 +104,11 @@ extension Simulation {
         let id = replies.issue(operation.map { "\($0)" } ?? "\(call)", node: node, at: now)
         strict.issued(id, operation, isRead: isRead, claim: claim, node: node, at: now)
         if let until = nodes[node].stalledUntil { replies.delayed(node: node, by: until - now) }
-        deliver(
-            .command(id, .strict(call, within: Self.strictPatience)), to: node, process: nodes[node].process)
+        if gathered == nil {
+            deliver(.command(id, .strict(call, within: Self.strictPatience)), to: node, process: nodes[node].process)
+        } else {
+            gathered?.append(StrictAsked(id: id, call: call, within: Self.strictPatience))
+        }
         return id
     }
 

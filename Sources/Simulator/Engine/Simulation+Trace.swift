@@ -43,6 +43,7 @@ extension Simulation {
         case .resolved(seed: let seed, let addresses):
             line(node, "\(seed) is \(addresses.map(\.description).joined(separator: " "))")
         case .command(let id, let command): line(node, "command \(id.rawValue) \(Self.name(command))")
+        case .calls(let calls): line(node, "calls \(calls.map { "\($0.id.rawValue)" }.joined(separator: " "))")
         }
     }
 

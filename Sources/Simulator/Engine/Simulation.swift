@@ -78,6 +78,8 @@ package struct Simulation {
     var faults = 0
     /// The command of the step that a kernel is making.
     var commandInStep: CommandID?
+    /// Calls of the strict group that are to come as one input; nil: each comes by itself.
+    var gathered: [StrictAsked]?
     var falseFailures = FalseFailures()
     /// Whoever was called failed by anybody.
     var failedSubjects: Set<Int> = []

@@ -3,7 +3,7 @@
 
 extension BuiltInScenario {
     static let strictKeys: [BuiltInScenario] = [
-        strict, strictCrashes, strictPartitions, strictClocks, strictMembers, strictDisks, strictRecovery,
+        strict, strictBunches, strictCrashes, strictPartitions, strictClocks, strictMembers, strictDisks, strictRecovery,
         strictMeeting,
     ]
 
@@ -21,6 +21,25 @@ extension BuiltInScenario {
             at 18s expect strict agreed within 5s
             expect converged
             run 25s
+            """)
+
+    private static let strictBunches = BuiltInScenario(
+        name: "strict-bunches",
+        summary: "clients that send many calls at a time, to leaders that die, stand still and are cut off",
+        text: """
+            nodes 5
+            strict lock/ voters 3
+            start-over 300ms
+            disk 1ms jitter 3ms
+            at 4s every 60ms for 18s call random keys 60 together 5
+            at 6s every 2s for 12s bounce random for 500ms
+            at 9s stall random for 800ms
+            at 12s isolate random for 1s
+            at 15s every 1s for 3s stall random for 300ms
+            at 25s expect strict settled within 10s
+            at 26s expect strict agreed within 10s
+            expect converged
+            run 38s
             """)
 
     private static let strictCrashes = BuiltInScenario(

@@ -101,8 +101,9 @@ package struct Scenario: Sendable {
         /// The wall clock runs fast (positive) or slow, in millionths.
         case clockDrift(NodeSelector, Double)
         case write(NodeSelector, Write)
-        /// Clients of the strict group: each does something random with one or two of so many keys under the prefix.
-        case call(NodeSelector, keys: Int)
+        /// Clients of the strict group: each does something random with one or two of so many keys under the prefix; so many of them
+        /// come to their node as one input.
+        case call(NodeSelector, keys: Int, together: Int = 1)
         /// A change of the group, asked of the first node: the second are added to it or removed.
         case strictAdd(NodeSelector, by: NodeSelector)
         case strictRemove(NodeSelector, by: NodeSelector)

@@ -38,7 +38,9 @@ extension ScenarioLine {
         case "call":
             let nodes = try selector()
             try require("keys")
-            return .call(nodes, keys: try integer("a number of keys", in: 1...10_000))
+            let keys = try integer("a number of keys", in: 1...10_000)
+            let together = accept("together") ? try integer("a number of calls", in: 1...1_000) : 1
+            return .call(nodes, keys: keys, together: together)
         case "add-voter", "remove-voter":
             let nodes = try selector()
             try require("by")

@@ -192,7 +192,7 @@ extension Scenario.Action {
             .isolate(let nodes, _),
             .disk(latency: _, jitter: _, let nodes), .clockJump(let nodes, milliseconds: _), .clockRight(let nodes),
             .clockDrift(let nodes, _), .write(let nodes, _), .userEvent(let nodes, name: _, payload: _),
-            .call(let nodes, keys: _), .strictTransfer(by: let nodes), .strictRecover(let nodes):
+            .call(let nodes, keys: _, together: _), .strictTransfer(by: let nodes), .strictRecover(let nodes):
             [nodes]
         case .fault(.clone(of: let source, isSameID: _), let nodes): [nodes, .numbers([(source + 1)...(source + 1)])]
         case .fault(_, let nodes): [nodes]

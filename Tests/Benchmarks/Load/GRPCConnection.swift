@@ -19,12 +19,10 @@ final class GRPCConnection: ChannelInboundHandler {
     /// What the server may send before it needs leave for more.
     private static let windowBytes: UInt32 = 1 << 30
 
-    private let numbers: [Int]
+    private let clients: Int
     private let shape: GRPCShape
     private let tally: LoadTally
-    private let pace: LoadPace?
-    /// By client: when its turn was, of a paced load.
-    private var due: [NIODeadline?]
+    private var turns: ClientTurns
     private var calls: [UInt32: Call] = [:]
     private var nextStream: UInt32 = 1
     private var isFirst = true
@@ -37,34 +35,23 @@ final class GRPCConnection: ChannelInboundHandler {
 
     /// - Parameter numbers: The clients that share this connection.
     init(numbers: [Int], shape: GRPCShape, tally: LoadTally, pace: LoadPace?) {
-        self.numbers = numbers
+        clients = numbers.count
         self.shape = shape
         self.tally = tally
-        self.pace = pace
-        due = numbers.map { _ in nil }
+        turns = ClientTurns(numbers: numbers, pace: pace)
     }
 
     func channelActive(context: ChannelHandlerContext) {
         out.writeBytes(HTTP2Frame.preface)
         HTTP2Frame.write(HTTP2Kind.settings, 0, 0, [], to: &out)
         HTTP2Frame.write(HTTP2Kind.windowUpdate, 0, 0, HTTP2Frame.bytes(Self.windowBytes), to: &out)
-        for client in numbers.indices { proceed(client, context) }
+        for client in 0..<clients { proceed(client, context) }
         flush(context)
     }
 
     /// The next call of a client, now or, of a paced load, at its next turn.
     private func proceed(_ client: Int, _ context: ChannelHandlerContext) {
-        guard let pace else { return call(client, context, since: .now()) }
-        let turn = pace.next(of: numbers[client], after: due[client] ?? .now())
-        due[client] = turn
-        if turn <= .now() { return call(client, context, since: turn) }
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(deadline: turn) {
-            let (connection, context) = bound.value
-            guard context.channel.isActive else { return }
-            connection.call(client, context, since: .now())
-            connection.flush(context)
-        }
+        turns.next(of: client, on: context, self) { $0.call(client, $1, since: $2) } later: { $0.flush($1) }
     }
 
     private func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline) {

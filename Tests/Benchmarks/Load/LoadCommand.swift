@@ -25,13 +25,14 @@ struct LoadCommand: AsyncParsableCommand {
     enum API: String, ExpressibleByArgument {
         case gossipd, etcd
         case etcdGRPC = "etcd-grpc"
+        case calls = "gossipd-calls"
     }
 
     @Argument(help: "put or get.") var operation: Operation
-    @Option(help: "Whose API: gossipd, etcd (its JSON gateway) or etcd-grpc.") var api = API.gossipd
+    @Option(help: "Whose API: gossipd, gossipd-calls (many calls over one connection), etcd (its JSON gateway) or etcd-grpc.") var api = API.gossipd
     @Option(help: "unix:PATH or tcp:HOST:PORT.") var target: String
     @Option(help: "Clients that each wait for their answer, 1 to 1024.") var clients = 16
-    @Option(help: "Connections that they share, of etcd-grpc only; 0: one each.") var connections = 0
+    @Option(help: "Connections that they share, of etcd-grpc and gossipd-calls only; 0: one each.") var connections = 0
     @Option(help: "How long to measure, after one second of warming up; 1 to 600.") var seconds = 5
     @Option(help: "Requests a second of all clients together; 0: each sends as soon as it has its answer.") var rate = 0
     @Option(help: "Bytes of a value.") var valueBytes = 100
@@ -73,7 +74,7 @@ struct LoadCommand: AsyncParsableCommand {
 
     /// The clients of each connection.
     private var shares: [[Int]] {
-        guard api == .etcdGRPC, connections > 0 else { return (0..<clients).map { [$0] } }
+        guard api == .etcdGRPC || api == .calls, connections > 0 else { return (0..<clients).map { [$0] } }
         return (0..<connections).map { Array(stride(from: $0, to: clients, by: connections)) }
     }
 
@@ -89,6 +90,14 @@ struct LoadCommand: AsyncParsableCommand {
             return { channel in
                 try channel.pipeline.syncOperations.addHandler(
                     GRPCConnection(numbers: numbers, shape: shape, tally: tally, pace: pace))
+            }
+        }
+        if api == .calls {
+            let shape = CallsShape(
+                operation: operation, prefix: prefix, value: String(repeating: "v", count: valueBytes), keys: keys)
+            return { channel in
+                try channel.pipeline.syncOperations.addHandler(
+                    CallsConnection(numbers: numbers, shape: shape, tally: tally, pace: pace))
             }
         }
         let requests = RequestShape(

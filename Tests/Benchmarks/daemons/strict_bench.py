@@ -47,8 +47,9 @@ def generate(options, group, operation, clients):
         os.path.join(options.programs, "gossipbench"), "load", operation, "--api", group.api, "--target",
         group.target(leader), "--clients", str(clients), "--value-bytes", str(options.value_bytes), "--prefix", "strict",
         "--keys", str(options.keys), "--seconds", str(options.seconds), "--linearizable"]
-    if group.title == "etcd" and options.etcd_connections:
-        command += ["--connections", str(min(clients, options.etcd_connections))]
+    connections = options.etcd_connections if group.title == "etcd" else options.gossipd_connections
+    if connections:
+        command += ["--connections", str(min(clients, connections))]
     spent, (_, before) = cpu(group), group.status(leader)
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
@@ -179,6 +180,9 @@ def parse():
     parser.add_argument(
         "--etcd-connections", type=int, default=1,
         help="that etcd's clients share, 0: one each (default 1: etcd is fastest so)")
+    parser.add_argument(
+        "--gossipd-connections", type=int, default=1,
+        help="that gossipd's clients share, 0: one each (default 1: gossipd is fastest so)")
     parser.add_argument("--systems", default="gossipd,etcd", help="of gossipd,etcd (default both)")
     parser.add_argument("--folder", help="where the daemons keep their data (default: a temporary folder)")
     parser.add_argument("--limit", type=int, default=1200, help="seconds after which all ends (default 1200)")
@@ -207,7 +211,7 @@ def main():
         options.systems.remove("etcd")
     print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
           + (f"; etcd {etcd.version()}, over gRPC" if "etcd" in options.systems else "")
-          + ("; gossipd over HTTP/1.1 on its Unix socket" if "gossipd" in options.systems else ""))
+          + ("; gossipd by POST /v1/calls on its Unix socket" if "gossipd" in options.systems else ""))
     folder, reader = tempfile.mkdtemp(prefix="gossipd-strict.", dir=options.folder), LogReader()
     groups, results = [], {"load_average": os.getloadavg()}
     try:

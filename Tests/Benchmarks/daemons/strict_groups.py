@@ -14,7 +14,7 @@ MEMBERS = 3
 
 class Gossipd:
     title = "gossipd"
-    api = "gossipd"
+    api = "gossipd-calls"
 
     def __init__(self, programs, folder, reader):
         self.cluster = gossipd.Cluster(programs, folder, MEMBERS, reader)
