@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictGroup
 
 /// What was met and may still matter to an operator; bounded.
 struct StoreFindings: Sendable {
@@ -31,6 +32,19 @@ struct StoreFindings: Sendable {
 }
 
 extension NodeKernel {
+    /// Keys told, and rows looked at for them below each strict prefix.
+    private static let ordinaryKeysMax = 16
+    private static let ordinaryLooksMax = 10_000
+
+    private var ordinaryStrictKeys: [String] {
+        var keys: [String] = []
+        for prefix in configuration.strict.prefixes where keys.count < Self.ordinaryKeysMax {
+            keys += store.ordinaryKeys(
+                below: prefix, looks: Self.ordinaryLooksMax, max: Self.ordinaryKeysMax - keys.count)
+        }
+        return keys
+    }
+
     var diagnosis: StoreDiagnosis {
         var diagnosis = StoreDiagnosis()
         diagnosis.storage = storage
@@ -49,6 +63,7 @@ extension NodeKernel {
         diagnosis.catchUp = reset.progress ?? repair.catchUp
         let conflicts = findings.conflicts.filter { store.read($0)?.aside.isEmpty == false }
         diagnosis.typeConflicts = conflicts.suffix(StoreFindings.conflictsToldMax)
+        diagnosis.ordinaryStrictKeys = ordinaryStrictKeys
         diagnosis.revision = revision
         diagnosis.actors = store.context.entries(cloudMax: Self.contextCloudMax).count
         return diagnosis

@@ -95,6 +95,8 @@ package struct StoreDiagnosis: Sendable {
     package var catchUp: (received: Int, total: Int)?
     /// Keys that hold content of two types; at most 16.
     package var typeConflicts: [String] = []
+    /// Keys that were written before their prefix became strict; at most 16, among the first rows of each prefix.
+    package var ordinaryStrictKeys: [String] = []
     package var revision: UInt64 = 0
     package var actors = 0
 

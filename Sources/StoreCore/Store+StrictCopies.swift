@@ -48,4 +48,25 @@ extension Store {
         }
         return (copies, nil)
     }
+
+    /// Live keys below `prefix` that no strict group's log wrote, in the order of their bytes: they were written before the prefix
+    /// became strict. At most `max` of them, among the first `looks` rows.
+    package func ordinaryKeys(below prefix: String, looks: Int, max: Int) -> [String] {
+        var found: [String] = []
+        var looked = 0
+        var position = order.partitionPoint { ConfigurationKey.precedes(keys.key(rows[Int($0)].key), prefix) }
+        while let handle = order.element(at: position), looked < looks, found.count < max {
+            let row = rows[Int(handle)]
+            let key = keys.key(row.key)
+            guard ConfigurationKey.hasPrefix(key, prefix) else { break }
+            if row.isShown, !actors[row.author].isStrictFeed,
+                found.last.map({ !ConfigurationKey.equal($0, key) }) ?? true
+            {
+                found.append(key)
+            }
+            looked += 1
+            position = order.position(after: position)
+        }
+        return found
+    }
 }

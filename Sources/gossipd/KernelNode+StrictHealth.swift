@@ -13,6 +13,9 @@ extension KernelNode {
         if case .statistics(let view) = await perform(.statistics), view.kernel.strictRowsRefused > 0 {
             findings.append(Self.prefixesDiffer(rows: view.kernel.strictRowsRefused))
         }
+        if case .diagnosis(let store) = await perform(.diagnose), !store.ordinaryStrictKeys.isEmpty {
+            findings.append(Self.keysOlderThanPrefix(store.ordinaryStrictKeys))
+        }
         return findings
     }
 
@@ -24,6 +27,19 @@ extension KernelNode {
                 "other members have written below strict prefixes as if they were not: \(rows) rows were refused here",
             advice: "give all members the same strict.prefixes, restart those that lack some, and write the keys again",
             evidence: ["rows": "\(rows)"])
+    }
+
+    /// They show on this node as they were, the group does not have them, and nodes that join later refuse their rows.
+    static func keysOlderThanPrefix(_ keys: [String]) -> DoctorDocument.Finding {
+        let named = keys.prefix(3).map(\.quoted).joined(separator: ", ") + (keys.count > 3 ? " and others" : "")
+        return DoctorDocument.Finding(
+            .warning, code: "strict_keys_not_in_group",
+            summary:
+                "keys were written before their prefix became strict, and the strict group does not have them: \(named)",
+            advice:
+                "put each again: gossipctl kv get --consistency local KEY | gossipctl kv put KEY -; one that nobody needs is put and "
+                + "then deleted",
+            evidence: ["keys": keys.joined(separator: ", ")])
     }
 
     /// Entries that a follower may lack before it is told: about a second of a busy group.

@@ -130,6 +130,8 @@ struct StrictViewTests {
     @Test("Rows that came past the group point to members without the prefix")
     func prefixes() {
         let finding = KernelNode.prefixesDiffer(rows: 3)
+        let old = KernelNode.keysOlderThanPrefix(["strict/a", "strict/b", "strict/c", "strict/d"])
+        #expect(old.code == "strict_keys_not_in_group" && old.summary.hasSuffix(#""strict/c" and others"#))
         #expect(finding.code == "strict_prefixes_differ" && finding.summary.contains("3 rows were refused here"))
     }
 

@@ -20,6 +20,22 @@ import Testing
         return sample
     }
 
+    @Test("Keys that no strict log wrote are told apart from those that one wrote, dead ones left out")
+    func ordinaryKeys() throws {
+        var sample = try Self.sample()
+        let feed = ActorID.strictFeed(group: 5)
+        let row = Row(
+            id: RowID(key: "b/2", part: .register), versions: [Dot(actor: feed, counter: 1)],
+            stamp: HybridTimestamp(rawValue: wall(1).milliseconds << 16), author: feed,
+            content: .register(bytes("strict")), details: EventDetails(index: 9))
+        sample.mergeAll([row], wall: wall(2))
+        #expect(sample.ordinaryKeys(below: "b/", looks: 100, max: 100) == ["b/10", "b/count", "b/set"])
+        #expect(sample.ordinaryKeys(below: "b/", looks: 100, max: 2) == ["b/10", "b/count"])
+        // Of the four rows, "b/1" is dead and "b/2" the log's.
+        #expect(sample.ordinaryKeys(below: "b/", looks: 2, max: 100) == ["b/10"])
+        #expect(sample.ordinaryKeys(below: "d", looks: 100, max: 100).isEmpty)
+    }
+
     @Test(
         "Keys come in the order of their bytes, without deleted ones",
         arguments: [
