@@ -93,6 +93,8 @@ struct KernelBench {
     var closed: [StreamID] = []
     var kept: [StreamID] = []
     var events: [KernelEvent] = []
+    /// Told among the events.
+    var changes: [ChangeRecord] { events.flatMap { if case .keysChanged(let records) = $0 { records } else { [] } } }
     var replies: [(id: CommandID, reply: Reply)] = []
     var resolving: [String] = []
     var persists: [(token: PersistToken, records: [DurableRecord])] = []
