@@ -13,6 +13,8 @@ struct Leadership: Sendable {
     /// Bytes of entries beyond the commit index.
     var uncommittedBytes = 0
     var transfer: Transfer?
+    /// When others are told of a commit that no entries went along with; nil: at once.
+    var noticeAt: Instant?
 
     struct Transfer: Sendable {
         var target: NodeID

@@ -21,6 +21,7 @@ extension Raft {
             return reads.forwarded.reduce(electionDeadline) { min($0, $1.deadline) }
         }
         var deadline = min(leadership.heartbeatAt, quorumDeadline)
+        if let notice = leadership.noticeAt { deadline = min(deadline, notice) }
         if let transfer = leadership.transfer { deadline = min(deadline, transfer.deadline) }
         if let since = oldestUnpersisted { deadline = min(deadline, since + configuration.electionTimeout) }
         return deadline

@@ -143,8 +143,12 @@ extension Raft {
         guard reached > commitIndex, log.term(at: reached) == term else { return }
         leadership.uncommittedBytes -= log.bytes(after: commitIndex, through: reached)
         commitIndex = reached
+        if leadership.noticeAt == nil, configuration.commitNoticeDelay > .zero {
+            leadership.noticeAt = now + configuration.commitNoticeDelay
+        }
         if !membership.isVoter(id), log.membershipIndex <= commitIndex {
             // This node is removed, which is committed: it led until here without counting itself (thesis 4.2.2).
+            tellCommit()
             flushAppends()
             handOver()
             becomeFollower(term: term, leader: nil, .membership)
@@ -152,6 +156,9 @@ extension Raft {
         }
         confirmReads()
     }
+
+    /// With the next `Ready` all others are told what is committed: one of them waits for it.
+    package mutating func tellCommit() { leadership.noticeAt = nil }
 
     /// Whether an entry of this term is committed: then all that earlier leaders committed is, too.
     var isTermEstablished: Bool { log.term(at: commitIndex) == term }

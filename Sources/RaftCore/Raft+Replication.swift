@@ -6,6 +6,7 @@ import ClusterTypes
 extension Raft {
     /// Sends what there is to send: once for each `Ready`, so that all that came in between travels together.
     mutating func flushAppends() {
+        if let at = leadership.noticeAt, at <= now { leadership.noticeAt = nil }
         for place in leadership.peers.indices {
             switch leadership.peers[place].state {
             case .probe(let isWaiting):
@@ -22,11 +23,20 @@ extension Raft {
             case .snapshot: break
             }
         }
+        if leadership.noticeAt != nil, leadership.peers.indices.allSatisfy({ !owesCommit($0) }) {
+            leadership.noticeAt = nil
+        }
+    }
+
+    /// It may know of more committed entries than it was told of.
+    private func owesCommit(_ place: Int) -> Bool {
+        let peer = leadership.peers[place]
+        return peer.sentCommit < min(commitIndex, peer.next - 1)
     }
 
     private func hasNews(_ place: Int, beyondEntries: Bool = false) -> Bool {
         let peer = leadership.peers[place]
-        if peer.needsProbe || peer.sentCommit < min(commitIndex, peer.next - 1) { return true }
+        if peer.needsProbe || leadership.noticeAt == nil && owesCommit(place) { return true }
         return !beyondEntries && peer.next <= log.lastIndex
     }
 

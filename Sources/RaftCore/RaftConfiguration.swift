@@ -12,6 +12,9 @@ package struct RaftConfiguration: Hashable, Sendable {
     package var electionTimeout: Interval
     /// Between a leader's heartbeats. Default 50 ms, range 1 ms...`electionTimeout / 3`.
     package var heartbeatInterval: Interval
+    /// How long a leader waits for entries to send before it tells by a message of its own that others are committed. Heartbeats
+    /// tell it as well. Default 0: at once; range 0...`heartbeatInterval`.
+    package var commitNoticeDelay: Interval
     /// Appends on their way to one follower (thesis 10.2.1). Default 256, range 1...4 096.
     package var inflightMessagesMax: Int
     /// Their entries' bytes. Default 8 MiB; one append may exceed it.
@@ -38,6 +41,7 @@ package struct RaftConfiguration: Hashable, Sendable {
     package init() {
         electionTimeout = .milliseconds(300)
         heartbeatInterval = .milliseconds(50)
+        commitNoticeDelay = .zero
         inflightMessagesMax = 256
         inflightBytesMax = 8 << 20
         appendBytesMax = 256 << 10
@@ -56,6 +60,7 @@ package struct RaftConfiguration: Hashable, Sendable {
         var copy = self
         copy.electionTimeout = min(max(electionTimeout, .milliseconds(10)), .seconds(60))
         copy.heartbeatInterval = min(max(heartbeatInterval, .milliseconds(1)), copy.electionTimeout / 3)
+        copy.commitNoticeDelay = min(max(commitNoticeDelay, .zero), copy.heartbeatInterval)
         copy.inflightMessagesMax = min(max(inflightMessagesMax, 1), 4_096)
         copy.inflightBytesMax = max(inflightBytesMax, 1)
         copy.appendBytesMax = max(appendBytesMax, 1)

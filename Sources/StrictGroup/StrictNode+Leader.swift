@@ -55,7 +55,10 @@ extension StrictNode {
         switch origin {
         case .nobody: break
         case .call(let serial): onReply(serial, reply)
-        case .peer(let node, let forward): out.append(.send(.forwarded(id: forward, .reply(reply)), to: node))
+        case .peer(let node, let forward):
+            out.append(.send(.forwarded(id: forward, .reply(reply)), to: node))
+            // Whoever has the answer there finds the change in the store.
+            raft?.tellCommit()
         case .copies: isCorrecting = false
         }
     }

@@ -219,6 +219,7 @@ package struct StrictConfiguration: Hashable, Sendable {
         self.isEligible = isEligible
         callsMax = 8_192
         raft = RaftConfiguration()
+        raft.commitNoticeDelay = .milliseconds(2)
     }
 
     package var isOn: Bool { !prefixes.isEmpty }

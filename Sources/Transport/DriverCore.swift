@@ -31,10 +31,8 @@ final class DriverCore {
     private var actions: [Action] = []
     private var replies: [CommandID: (Reply) -> Void] = [:]
     private var nextCommand: UInt64 = 1
-    /// Of `replies`, those to calls of the strict group.
-    private var callsWaiting = 0
-    /// With answers of this turn.
-    private var sinks: [CallSink] = []
+    /// Calls of the strict group that came in bunches.
+    private var calls: [CommandID: (tag: UInt64, sink: CallSink)] = [:]
     private(set) var isStopped = false
     /// A timer that is later than this says that the process was stopped or starved: half of a probe's direct wait.
     private let latenessTold: Interval
@@ -98,7 +96,7 @@ final class DriverCore {
         let waiting = replies.sorted { $0.key < $1.key }
         replies.removeAll()
         for (_, answer) in waiting { answer(.failure(.notReady)) }
-        flushSinks()
+        answerCalls(calls.keys.sorted().map { .reply($0, .failure(.notReady)) })
         resolver?.stop()
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
         datagrams.stop()
@@ -114,10 +112,9 @@ final class DriverCore {
     /// Hands a command to the kernel; `answer` is called exactly once.
     func perform(_ command: Command, _ answer: @escaping (Reply) -> Void) {
         if isStopped { return answer(.failure(.notReady)) }
-        let waiting = replies.count - callsWaiting
-        guard waiting < configuration.commandsMax else {
+        guard replies.count < configuration.commandsMax else {
             counters.update { $0.commandsRefused += 1 }
-            return answer(.failure(.invalid("\(waiting) requests are waiting for an answer: try again later")))
+            return answer(.failure(.invalid("\(replies.count) requests are waiting for an answer: try again later")))
         }
         let id = CommandID(rawValue: nextCommand)
         nextCommand += 1
@@ -126,19 +123,15 @@ final class DriverCore {
     }
 
     /// Hands calls of the strict group to the kernel as one input; each is answered once, by its tag.
-    func perform(_ calls: [(tag: UInt64, call: StrictCall)], within: Interval, _ sink: CallSink) {
-        if let failure = refusal(of: calls.count) {
-            for call in calls { _ = sink.add(call.tag, .failure(failure)) }
+    func perform(_ bunch: [(tag: UInt64, call: StrictCall)], within: Interval, _ sink: CallSink) {
+        if let failure = refusal(of: bunch.count) {
+            for call in bunch { _ = sink.add(call.tag, .failure(failure)) }
             return sink.flush()
         }
-        callsWaiting += calls.count
-        let asked = calls.map { tag, call in
+        let asked = bunch.map { tag, call in
             let id = CommandID(rawValue: nextCommand)
             nextCommand += 1
-            replies[id] = { [self] reply in
-                callsWaiting -= 1
-                if sink.add(tag, reply) { sinks.append(sink) }
-            }
+            calls[id] = (tag, sink)
             return StrictAsked(id: id, call: call, within: within)
         }
         feed(.calls(asked))
@@ -146,13 +139,20 @@ final class DriverCore {
 
     private func refusal(of count: Int) -> CommandFailure? {
         if isStopped { return .notReady }
-        guard callsWaiting + count > configuration.callsMax else { return nil }
+        guard calls.count + count > configuration.callsMax else { return nil }
         counters.update { $0.commandsRefused += UInt64(count) }
-        return .invalid("\(callsWaiting) calls are waiting for an answer: try again later")
+        return .invalid("\(calls.count) calls are waiting for an answer: try again later")
     }
 
-    private func flushSinks() {
-        while let sink = sinks.popLast() { sink.flush() }
+    /// Answers the calls first of all: their clients wait for nothing else of this turn.
+    private func answerCalls(_ actions: [Action]) {
+        guard !calls.isEmpty else { return }
+        var sinks: [CallSink] = []
+        for case .reply(let id, let reply) in actions {
+            guard let (tag, sink) = calls.removeValue(forKey: id) else { continue }
+            if sink.add(tag, reply) { sinks.append(sink) }
+        }
+        for sink in sinks { sink.flush() }
     }
 
     /// Hands one input to the kernel, now or after those that wait.
@@ -189,11 +189,11 @@ final class DriverCore {
         // Taken out while they are carried out, so that the array has one owner and keeps its room.
         var batch: [Action] = []
         swap(&batch, &actions)
+        answerCalls(batch)
         for action in batch {
             carryOut(action, clock)
             if isStopped { return }
         }
-        flushSinks()
         streams?.flush()
         batch.removeAll(keepingCapacity: batch.capacity <= 1_024)
         swap(&batch, &actions)
