@@ -9,10 +9,22 @@ import Synchronization
 /// A cursor is `<epoch>-<sequence>`: the sequence counts events, in this process from 1 or wherever they are numbered
 /// by somebody else; the epoch (the boot epoch in hex, the id of a store) keeps a cursor from meaning something else.
 package final class EventLog<Event: Sendable>: Sendable {
+    /// Makes the event at a place of what was appended together, for its cursor; nil: readers do not see it.
+    private typealias Builder = @Sendable (_ place: Int, _ cursor: String) -> Event?
+
     private struct Entry {
-        /// Nil for a number without an event that readers may see.
-        var event: Event?
+        enum Content {
+            /// A number without an event that readers may see.
+            case nothing
+            indirect case event(Event)
+            /// Built for whoever reads it: most events nobody reads.
+            case unbuilt(Builder, place: Int)
+        }
+
+        var content: Content
         var cost: Int
+
+        static var nothing: Entry { Entry(content: .nothing, cost: 0) }
     }
 
     private struct Subscriber {
@@ -30,6 +42,19 @@ package final class EventLog<Event: Sendable>: Sendable {
         var subscribers: [Subscriber] = []
 
         var next: UInt64 { first + UInt64(entries.count) }
+
+        func entries(after sequence: UInt64) -> ArraySlice<Entry> {
+            entries.dropFirst(sequence >= first ? Int(min(sequence, next - 1) + 1 - first) : 0)
+        }
+    }
+
+    /// Events that were built before the lock was taken, so that a reader who wants many holds nobody up.
+    private struct Built {
+        /// The sequences from which on, and before which, all are here.
+        var first: UInt64 = 0
+        var end: UInt64 = 0
+        /// Those that the reader accepts.
+        var events: [(sequence: UInt64, event: Event)] = []
     }
 
     /// The cursor of before the oldest event that is held.
@@ -57,19 +82,78 @@ package final class EventLog<Event: Sendable>: Sendable {
             if let sequence { skip(to: sequence, &state) }
             let number = state.next
             let event = make(cursor(number))
-            state.entries.append(Entry(event: event, cost: cost))
-            state.cost += cost
-            if state.entries.count > countMax || state.cost > costMax { trim(&state) }
+            append(Entry(content: .event(event), cost: cost), &state)
             state.subscribers.removeAll { $0.subscription.ending != nil }
-            for subscriber in state.subscribers where subscriber.seen < number && subscriber.accepts(event) {
-                subscriber.subscription.offer(event, cost: cost)
+            offer(event, number, cost: cost, &state)
+        }
+    }
+
+    /// Adds `count` events, which somebody else numbers, ever higher. `build` makes the one at a place when a reader wants it,
+    /// nil: no reader sees it.
+    package func append(
+        count: Int, sequence: (_ place: Int) -> UInt64, cost: (_ place: Int) -> Int,
+        build: @escaping @Sendable (_ place: Int, _ cursor: String) -> Event?
+    ) {
+        state.withLock { state in
+            state.subscribers.removeAll { $0.subscription.ending != nil }
+            for place in 0..<count {
+                skip(to: sequence(place), &state)
+                let number = state.next
+                let cost = cost(place)
+                append(Entry(content: .unbuilt(build, place: place), cost: cost), &state)
+                if state.subscribers.isEmpty { continue }
+                if let event = build(place, cursor(number)) { offer(event, number, cost: cost, &state) }
             }
         }
     }
 
+    private func append(_ entry: Entry, _ state: inout State) {
+        state.entries.append(entry)
+        state.cost += entry.cost
+        if state.entries.count > countMax || state.cost > costMax { trim(&state) }
+    }
+
+    private func offer(_ event: Event, _ number: UInt64, cost: Int, _ state: inout State) {
+        for subscriber in state.subscribers where subscriber.seen < number && subscriber.accepts(event) {
+            subscriber.subscription.offer(event, cost: cost)
+        }
+    }
+
+    private func event(_ entry: Entry, _ sequence: UInt64) -> Event? {
+        switch entry.content {
+        case .nothing: nil
+        case .event(let event): event
+        case .unbuilt(let build, let place): build(place, cursor(sequence))
+        }
+    }
+
+    /// The events after `sequence` as far as there are any now.
+    private func built(after sequence: UInt64, where accepts: (Event) -> Bool) -> Built {
+        let (entries, next) = state.withLock { state in (state.entries(after: sequence), state.next) }
+        let first = next - UInt64(entries.count)
+        var built = Built(first: first, end: next)
+        for (number, entry) in zip(first..., entries) {
+            if let event = event(entry, number), accepts(event) { built.events.append((number, event)) }
+        }
+        return built
+    }
+
+    /// The events held after `sequence`, of which those in `built` need not be built.
+    private func events(
+        after sequence: UInt64, _ built: Built, _ state: State, where accepts: (Event) -> Bool
+    ) -> [Event] {
+        let entries = state.entries(after: sequence)
+        let first = state.next - UInt64(entries.count)
+        guard built.first <= first, first <= built.end else {
+            return zip(first..., entries).compactMap { event($1, $0) }.filter(accepts)
+        }
+        let news = zip(built.end..., entries.dropFirst(Int(built.end - first))).compactMap { event($1, $0) }
+        return built.events.filter { $0.sequence >= first }.map(\.event) + news.filter(accepts)
+    }
+
     /// The events held that `accepts` takes, oldest first.
     package func held(where accepts: (Event) -> Bool = { _ in true }) -> [Event] {
-        state.withLock { $0.entries.compactMap(\.event).filter(accepts) }
+        built(after: 0, where: accepts).events.map(\.event)
     }
 
     /// The events after `since`, and with `follow` the new ones as they come.
@@ -82,16 +166,23 @@ package final class EventLog<Event: Sendable>: Sendable {
         resync: ((_ cursor: String) -> Event)? = nil
     ) throws(AdminFailure) -> Subscription<Event> {
         let place = try since.map(parse)
+        var known = Built()
+        switch place {
+        case nil where follow: break
+        case nil, .start: known = built(after: 0, where: accepts)
+        case .after(let sequence): known = built(after: sequence, where: accepts)
+        case .otherEpoch: break
+        }
         let found: Subscription<Event>? = state.withLock { state in
             let newest = cursor(state.next - 1)
             var backlog: [Event] = []
             switch place {
             case nil:
-                backlog = follow ? [] : state.entries.compactMap(\.event).filter(accepts)
+                backlog = follow ? [] : events(after: 0, known, state, where: accepts)
             case .start:
-                backlog = state.entries.compactMap(\.event).filter(accepts)
+                backlog = events(after: 0, known, state, where: accepts)
             case .after(let sequence) where sequence + 1 >= state.first && sequence < state.next:
-                backlog = state.entries.dropFirst(Int(sequence + 1 - state.first)).compactMap(\.event).filter(accepts)
+                backlog = events(after: sequence, known, state, where: accepts)
             case .after, .otherEpoch:
                 guard let resync else { return nil }
                 backlog = [resync(newest)]
@@ -127,7 +218,7 @@ package final class EventLog<Event: Sendable>: Sendable {
     package func skip(to sequence: UInt64) {
         state.withLock { state in
             skip(to: sequence, &state)
-            if state.next == sequence { state.entries.append(Entry(event: nil, cost: 0)) }
+            if state.next == sequence { state.entries.append(.nothing) }
             if state.entries.count > countMax { trim(&state) }
         }
     }
@@ -140,7 +231,7 @@ package final class EventLog<Event: Sendable>: Sendable {
             state.cost = 0
             state.first = sequence
         }
-        while state.next < sequence { state.entries.append(Entry(event: nil, cost: 0)) }
+        while state.next < sequence { state.entries.append(.nothing) }
     }
 
     /// Where a cursor stands among what is held.
@@ -174,12 +265,11 @@ package final class EventLog<Event: Sendable>: Sendable {
         _ subscription: Subscription<Event>, after sequence: UInt64,
         accepts: @escaping @Sendable (Event) -> Bool = { _ in true }
     ) -> Bool {
-        state.withLock { state in
+        let known = built(after: sequence, where: accepts)
+        return state.withLock { state in
             guard sequence + 1 >= state.first else { return false }
             // Whoever reads the file may be ahead of this log.
-            let held = min(sequence, state.next - 1)
-            subscription.offerHeld(
-                state.entries.dropFirst(Int(held + 1 - state.first)).compactMap(\.event).filter(accepts))
+            subscription.offerHeld(events(after: sequence, known, state, where: accepts))
             state.subscribers.removeAll { $0.subscription.ending != nil }
             state.subscribers.append(Subscriber(subscription: subscription, seen: sequence, accepts: accepts))
             return true

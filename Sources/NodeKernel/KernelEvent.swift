@@ -13,8 +13,8 @@ package enum KernelEvent: Hashable, Sendable {
     case joinSucceeded(seed: String, address: Address, members: Int)
     /// A seed did not answer; told on the first failure and then ever more rarely.
     case joinFailed(seed: String, reason: JoinFailure, attempts: Int)
-    /// The visible state of a key changed, here or by a peer.
-    case keyChanged(ChangeRecord)
+    /// The visible state of keys changed, here or by a peer: what became durable together, in its order.
+    case keysChanged([ChangeRecord])
     /// Two types were created under one key at once.
     case typeConflict(key: String, kept: KeyType, aside: KeyType, revision: UInt64)
     /// A peer's event lies too far in the future: not applied, not forwarded.

@@ -48,7 +48,7 @@ extension NodeKernel {
         case .rows(let rows, let changes, let reply):
             for row in rows where !isToldByStrictLog(row) { disseminate(row) }
             onFeedPersisted(token, &turn)
-            for change in changes { publish(change, &turn) }
+            publish(changes, &turn)
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
             answerWaitingRequests(token, &turn)
             sendDurableBatches(&turn)
@@ -63,15 +63,24 @@ extension NodeKernel {
         scheduleExpiry(&turn)
     }
 
-    private func publish(_ record: ChangeRecord, _ turn: inout Turn) {
-        if case .typeConflict(let kept, let aside) = record.change.kind {
+    private func publish(_ records: [ChangeRecord], _ turn: inout Turn) {
+        var told = 0
+        for (place, record) in records.enumerated() {
+            guard case .typeConflict(let kept, let aside) = record.change.kind else { continue }
+            publishChanges(records[told..<place], &turn)
+            told = place + 1
             turn.actions.append(
                 .event(
                     .typeConflict(
                         key: record.change.key, kept: kept, aside: aside, revision: record.revision)))
-        } else {
-            turn.actions.append(.event(.keyChanged(record)))
         }
+        // As a rule all of them, which need not be copied.
+        if told == 0, !records.isEmpty { return turn.actions.append(.event(.keysChanged(records))) }
+        publishChanges(records[told...], &turn)
+    }
+
+    private func publishChanges(_ records: ArraySlice<ChangeRecord>, _ turn: inout Turn) {
+        if !records.isEmpty { turn.actions.append(.event(.keysChanged(Array(records)))) }
     }
 
     /// Makes rows and what they changed durable together, then gossips, publishes, answers.

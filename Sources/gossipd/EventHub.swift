@@ -46,7 +46,7 @@ final class EventHub: Sendable {
 
     func handle(_ event: KernelEvent, clock: Clock) {
         changes.note(event)
-        if case .keyChanged(let record) = event { publish(record) }
+        if case .keysChanged(let records) = event { publish(records) }
         // What readers have seen up to here is of another store: they resync, now or when they come back.
         if case .storeReset(_, _, _, let revision) = event {
             watches.restart(after: revision, WatchEvent.resync)
@@ -141,7 +141,7 @@ final class EventHub: Sendable {
             return narrator.withLock { $0.tell(event) }
         case .strict(let event):
             return narrator.withLock { $0.tellStrict(event) }
-        case .keyChanged, .typeConflict, .quarantined, .synchronised, .catchUp, .storeReset, .collected, .clockOutlier,
+        case .keysChanged, .typeConflict, .quarantined, .synchronised, .catchUp, .storeReset, .collected, .clockOutlier,
             .clockRecovered, .storage:
             return narrator.withLock { $0.tellStore(event) }
         }
@@ -159,18 +159,27 @@ final class EventHub: Sendable {
         return metadata
     }
 
-    private func publish(_ record: ChangeRecord) {
+    private func publish(_ records: [ChangeRecord]) {
+        watches.append(
+            count: records.count, sequence: { records[$0].revision }, cost: { 256 + records[$0].change.heldBytes }
+        ) { [weak self] place, cursor in
+            let record = records[place]
+            return self.flatMap { WatchEvent(record, author: $0.identity(record.change.author.node), cursor: cursor) }
+        }
+    }
+}
+
+extension Change {
+    /// What is in memory of it as long as it is held, without what every change takes.
+    fileprivate var heldBytes: Int {
         let held =
-            switch record.change.kind {
+            switch kind {
             case .put(let value): value.count
             case .add(let element), .remove(let element): element.count
             case .delete, .increment, .typeConflict: 0
             }
-        guard var event = WatchEvent(record, author: identity(record.change.author.node), cursor: "") else { return }
-        watches.append(sequence: record.revision, cost: 256 + record.change.key.utf8.count + held) { cursor in
-            event.cursor = cursor
-            return event
-        }
+        guard case .register(let value) = old else { return key.utf8.count + held }
+        return key.utf8.count + held + value.count
     }
 }
 

@@ -48,7 +48,7 @@ extension EventNarrator {
             return tellClock(event)
         case .storage(let condition):
             return tellDisk(condition)
-        case .member, .joinSucceeded, .joinFailed, .keyChanged, .awarenessChanged, .stalled, .identityInUse,
+        case .member, .joinSucceeded, .joinFailed, .keysChanged, .awarenessChanged, .stalled, .identityInUse,
             .packetIgnored, .leaving, .evicted, .userEvent, .strict:
             return nil
         }

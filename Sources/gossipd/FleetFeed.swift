@@ -11,7 +11,7 @@ import Synchronization
 /// all that happened since it looked.
 final class FleetFeed: Sendable {
     /// Keys that wait for the reader; of more it is told that anything may have changed.
-    private static let waitingMax = 1_024
+    private static let waitingMax = 16_384
 
     private struct Waiting {
         var keys: [String] = []
@@ -89,7 +89,7 @@ final class FleetFeed: Sendable {
 
     private static func change(_ event: KernelEvent) -> FleetChange? {
         switch event {
-        case .keyChanged(let record): .keys([record.change.key])
+        case .keysChanged(let records): .keys(records.map(\.change.key))
         case .typeConflict(let key, _, _, _): .keys([key])
         case .storeReset: .everything
         case .member(let member): isVisible(member) ? .members : nil

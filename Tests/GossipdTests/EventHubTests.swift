@@ -29,7 +29,7 @@ struct EventHubTests {
         let change = Change(
             key: "app/k", type: type, kind: kind,
             version: Version(stamp: HybridTimestamp(rawValue: number), author: Self.author))
-        return .keyChanged(ChangeRecord(revision: number, appliedAt: Self.clock.wall, change: change))
+        return .keysChanged([ChangeRecord(revision: number, appliedAt: Self.clock.wall, change: change)])
     }
 
     @Test("Watches keep 4 MiB of values and of elements, not 4 096 of whatever size")

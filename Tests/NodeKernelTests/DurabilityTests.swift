@@ -50,8 +50,7 @@ struct DurabilityTests {
         bench.persistAll()
         #expect(bench.answers(to: id).count == 1)
         #expect(bench.sent.filter { $0.packet.messages.contains(.row(row)) }.count == 3)
-        #expect(
-            bench.events.contains { if case .keyChanged(let record) = $0 { record.change.key == "a" } else { false } })
+        #expect(bench.changes.contains { $0.change.key == "a" })
     }
 
     @Test("a peer's row is passed on and told only after persisted")

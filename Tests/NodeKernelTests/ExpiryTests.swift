@@ -14,9 +14,7 @@ struct ExpiryTests {
     }
 
     private func deleted(_ bench: KernelBench) -> [String] {
-        bench.events.compactMap {
-            if case .keyChanged(let record) = $0, case .delete = record.change.kind { record.change.key } else { nil }
-        }
+        bench.changes.filter { $0.change.kind == .delete }.map(\.change.key)
     }
 
     private func timers(_ bench: KernelBench) -> Int {
@@ -101,7 +99,7 @@ struct ExpiryTests {
         bench.wallOffset = 0
         bench.passAnswering(.seconds(10))
         #expect(bench.value("a") == [1])
-        let told = bench.events.compactMap { if case .keyChanged(let record) = $0 { record } else { nil } }
+        let told = bench.changes
         #expect(told.map(\.revision) == [revision + 1] && told.first?.change.kind == .put([1]))
         #expect(bench.disk.expiredThrough <= bench.clock.wall.milliseconds)
         bench.passAnswering(.seconds(3_600))

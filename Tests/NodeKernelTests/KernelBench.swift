@@ -93,6 +93,10 @@ struct KernelBench {
     var closed: [StreamID] = []
     var kept: [StreamID] = []
     var events: [KernelEvent] = []
+    /// Told among the events.
+    var changes: [ChangeRecord] {
+        events.flatMap { event -> [ChangeRecord] in if case .keysChanged(let records) = event { records } else { [] } }
+    }
     var replies: [(id: CommandID, reply: Reply)] = []
     var resolving: [String] = []
     var persists: [(token: PersistToken, records: [DurableRecord])] = []

@@ -158,7 +158,7 @@ struct WriteTests {
         bench.persistAll()
         #expect(report(bench, again)?.key == "a")
         #expect(bench.replies.count == 1, "the others have had their answers")
-        #expect(bench.events.count { if case .keyChanged = $0 { true } else { false } } == 2)
+        #expect(bench.changes.count == 2)
         #expect(bench.sent.contains { $0.packet.messages.contains { if case .row = $0 { true } else { false } } })
         #expect(bench.kernel.statistics.localWrites == 2)
         bench.hear([.row(.register("theirs", [1], by: 2, counter: 1))], from: 2)

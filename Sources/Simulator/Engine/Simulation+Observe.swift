@@ -8,18 +8,21 @@ import StoreCore
 import StrictGroup
 
 extension Simulation {
+    private mutating func observe(_ record: ChangeRecord, at node: Int) {
+        let change = record.change
+        revisions.told(record.revision, durable: nodes[node].disk.content.revision, node: node)
+        resurrection.told(change, node: node)
+        figures.changed(
+            key: change.key, version: change.version, node: node, isAuthor: change.author.node == nodes[node].id,
+            isRunningSince: nodes[node].startedAt, running: views.runningCount, at: now)
+    }
+
     mutating func observe(_ event: KernelEvent, at node: Int) {
         if trace != nil { traceEvent(event, node: node) }
         switch event {
         case .member(let event): observe(event, at: node)
-        case .keyChanged(let record):
-            let change = record.change
-            revisions.told(record.revision, durable: nodes[node].disk.content.revision, node: node)
-            resurrection.told(change, node: node)
-            figures.changed(
-                key: change.key, version: change.version, node: node,
-                isAuthor: change.author.node == nodes[node].id, isRunningSince: nodes[node].startedAt,
-                running: views.runningCount, at: now)
+        case .keysChanged(let records):
+            for record in records { observe(record, at: node) }
         case .synchronised(let summary):
             figures.syncs += 1
             figures.rowsSynced += summary.rowsReceived

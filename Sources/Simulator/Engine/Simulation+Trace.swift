@@ -60,8 +60,8 @@ extension Simulation {
     func traceEvent(_ event: KernelEvent, node: Int) {
         switch event {
         case .member(let event): line(node, "!! \(event.info.name) \(Self.name(event.kind)) at \(event.incarnation)")
-        case .keyChanged(let record):
-            line(node, "!! '\(record.change.key)' changed at \(record.change.version)")
+        case .keysChanged(let records):
+            for record in records { line(node, "!! '\(record.change.key)' changed at \(record.change.version)") }
         case .synchronised(let summary):
             line(
                 node,
