@@ -46,7 +46,7 @@ extension NodeKernel {
         case .fence(let fence):
             onFencePersisted(fence, &turn)
         case .rows(let rows, let changes, let reply):
-            for row in rows where !isToldByStrictLog(row) { disseminate(row) }
+            disseminate(rows)
             onFeedPersisted(token, &turn)
             publish(changes, &turn)
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
@@ -61,6 +61,11 @@ extension NodeKernel {
         }
         answerOwedConfirmations(token, &turn)
         scheduleExpiry(&turn)
+    }
+
+    private mutating func disseminate(_ rows: [Row]) {
+        let leavesFeedOut = rows.indices.contains { rows[$0].author.isStrictFeed } && isFeedToldByLog
+        for place in rows.indices where !leavesFeedOut || !rows[place].author.isStrictFeed { disseminate(rows[place]) }
     }
 
     private func publish(_ records: [ChangeRecord], _ turn: inout Turn) {
