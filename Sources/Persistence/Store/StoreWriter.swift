@@ -176,8 +176,7 @@ final class StoreWriter {
     private func put(_ row: Row) throws(PersistenceFailure) {
         putRow.bind(1, row.id.key)
         putRow.bind(2, row.id.part.columnBytes)
-        putRow.bind(3, StoredRowCodec.encode(row))
-        try putRow.run()
+        try putRow.run(binding: 3, StoredRowCodec.encode(row))
         context.insert(row.versions)
         meta.clock = max(meta.clock, row.stamp)
     }
