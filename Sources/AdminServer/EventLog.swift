@@ -88,22 +88,21 @@ package final class EventLog<Event: Sendable>: Sendable {
         }
     }
 
-    /// Adds an event for each of `records`, which somebody else numbers, ever higher. `build` makes it when a reader wants it,
+    /// Adds `count` events, which somebody else numbers, ever higher. `build` makes the one at a place when a reader wants it,
     /// nil: no reader sees it.
-    package func append<Record: Sendable>(
-        _ records: [Record], sequence: (Record) -> UInt64, cost: (Record) -> Int,
-        build: @escaping @Sendable (_ record: Record, _ cursor: String) -> Event?
+    package func append(
+        count: Int, sequence: (_ place: Int) -> UInt64, cost: (_ place: Int) -> Int,
+        build: @escaping @Sendable (_ place: Int, _ cursor: String) -> Event?
     ) {
-        let builder: Builder = { place, cursor in build(records[place], cursor) }
         state.withLock { state in
             state.subscribers.removeAll { $0.subscription.ending != nil }
-            for (place, record) in records.enumerated() {
-                skip(to: sequence(record), &state)
+            for place in 0..<count {
+                skip(to: sequence(place), &state)
                 let number = state.next
-                let cost = cost(record)
-                append(Entry(content: .unbuilt(builder, place: place), cost: cost), &state)
+                let cost = cost(place)
+                append(Entry(content: .unbuilt(build, place: place), cost: cost), &state)
                 if state.subscribers.isEmpty { continue }
-                if let event = build(record, cursor(number)) { offer(event, number, cost: cost, &state) }
+                if let event = build(place, cursor(number)) { offer(event, number, cost: cost, &state) }
             }
         }
     }

@@ -15,16 +15,11 @@ package enum StoredRowCodec {
     private static let checksumBytes = 8
 
     package static func encode(_ row: Row) -> [UInt8] {
-        let body = RowCodec.encode(row)
-        return [UInt8](unsafeUninitializedCapacity: body.count + 1 + checksumBytes) { buffer, count in
-            buffer[0] = format
-            for index in body.indices { buffer[index + 1] = body[index] }
-            let sum = checksum(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<(body.count + 1)]))
-            for index in 0..<checksumBytes {
-                buffer[body.count + 1 + index] = UInt8(truncatingIfNeeded: sum >> (56 - 8 * UInt64(index)))
-            }
-            count = body.count + 1 + checksumBytes
-        }
+        var bytes: [UInt8] = [format]
+        RowCodec.append(row, to: &bytes, behind: checksumBytes)
+        let sum = bytes.withUnsafeBytes { checksum($0) }
+        withUnsafeBytes(of: sum.bigEndian) { bytes.append(contentsOf: $0) }
+        return bytes
     }
 
     /// Why the bytes are no row.

@@ -82,19 +82,33 @@ package struct StableHasher: Sendable {
 
     /// Absorbs the bytes alone.
     package mutating func absorb(raw bytes: some Collection<UInt8>) {
-        let whole: Void? = bytes.withContiguousStorageIfAvailable { buffer in
-            let raw = UnsafeRawBufferPointer(buffer)
-            var at = 0
-            while at + 8 <= raw.count {
-                absorb(UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)))
-                at += 8
-            }
-            while at < raw.count {
-                absorb(raw[at])
-                at += 1
-            }
-        }
+        let whole: Void? = bytes.withContiguousStorageIfAvailable { absorb(raw: UnsafeRawBufferPointer($0)) }
         if whole == nil { for byte in bytes { absorb(byte) } }
+    }
+
+    // What is hashed for each row, without generic code that other modules would not get specialised.
+
+    package mutating func absorb(counted bytes: [UInt8]) {
+        absorb(UInt64(bytes.count))
+        bytes.withUnsafeBytes { absorb(raw: $0) }
+    }
+
+    package mutating func absorb(counted text: String.UTF8View) {
+        absorb(UInt64(text.count))
+        let whole: Void? = text.withContiguousStorageIfAvailable { absorb(raw: UnsafeRawBufferPointer($0)) }
+        if whole == nil { for byte in text { absorb(byte) } }
+    }
+
+    package mutating func absorb(raw bytes: UnsafeRawBufferPointer) {
+        var at = 0
+        while at + 8 <= bytes.count {
+            absorb(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)))
+            at += 8
+        }
+        while at < bytes.count {
+            absorb(bytes[at])
+            at += 1
+        }
     }
 
     package consuming func finalize() -> Hash128 {

@@ -46,7 +46,7 @@ extension NodeKernel {
         case .fence(let fence):
             onFencePersisted(fence, &turn)
         case .rows(let rows, let changes, let reply):
-            for row in rows where !isToldByStrictLog(row) { disseminate(row) }
+            disseminate(rows)
             onFeedPersisted(token, &turn)
             publish(changes, &turn)
             if let reply { turn.actions.append(.reply(reply.id, .written(reply.report))) }
@@ -63,6 +63,11 @@ extension NodeKernel {
         scheduleExpiry(&turn)
     }
 
+    private mutating func disseminate(_ rows: [Row]) {
+        let leavesFeedOut = rows.indices.contains { rows[$0].author.isStrictFeed } && isFeedToldByLog
+        for place in rows.indices where !leavesFeedOut || !rows[place].author.isStrictFeed { disseminate(rows[place]) }
+    }
+
     private func publish(_ records: [ChangeRecord], _ turn: inout Turn) {
         var told = 0
         for (place, record) in records.enumerated() {
@@ -74,6 +79,8 @@ extension NodeKernel {
                     .typeConflict(
                         key: record.change.key, kept: kept, aside: aside, revision: record.revision)))
         }
+        // As a rule all of them, which need not be copied.
+        if told == 0, !records.isEmpty { return turn.actions.append(.event(.keysChanged(records))) }
         publishChanges(records[told...], &turn)
     }
 

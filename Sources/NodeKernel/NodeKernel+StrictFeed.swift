@@ -16,25 +16,47 @@ extension NodeKernel {
         // What is thrown away soon is not needed; a peer brings it again.
         guard !changes.isEmpty, !reset.isUnderWay, let group = strict.node?.founding.founded?.group else { return }
         let actor = ActorID.strictFeed(group: group)
+        let wall = turn.clock.wall
         for row in Self.rows(of: changes, by: actor) {
-            switch store.merge(row, wall: turn.clock.wall) {
-            case .applied(let changes):
+            switch store.follow(row) {
+            case .applied(let change):
                 statistics.rowsApplied += 1
-                if let merged = store.row(row.id) { strict.feed.append(merged, changes) }
-            case .known:
-                statistics.rowsKnown += 1
-            case .quarantined, .invalid, .storeFull, .foreignUseOfOwnActor, .beforeFloor:
-                statistics.rowsRefused += 1
+                strict.feed.append(row, change.map { ChangeRecord(revision: 0, appliedAt: wall, change: $0) })
+            case .unknown: merge(fed: row, wall)
             }
         }
         if let dueAt = strict.feed.dueAt, dueAt <= turn.now { flushFeed(&turn) }
     }
 
+    private mutating func merge(fed row: Row, _ wall: WallTime) {
+        switch store.merge(row, wall: wall) {
+        case .applied(let changes):
+            statistics.rowsApplied += 1
+            guard let merged = store.row(row.id) else { return }
+            let records = changes.map { ChangeRecord(revision: 0, appliedAt: wall, change: $0) }
+            strict.feed.append(merged, records.first, records.dropFirst())
+        case .known:
+            statistics.rowsKnown += 1
+        case .quarantined, .invalid, .storeFull, .foreignUseOfOwnActor, .beforeFloor:
+            statistics.rowsRefused += 1
+        }
+    }
+
     /// Sends what waits to the store's disk.
     mutating func flushFeed(_ turn: inout Turn) {
-        guard !strict.feed.rows.isEmpty else { return }
-        let (rows, changes) = strict.feed.take(at: turn.now)
-        strict.feed.noteCommit(persistRows(rows, changes: changes, reply: nil, &turn), rows: rows.count)
+        guard !strict.feed.isEmpty else { return }
+        let fed = strict.feed.count
+        var batch = strict.feed.take(at: turn.now)
+        for place in batch.changes.indices {
+            revision += 1
+            batch.changes[place].revision = revision
+            if case .typeConflict = batch.changes[place].change.kind {
+                findings.noteConflict(batch.changes[place].change.key)
+            }
+        }
+        let records = [DurableRecord.store(.fed(batch))] + recordsVoiding(batch.rows)
+        let token = persist(records, then: .rows(batch.rows, changes: batch.changes, reply: nil), &turn)
+        strict.feed.noteCommit(token, rows: fed)
     }
 
     mutating func onFeedPersisted(_ token: PersistToken, _ turn: inout Turn) {
@@ -83,9 +105,9 @@ extension NodeKernel {
         return rows
     }
 
-    /// Whether others get this row without our gossip: from their own log, or from the leader's gossip.
-    func isToldByStrictLog(_ row: Row) -> Bool {
-        guard row.author.isStrictFeed, let mark = strict.node?.mark ?? strict.marks.newest else { return false }
+    /// Whether others get the strict group's rows without our gossip: from their own log, or from the leader's gossip.
+    var isFeedToldByLog: Bool {
+        guard let mark = strict.node?.mark ?? strict.marks.newest else { return false }
         let voters = mark.voters
         if voters.contains(selfID), mark.leader != selfID { return true }
         guard membership.table.activeCount <= voters.count else { return false }

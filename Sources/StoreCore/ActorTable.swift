@@ -54,6 +54,16 @@ struct ActorTable: Sendable {
         events[number].insert(event, at: events[number].partitionPoint { Self.precedes($0, event) })
     }
 
+    /// The row's last event of the actor with this number is another one now.
+    mutating func move(_ number: UInt32, from old: UInt64, to new: UInt64, row: UInt32) {
+        let former = Event(counter: old, row: row)
+        let position = events[Int(number)].partitionPoint { Self.precedes($0, former) }
+        precondition(events[Int(number)].element(at: position) == former, "event \(old) of row \(row) is not indexed")
+        events[Int(number)].remove(at: position)
+        let event = Event(counter: new, row: row)
+        events[Int(number)].insert(event, at: events[Int(number)].partitionPoint { Self.precedes($0, event) })
+    }
+
     mutating func remove(_ dot: Dot, row: UInt32) {
         let number = Int(number(of: dot.actor))
         let event = Event(counter: dot.counter, row: row)

@@ -41,7 +41,7 @@ package enum ConfigurationKey {
     }
 
     /// Negative, zero or positive as `a` comes before, equals or comes after `b`.
-    static func order(_ a: String, _ b: String) -> Int {
+    package static func order(_ a: String, _ b: String) -> Int {
         withBytes(a) { x in withBytes(b) { y in order(x, y) } }
     }
 

@@ -52,6 +52,33 @@ extension Row {
     }
 }
 
+extension Row {
+    /// As `stableHash`, of a register's row whose author is its only version.
+    static func hash(
+        ofRegister key: String, _ value: [UInt8]?, _ event: Dot, _ stamp: HybridTimestamp, _ details: EventDetails
+    ) -> Hash128 {
+        var hasher = StableHasher()
+        hasher.absorb(counted: key.utf8)
+        hasher.absorb(KeyType.register.rawValue)
+        hasher.absorb(UInt64(1))
+        hasher.absorb(event.actor)
+        hasher.absorb(event.counter)
+        hasher.absorb(stamp.rawValue)
+        hasher.absorb(event.actor)
+        if let value {
+            hasher.absorb(UInt8(1))
+            hasher.absorb(counted: value)
+        } else {
+            hasher.absorb(UInt8(0))
+        }
+        if details != .none {
+            hasher.absorb(UInt8(2))
+            hasher.absorb(details)
+        }
+        return hasher.finalize()
+    }
+}
+
 extension StableHasher {
     mutating func absorb(_ actor: ActorID) {
         absorb(actor.node)

@@ -9,6 +9,8 @@ package enum StoreRecord: Hashable, Sendable {
     case row(Row)
     /// As `row`, for each row of a store that takes the place of all that was.
     case rows(RowSnapshot)
+    /// Changes of a strict group.
+    case fed(FedChanges)
     /// The row is gone: collected, or folded into another.
     case rowRemoved(RowID)
     /// Events that count as seen beside those of the rows; joins what was recorded before.
@@ -38,10 +40,27 @@ package enum StoreRecord: Hashable, Sendable {
         switch self {
         case .row(let row): body(row)
         case .rows(let snapshot): snapshot.forEach(body)
+        case .fed(let fed): fed.rows.forEach(body)
         case .rowRemoved, .context, .contextReplaced, .floor, .promised, .change, .request, .queued, .dequeued,
             .expiredThrough, .reset:
             break
         }
+    }
+}
+
+/// Consecutive changes of a strict group, of each key its last state alone.
+package struct FedChanges: Hashable, Sendable {
+    /// In the order of their keys.
+    package var rows: [Row]
+    /// In the order of the log.
+    package var changes: [ChangeRecord]
+    /// The events of all changes, those included whose rows were overwritten by later ones.
+    package var events: CausalContext
+
+    package init(rows: [Row] = [], changes: [ChangeRecord] = [], events: CausalContext = CausalContext()) {
+        self.rows = rows
+        self.changes = changes
+        self.events = events
     }
 }
 

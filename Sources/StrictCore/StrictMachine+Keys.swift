@@ -7,9 +7,8 @@ import RaftCore
 extension StrictMachine {
     /// - Returns: The key's version.
     mutating func put(
-        _ key: StrictKey, _ value: [UInt8], _ lease: LeaseID, _ outcome: inout StrictOutcome
+        _ key: StrictKey, _ value: [UInt8], _ lease: LeaseID, over old: StrictEntry?, _ outcome: inout StrictOutcome
     ) -> UInt64 {
-        let old = keys[key]
         let new = StrictEntry(
             value: value, created: old?.created ?? revision, modified: revision,
             version: (old?.version ?? 0) + 1, lease: lease)
@@ -55,7 +54,7 @@ extension StrictMachine {
         for step in steps {
             switch step {
             case .put(let key, let value, let lease):
-                results.append(.put(version: put(key, value, lease, &outcome)))
+                results.append(.put(version: put(key, value, lease, over: keys[key], &outcome)))
             case .delete(let key): results.append(.deleted(delete(key, &outcome)))
             case .get(let key): results.append(.got(keys[key]))
             }
@@ -72,6 +71,21 @@ extension StrictMachine {
         case .lease(let key, let lease): (keys[key]?.lease ?? 0) == lease
         case .holds(let lock, let token): locks[lock]?.holder.token == token
         }
+    }
+
+    /// As `refusal(of:)`, for what most entries are.
+    func refusal(
+        ofPut key: StrictKey, _ value: [UInt8], _ lease: LeaseID, over old: StrictEntry?
+    ) -> StrictRefusal? {
+        if value.count > Bounds.valueBytesMax { return .valueTooLarge }
+        if lease != 0 {
+            guard let state = leases[lease] else { return .noLease }
+            if old?.lease != lease, Int(state.keys) + 1 > StrictBounds.keysPerLeaseMax { return .tooManyKeysOfLease }
+        }
+        let grown =
+            key.bytes + value.count + StrictBounds.entryOverheadBytes - (old.map { Self.bytes(of: key, $0) } ?? 0)
+        if grown > 0, stateBytes + grown > StrictBounds.stateBytesMax { return .stateFull }
+        return old == nil && keys.count >= StrictBounds.keysMax ? .tooManyKeys : nil
     }
 
     /// Why the steps cannot all be done; nil: they can. Each key is written at most once in them.

@@ -120,9 +120,9 @@ package struct StrictMachine: Sendable {
             return .sessionsEnded(sessionIDs.remove(id) == nil ? 0 : 1)
         case .expireSessions(let idle): return expireSessions(idle: idle, time: command.time)
         case .put(let key, let value, let lease):
-            let step = StrictStep.put(key, value: value, lease: lease)
-            if let refusal = refusal(of: [step]) { return .refused(refusal) }
-            return .put(version: put(key, value, lease, &outcome), modified: revision)
+            let old = keys[key]
+            if let refusal = refusal(ofPut: key, value, lease, over: old) { return .refused(refusal) }
+            return .put(version: put(key, value, lease, over: old, &outcome), modified: revision)
         case .delete(let key): return .deleted(delete(key, &outcome))
         case .transaction(let transaction): return run(transaction, &outcome)
         case .grantLease(let milliseconds): return grant(milliseconds, &outcome)

@@ -8,6 +8,11 @@ package enum RowCodec {
     /// `row` must not contradict itself: its content is of the type that its id says.
     package static func encode(_ row: Row) -> [UInt8] { StandaloneBytes.encode { $0.put(row) } }
 
+    /// Behind bytes that are there already, with room for `behind` more.
+    package static func append(_ row: Row, to bytes: inout [UInt8], behind: Int) {
+        StandaloneBytes.append(to: &bytes, room: row.estimatedBytes + behind) { $0.put(row) }
+    }
+
     /// Refuses what the wire refuses, unknown types (`value`) and bytes behind the last field (`length`).
     package static func decode(_ bytes: UnsafeRawBufferPointer) throws(DecodeFailure) -> Row {
         try StandaloneBytes.decode(bytes) { reader throws(DecodeFailure) in
@@ -52,10 +57,18 @@ package enum FloorCodec {
 /// Bytes without a frame around them.
 private enum StandaloneBytes {
     static func encode(_ put: (inout ByteList) -> Void) -> [UInt8] {
-        var list = ByteList()
+        var bytes: [UInt8] = []
+        append(to: &bytes, room: 0, put)
+        return bytes
+    }
+
+    static func append(to bytes: inout [UInt8], room: Int, _ put: (inout ByteList) -> Void) {
+        var list = ByteList(bytes: bytes)
+        bytes = []
+        if room > 0 { list.reserve(room) }
         put(&list)
         precondition(!list.isRefused, "the value contradicts itself and has no bytes")
-        return list.bytes
+        bytes = list.bytes
     }
 
     static func decode<Value>(
@@ -71,8 +84,12 @@ private enum StandaloneBytes {
 
 /// Writes into an array that grows.
 private struct ByteList: ByteSink {
-    private(set) var bytes: [UInt8] = []
+    private(set) var bytes: [UInt8]
     private(set) var isRefused = false
+
+    init(bytes: [UInt8]) { self.bytes = bytes }
+
+    mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
 
     mutating func put(_ value: UInt8) { bytes.append(value) }
     mutating func put(_ value: UInt16) { append(value) }

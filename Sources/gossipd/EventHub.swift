@@ -160,9 +160,11 @@ final class EventHub: Sendable {
     }
 
     private func publish(_ records: [ChangeRecord]) {
-        watches.append(records, sequence: \.revision, cost: { 256 + $0.change.heldBytes }) {
-            [weak self] record, cursor in
-            self.flatMap { WatchEvent(record, author: $0.identity(record.change.author.node), cursor: cursor) }
+        watches.append(
+            count: records.count, sequence: { records[$0].revision }, cost: { 256 + records[$0].change.heldBytes }
+        ) { [weak self] place, cursor in
+            let record = records[place]
+            return self.flatMap { WatchEvent(record, author: $0.identity(record.change.author.node), cursor: cursor) }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 import AdminModel
 import AdminServer
+import Synchronization
 import Testing
 
 @Suite("An event log with numbers from outside")
@@ -97,5 +98,32 @@ struct NumberedEventLogTests {
         log.append(sequence: 102) { $0 }
         #expect(await drain(reader) == ["resync at 5e-101", "5e-102"])
         #expect(log.held() == ["5e-102"])
+    }
+
+    @Test("Events that are appended together are built when somebody reads them, with the same cursors")
+    func unbuilt() async throws {
+        let log = log()
+        let built = Mutex<[Int]>([])
+        func append(_ sequences: [UInt64], hidden: Int? = nil) {
+            log.append(count: sequences.count, sequence: { sequences[$0] }, cost: { _ in 10 }) { place, cursor in
+                built.withLock { $0.append(Int(sequences[place])) }
+                return place == hidden ? nil : cursor
+            }
+        }
+        append([101, 102, 105], hidden: 1)
+        #expect(built.withLock { $0 }.isEmpty && log.newestCursor == "5e-105")
+        #expect(try log.place(of: "5e-104") == .held(104))
+        let resumed = try log.subscribe(since: "5e-101", follow: true)
+        #expect(built.withLock { $0 } == [102, 105], "nothing before the cursor, and nothing twice")
+        append([106, 107])
+        #expect(await drain(resumed) == ["5e-105", "5e-106", "5e-107"])
+        let replayed = Subscription<String>(startCursor: "5e-105")
+        #expect(log.attach(replayed, after: 105))
+        append([108])
+        #expect(await drain(replayed) == ["5e-106", "5e-107", "5e-108"])
+        #expect(log.held() == ["5e-101", "5e-105", "5e-106", "5e-107", "5e-108"])
+        append(Array(109...120))
+        #expect(try log.place(of: "5e-105") == .older(105))
+        #expect(throws: AdminFailure.self) { try log.subscribe(since: "5e-105", follow: false) }
     }
 }

@@ -33,6 +33,10 @@ struct FakeDisk {
         switch record {
         case .row(let row): rows[row.id] = row
         case .rows(let snapshot): snapshot.forEach { rows[$0.id] = $0 }
+        case .fed(let fed):
+            for row in fed.rows { rows[row.id] = row }
+            context.formUnion(fed.events)
+            for change in fed.changes { revision = max(revision, change.revision) }
         case .rowRemoved(let id): rows[id] = nil
         case .context(let other): context.formUnion(other)
         case .contextReplaced(let other): context = other

@@ -94,7 +94,9 @@ struct KernelBench {
     var kept: [StreamID] = []
     var events: [KernelEvent] = []
     /// Told among the events.
-    var changes: [ChangeRecord] { events.flatMap { if case .keysChanged(let records) = $0 { records } else { [] } } }
+    var changes: [ChangeRecord] {
+        events.flatMap { event -> [ChangeRecord] in if case .keysChanged(let records) = event { records } else { [] } }
+    }
     var replies: [(id: CommandID, reply: Reply)] = []
     var resolving: [String] = []
     var persists: [(token: PersistToken, records: [DurableRecord])] = []

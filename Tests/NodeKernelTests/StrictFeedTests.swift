@@ -45,10 +45,19 @@ struct StrictFeedTests {
             settleLog()
         }
 
+        /// The author of the group's rows.
+        var feed: ActorID? { bench.kernel.strictNode?.knownGroup.map { .strictFeed(group: $0) } }
+
+        func fed(from first: Int) -> [FedChanges] {
+            bench.persists.dropFirst(first).flatMap(\.records).compactMap {
+                if case .store(.fed(let fed)) = $0 { fed } else { nil }
+            }
+        }
+
         /// How many changes each commit of the store from number `first` on has.
         func commits(from first: Int) -> [Int] {
             bench.persists.dropFirst(first).map { batch in
-                batch.records.count { if case .store(.row) = $0 { true } else { false } }
+                batch.records.reduce(0) { if case .store(.fed(let fed)) = $1 { $0 + fed.changes.count } else { $0 } }
             }
         }
     }
@@ -80,5 +89,37 @@ struct StrictFeedTests {
         voter.bench.persistAll()
         voter.bench.pass(.milliseconds(25))
         #expect(voter.commits(from: first) == [1, 2])
+    }
+
+    @Test(
+        "Under load commits come less often, each with all changes and the last row of each key, and load ends at once")
+    func growsWithLoad() throws {
+        var voter = Voter()
+        let first = voter.bench.persists.count
+        let events = voter.bench.kernel.store.context.contiguous(of: try #require(voter.feed))
+        for number in 0..<100 { voter.put("lock/\(number % 3)") }
+        voter.bench.pass(.milliseconds(25))
+        #expect(voter.commits(from: first) == [1, 99])
+        for number in 0..<200 { voter.put("lock/\(number % 3)") }
+        voter.bench.pass(.milliseconds(25))
+        #expect(voter.commits(from: first) == [1, 99], "the pause has grown")
+        voter.bench.pass(.milliseconds(25))
+        #expect(voter.commits(from: first) == [1, 99, 200])
+        let last = try #require(voter.fed(from: first).last)
+        #expect(last.rows.map(\.id.key) == ["lock/0", "lock/1", "lock/2"])
+        let revisions = voter.fed(from: first).flatMap { $0.changes.map(\.revision) }
+        #expect(zip(revisions, revisions.dropFirst()).allSatisfy { $1 == $0 + 1 } && revisions.count == 300)
+        voter.bench.checkDisk()
+        let disk = voter.bench.disk.context
+        #expect((1...300).allSatisfy { disk.contains(Dot(actor: last.rows[0].author, counter: events + $0)) })
+        // So many do not wait.
+        for number in 0..<600 { voter.put("lock/\(number)") }
+        voter.bench.pass(.milliseconds(1))
+        #expect(voter.commits(from: first).dropFirst(3) == [512])
+        voter.bench.pass(.milliseconds(1_000))
+        voter.put("lock/later")
+        voter.put("lock/later")
+        voter.bench.pass(.milliseconds(25))
+        #expect(voter.commits(from: first).suffix(2) == [1, 1], "with little to do the pause is short again")
     }
 }

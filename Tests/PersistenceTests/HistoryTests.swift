@@ -318,4 +318,39 @@ struct HistoryTests {
             }
         }
     }
+
+    @Test("Of a strict group's changes the last row, every change and every event are on the disk")
+    func fed() throws {
+        try withScratch { scratch in
+            let author = ActorID.strictFeed(group: 7)
+            func fed(_ counters: ClosedRange<UInt64>) -> StoreRecord {
+                var fed = FedChanges()
+                for counter in counters {
+                    let row = Row(
+                        id: RowID(key: counter % 2 == 0 ? "a" : "b", part: .register),
+                        versions: [Dot(actor: author, counter: counter)],
+                        stamp: HybridTimestamp(wall: wall(1_000 + counter)), author: author,
+                        content: .register([UInt8(counter)]), details: EventDetails(index: counter))
+                    fed.rows.removeAll { $0.id == row.id }
+                    fed.rows.append(row)
+                    fed.changes.append(row.change(counter, .put([UInt8(counter)]), old: nil))
+                    fed.events.insert(Dot(actor: author, counter: counter))
+                }
+                return .fed(fed)
+            }
+            do {
+                let database = try scratch.store().database
+                try database.commit([[fed(1...5)], [fed(6...9)]])
+                try database.commit([[fed(12...20)]])
+                #expect(try database.openReader().history(of: "a", limit: 30).entries.count == 9)
+            }
+            let found = try scratch.store().recovery.recovered
+            #expect(found.revision == 20 && found.store.rowCount == 2)
+            let row = try #require(found.store.row(RowID(key: "a", part: .register)))
+            #expect(row.versions == [Dot(actor: author, counter: 20)] && row.content == .register([20]))
+            let context = found.store.context
+            #expect(context.contiguous(of: author) == 9 && context.highest(of: author) == 20)
+            #expect((12...20).allSatisfy { context.contains(Dot(actor: author, counter: $0)) })
+        }
+    }
 }

@@ -42,6 +42,7 @@ final class Connection {
     static func open(
         _ file: String, readOnly: Bool, fileSystem: String? = nil
     ) throws(PersistenceFailure) -> Connection {
+        _ = Self.isSetUp
         var handle: OpaquePointer?
         let flags =
             (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
@@ -58,6 +59,9 @@ final class Connection {
         _ = sqlite3_busy_timeout(handle, Self.busyMilliseconds)
         return connection
     }
+
+    /// Once for the process.
+    private static let isSetUp = gossipd_sqlite_count_no_memory() == SQLITE_OK
 
     private static let busyMilliseconds: CInt = 1_000
 

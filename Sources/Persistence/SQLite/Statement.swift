@@ -52,6 +52,25 @@ final class Statement {
         }
     }
 
+    /// Runs the statement with these bytes, which are not copied; all other parameters must be bound.
+    func run(binding index: CInt, _ bytes: [UInt8]) throws(PersistenceFailure) {
+        let result = bytes.withUnsafeBytes { raw -> Result<Void, PersistenceFailure> in
+            if let start = raw.baseAddress, !raw.isEmpty {
+                _ = sqlite3_bind_blob(handle, index, start, CInt(raw.count), gossipd_sqlite_static())
+            } else {
+                _ = sqlite3_bind_zeroblob(handle, index, 0)
+            }
+            // The bytes are gone afterwards, whatever happens.
+            defer { bindNull(index) }
+            do throws(PersistenceFailure) {
+                return .success(try run())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
     func bindNull(_ index: CInt) { _ = sqlite3_bind_null(handle, index) }
 
     /// True: a row is there to be read.

@@ -13,6 +13,8 @@ struct ContextTable {
     private let put: Statement
     private let clear: Statement
     private var gathered: [Dot] = []
+    /// What this transaction has written already.
+    private var joined = CausalContext()
 
     init(_ connection: Connection) throws(PersistenceFailure) {
         below = try connection.prepare(
@@ -24,13 +26,23 @@ struct ContextTable {
         clear = try connection.prepare("DELETE FROM context")
     }
 
-    mutating func insert(_ dots: [Dot]) { gathered += dots }
+    mutating func insert(_ dots: [Dot]) {
+        if joined.isEmpty {
+            gathered += dots
+        } else {
+            for dot in dots where !joined.contains(dot) { gathered.append(dot) }
+        }
+    }
 
     /// Forgets what `insert` has gathered.
-    mutating func discard() { gathered = [] }
+    mutating func discard() {
+        gathered = []
+        joined = CausalContext()
+    }
 
     /// Writes what was gathered.
     mutating func flush() throws(PersistenceFailure) {
+        joined = CausalContext()
         if gathered.isEmpty { return }
         if gathered.count > 1 { gathered.sort() }
         var run = gathered[0]
@@ -51,6 +63,7 @@ struct ContextTable {
     /// Inserts a whole context beside what is there.
     mutating func join(_ context: CausalContext) throws(PersistenceFailure) {
         for entry in context.entries { try insert(entry) }
+        joined.formUnion(context)
     }
 
     /// What was gathered before is part of `context` or folded away.

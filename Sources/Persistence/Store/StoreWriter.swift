@@ -144,6 +144,11 @@ final class StoreWriter {
         switch record {
         case .row(let row): try put(row)
         case .rows(let snapshot): try snapshot.forEach { row throws(PersistenceFailure) in try put(row) }
+        case .fed(let fed):
+            // First: it covers the events of the rows.
+            try context.join(fed.events)
+            for row in fed.rows { try put(row) }
+            for change in fed.changes { try put(change) }
         case .rowRemoved(let id):
             removeRow.bind(1, id.key)
             removeRow.bind(2, id.part.columnBytes)
@@ -171,8 +176,7 @@ final class StoreWriter {
     private func put(_ row: Row) throws(PersistenceFailure) {
         putRow.bind(1, row.id.key)
         putRow.bind(2, row.id.part.columnBytes)
-        putRow.bind(3, StoredRowCodec.encode(row))
-        try putRow.run()
+        try putRow.run(binding: 3, StoredRowCodec.encode(row))
         context.insert(row.versions)
         meta.clock = max(meta.clock, row.stamp)
     }

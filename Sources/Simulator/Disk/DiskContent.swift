@@ -48,6 +48,10 @@ package struct DiskContent: Sendable {
         switch record {
         case .row(let row): put(row)
         case .rows(let snapshot): snapshot.forEach { put($0) }
+        case .fed(let fed):
+            for row in fed.rows { put(row) }
+            context.formUnion(fed.events)
+            for change in fed.changes { revision = max(revision, change.revision) }
         case .rowRemoved(let id): rows[id] = nil
         case .context(let context): self.context.formUnion(context)
         case .contextReplaced(let context): self.context = context

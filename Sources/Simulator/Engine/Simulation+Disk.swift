@@ -130,6 +130,7 @@ extension Simulation {
             switch record {
             case .row(let row): watch(row, node: node, &rows)
             case .rows(let snapshot): snapshot.forEach { watch($0, node: node, &rows) }
+            case .fed(let fed): for row in fed.rows { watch(row, node: node, &rows) }
             case .rowRemoved(let id): resurrection.removed(id, node: node)
             case .reset: resurrection.reset(node: node)
             case .queued(let write): acked.queued(write, node: node)
