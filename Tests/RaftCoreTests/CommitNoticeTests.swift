@@ -64,7 +64,7 @@ struct CommitNoticeTests {
     @Test("A leader that the log removes tells it before it steps down")
     func removedLeader() {
         var bench = Self.leader(.milliseconds(2))
-        #expect(bench.change(.removeVoter(id(1))) == nil)
+        #expect(bench.change(.remove(id(1))) == nil)
         bench.acknowledge(from: 2)
         bench.acknowledge(from: 3)
         #expect(!bench.raft.isLeader && Self.told(bench).last == [2, 0])
