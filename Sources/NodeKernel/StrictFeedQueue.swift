@@ -37,7 +37,7 @@ struct StrictFeedQueue: Sendable {
     static let rowsLittle = 64
     /// So many rows, or bytes of theirs, do not wait for the pause to end: half of what may wait for a reader of a watch, who gets
     /// a commit's changes at once.
-    static let rowsMax = 512
+    static let rowsMax = 2_048
     static let bytesMax = 2 << 20
 
     var isEmpty: Bool { rows.isEmpty }

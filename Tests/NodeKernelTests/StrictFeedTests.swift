@@ -113,9 +113,9 @@ struct StrictFeedTests {
         let disk = voter.bench.disk.context
         #expect((1...300).allSatisfy { disk.contains(Dot(actor: last.rows[0].author, counter: events + $0)) })
         // So many do not wait.
-        for number in 0..<600 { voter.put("lock/\(number)") }
+        for number in 0..<2_100 { voter.put("lock/\(number)") }
         voter.bench.pass(.milliseconds(1))
-        #expect(voter.commits(from: first).dropFirst(3) == [512])
+        #expect(voter.commits(from: first).dropFirst(3) == [2_048])
         voter.bench.pass(.milliseconds(1_000))
         voter.put("lock/later")
         voter.put("lock/later")
