@@ -4,9 +4,9 @@
 import ClusterTypes
 import NIOCore
 import NodeKernel
-import StrictGroup
 import SWIMCore
 import Sealing
+import StrictGroup
 
 /// The part of a driver that lives on the event loop; nothing here is touched from elsewhere.
 ///
@@ -121,14 +121,18 @@ final class DriverCore {
         }
         let id = CommandID(rawValue: nextCommand)
         nextCommand += 1
-        replies[id] = answer
+        if case .strict = command {
+            replies[id] = { [self] in answer(isStopped ? Self.cutShort : $0) }
+        } else {
+            replies[id] = answer
+        }
         feed(.command(id, command))
     }
 
     /// Hands calls of the strict group to the kernel as one input; each is answered once, by its tag.
     func perform(_ calls: [(tag: UInt64, call: StrictCall)], within: Interval, _ sink: CallSink) {
         if let failure = refusal(of: calls.count) {
-            for call in calls { _ = sink.add(call.tag, .failure(failure)) }
+            for call in calls { _ = sink.add(call.tag, failure) }
             return sink.flush()
         }
         callsWaiting += calls.count
@@ -137,18 +141,21 @@ final class DriverCore {
             nextCommand += 1
             replies[id] = { [self] reply in
                 callsWaiting -= 1
-                if sink.add(tag, reply) { sinks.append(sink) }
+                if sink.add(tag, isStopped ? Self.cutShort : reply) { sinks.append(sink) }
             }
             return StrictAsked(id: id, call: call, within: within)
         }
         feed(.calls(asked))
     }
 
-    private func refusal(of count: Int) -> CommandFailure? {
-        if isStopped { return .notReady }
+    /// The strict group had been asked when this node stopped: what was asked may come about all the same.
+    private static let cutShort = Reply.strict(.failed(.unavailable(missing: [], isOutcomeUnknown: true)))
+
+    private func refusal(of count: Int) -> Reply? {
+        if isStopped { return .failure(.notReady) }
         guard callsWaiting + count > configuration.callsMax else { return nil }
         counters.update { $0.commandsRefused += UInt64(count) }
-        return .invalid("\(callsWaiting) calls are waiting for an answer: try again later")
+        return .strict(.failed(.tooManyCalls))
     }
 
     private func flushSinks() {
