@@ -70,10 +70,11 @@ final class CallsStream: Sendable {
                 bytes.removeFirst(end)
                 isHeadOver = true
             }
-            while let end = bytes.firstIndex(of: UInt8(ascii: "\r")),
+            var isWhole = false
+            while !isWhole, let end = bytes.firstIndex(of: UInt8(ascii: "\r")),
                 let size = Int(String(decoding: bytes[..<end], as: UTF8.self), radix: 16), bytes.count >= end + 4 + size
             {
-                if size == 0 { return state.withLock { $0.isWhole = true } }
+                isWhole = size == 0
                 lines += bytes[(end + 2)..<(end + 2 + size)]
                 bytes.removeFirst(end + 4 + size)
             }
@@ -82,6 +83,7 @@ final class CallsStream: Sendable {
                 lines.removeFirst(end + 1)
                 if let answer { state.withLock { $0.answers.append(answer) } }
             }
+            if isWhole { return state.withLock { $0.isWhole = true } }
         }
     }
 }
