@@ -211,8 +211,8 @@ let package = Package(
         tests(
             "TransportTests",
             [
-                "ClusterTypes", "SWIMCore", "StoreCore", "NodeKernel", "WireProtocol", "Sealing", "Transport", nioCore,
-                nioPosix,
+                "ClusterTypes", "SWIMCore", "StoreCore", "StrictCore", "StrictGroup", "NodeKernel", "WireProtocol",
+                "Sealing", "Transport", nioCore, nioPosix,
             ]),
         tests("BackupFormatTests", ["ClusterTypes", "StoreCore", "BackupFormat"]),
         tests(
@@ -225,7 +225,10 @@ let package = Package(
         tests("DaemonConfigTests", ["ClusterTypes", "DaemonConfig"]),
         tests(
             "AdminServerTests",
-            ["AdminModel", "AdminServer", "AdminServerFixture", "AdminClient", "gossipctl", nioCore, nioPosix, logging]),
+            [
+                "ClusterTypes", "AdminModel", "AdminServer", "AdminServerFixture", "AdminClient", "gossipctl", nioCore,
+                nioPosix, logging,
+            ]),
         tests(
             "DeliveryTests",
             [

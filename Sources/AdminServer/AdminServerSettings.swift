@@ -30,7 +30,7 @@ package struct AdminServerSettings: Sendable {
     package var maxConnections = 256
     /// Refused connections at once whose peers are given time to read why; the next one is closed at once.
     package var maxDraining = 256
-    /// Streams (`events`, `watch`) at once; the next one is answered with `busy`.
+    /// Streams (`events`, `watch`, calls) at once; the next one is answered with `busy`.
     package var maxStreams = 64
     /// Until a connection without a request is closed.
     package var idleDeadline: Duration = .seconds(60)

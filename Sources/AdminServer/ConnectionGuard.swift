@@ -31,6 +31,9 @@ final class ConnectionGuard: ChannelInboundHandler {
         case answering(Duration?)
         /// Writing an answer or a stream: only a stalled reader ends it.
         case writing
+        /// A body comes while its answer is written, both without an end: as `writing`, and what comes is no further request. At a stop
+        /// the node still answers what is under way.
+        case exchanging
         /// Refused: what still comes is read and dropped until the peer has closed, so that its writing does not
         /// fail before it has read why.
         case draining
@@ -103,6 +106,7 @@ final class ConnectionGuard: ChannelInboundHandler {
     /// What takes long by nature, or waits for its peer, is cut.
     private func endGrace(_ context: ChannelHandlerContext) {
         switch phase {
+        case .exchanging: break
         case .answering where isBrief, .writing where isBrief, .idle where mayBeAsked: break
         case .idle, .receiving, .answering, .writing, .draining: context.close(promise: nil)
         }
@@ -116,7 +120,7 @@ final class ConnectionGuard: ChannelInboundHandler {
             deadline = min(deadline, .now() + TimeAmount(grace))
             schedule(context)
         case .idle, .draining: context.close(promise: nil)
-        case .receiving, .answering, .writing: closesWhenIdle = true
+        case .receiving, .answering, .writing, .exchanging: closesWhenIdle = true
         }
     }
 
@@ -146,7 +150,7 @@ final class ConnectionGuard: ChannelInboundHandler {
             case .idle: refusal == nil ? settings.idleDeadline : settings.drainDeadline
             case .receiving: settings.requestDeadline
             case .answering(let patience): patience ?? settings.answerDeadline
-            case .writing: nil
+            case .writing, .exchanging: nil
             case .draining: settings.drainDeadline
             }
         deadline = patience.map { .now() + TimeAmount($0) } ?? .distantFuture
@@ -182,7 +186,7 @@ final class ConnectionGuard: ChannelInboundHandler {
             deadline = .now() + TimeAmount(settings.requestDeadline)
             schedule(context)
         case .idle, .draining: context.close(promise: nil)
-        case .writing: break
+        case .writing, .exchanging: break
         }
     }
 
@@ -198,7 +202,7 @@ final class ConnectionGuard: ChannelInboundHandler {
     func refuse(_ failure: AdminFailure) {
         integrity.lose()
         guard let context, !hasRefused else { return }
-        guard phase != .writing else { return context.close(promise: nil) }
+        guard phase != .writing, phase != .exchanging else { return context.close(promise: nil) }
         state.countFailure(failure.code)
         let body = (try? AdminJSON.encode(ErrorDocument(failure))) ?? []
         let head =

@@ -15,15 +15,18 @@ struct KeyCallLines {
     mutating func append(_ piece: [UInt8]) {
         if start == bytes.count {
             bytes = piece
+            searched = 0
         } else {
             bytes.removeFirst(start)
             bytes += piece
-            searched -= start
-            start = 0
-            return
+            searched = max(0, searched - start)
         }
         start = 0
-        searched = 0
+    }
+
+    /// Nothing more comes: what is left is a line, too.
+    mutating func finish() {
+        if start < bytes.count, bytes.last != UInt8(ascii: "\n") { append([UInt8(ascii: "\n")]) }
     }
 
     /// The next whole line; fails with `too_large` for one that is.
@@ -40,13 +43,11 @@ struct KeyCallLines {
         return line
     }
 
-    /// What comes after the last line feed; nil when nothing does.
-    var rest: ArraySlice<UInt8>? { start < bytes.count ? bytes[start...] : nil }
-
     private static var tooLong: AdminFailure {
         AdminFailure(
             .tooLarge,
-            "the line has more than \(KeyCallStream.lineBytesMax) bytes: one call is one line, with a line feed at its end")
+            "the line has more than \(KeyCallStream.lineBytesMax) bytes: one call is one line, with a line feed at its end"
+        )
     }
 }
 

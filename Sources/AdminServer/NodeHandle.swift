@@ -46,12 +46,11 @@ package protocol NodeHandle: Sendable {
     /// linearizable.
     func list(_ prefix: KeyPrefix, _ options: ReadOptions) async throws(AdminFailure) -> KeyListDocument
 
-    /// Takes calls that come in bunches; `answered` is called from any thread and must not wait, in whatever order the answers come.
-    /// `user` may take long. As `get` and `write` otherwise.
-    func calls(
-        user: @escaping @Sendable () -> String,
+    /// Takes calls of one client that come in bunches; `answered` is called from any thread and must not wait, in whatever order the
+    /// answers come. What is not taken goes to `get` and `write`.
+    func bunches(
         answered: @escaping @Sendable ([(id: UInt64, KeyCallResult)]) -> Void
-    ) -> any KeyCalls
+    ) -> any KeyCallBunches
 
     func listSet(_ key: ConfigurationKey) async throws(AdminFailure) -> SetDocument
 

@@ -86,7 +86,7 @@ struct RequestHandler: Sendable {
             outgoing = try self.outgoing(failure, closing: !bodyRead)
             if failure.code == .methodNotAllowed { outgoing.head.headerFields[.allow] = allowedMethods(request) }
         }
-        enter(.writing)
+        enter(live == nil ? .writing : .exchanging)
         defer { outgoing.cleanUp() }
         try await writer.write(response: outgoing.head, body: outgoing.body)
         if let live { bodyRead = live.isOver }

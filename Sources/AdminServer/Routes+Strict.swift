@@ -33,7 +33,7 @@ extension RouteTable {
     static let calls: [Route] = [
         Route(.post, "/v1/calls", .admin, body: .live, isBrief: true) { request async throws(AdminFailure) in
             guard request.declaresBody else {
-                throw AdminFailure(.badRequest, "the request has no body: send calls as lines of JSON, and keep it open")
+                throw AdminFailure(.badRequest, "the request has no body: send calls as lines of JSON")
             }
             return .calls(
                 KeyCallStream(

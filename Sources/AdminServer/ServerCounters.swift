@@ -173,7 +173,7 @@ extension AdminServerCounters {
             counter("connections_refused_total", "Connections refused at the limit.", connectionsRefused),
             counter("connections_cut_total", "Connections cut at a deadline.", connectionsCut),
             counter("protocol_errors_total", "Connections that did not speak HTTP/1.", protocolErrors),
-            counter("streams_total", "Event and watch streams opened.", streamsOpened),
+            counter("streams_total", "Event and watch streams and streams of calls opened.", streamsOpened),
             counter("streams_cut_total", "Streams ended because their reader was too slow.", streamsCut),
             gauge("connections_open", "Connections open now.", connectionsOpen),
             gauge("streams_open", "Streams open now.", streamsOpen),

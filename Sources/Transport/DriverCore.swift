@@ -4,9 +4,9 @@
 import ClusterTypes
 import NIOCore
 import NodeKernel
-import StrictGroup
 import SWIMCore
 import Sealing
+import StrictGroup
 
 /// The part of a driver that lives on the event loop; nothing here is touched from elsewhere.
 ///
@@ -96,7 +96,7 @@ final class DriverCore {
         let waiting = replies.sorted { $0.key < $1.key }
         replies.removeAll()
         for (_, answer) in waiting { answer(.failure(.notReady)) }
-        answerCalls(calls.keys.sorted().map { .reply($0, .failure(.notReady)) })
+        answerCalls(calls.keys.sorted().map { .reply($0, Self.cutShort) })
         resolver?.stop()
         guard let streams, let datagrams else { return loop.makeSucceededVoidFuture() }
         datagrams.stop()
@@ -118,14 +118,18 @@ final class DriverCore {
         }
         let id = CommandID(rawValue: nextCommand)
         nextCommand += 1
-        replies[id] = answer
+        if case .strict = command {
+            replies[id] = { [self] in answer(isStopped ? Self.cutShort : $0) }
+        } else {
+            replies[id] = answer
+        }
         feed(.command(id, command))
     }
 
     /// Hands calls of the strict group to the kernel as one input; each is answered once, by its tag.
     func perform(_ bunch: [(tag: UInt64, call: StrictCall)], within: Interval, _ sink: CallSink) {
         if let failure = refusal(of: bunch.count) {
-            for call in bunch { _ = sink.add(call.tag, .failure(failure)) }
+            for call in bunch { _ = sink.add(call.tag, failure) }
             return sink.flush()
         }
         let asked = bunch.map { tag, call in
@@ -137,11 +141,14 @@ final class DriverCore {
         feed(.calls(asked))
     }
 
-    private func refusal(of count: Int) -> CommandFailure? {
-        if isStopped { return .notReady }
+    /// The strict group had been asked when this node stopped: what was asked may come about all the same.
+    private static let cutShort = Reply.strict(.failed(.unavailable(missing: [], isOutcomeUnknown: true)))
+
+    private func refusal(of count: Int) -> Reply? {
+        if isStopped { return .failure(.notReady) }
         guard calls.count + count > configuration.callsMax else { return nil }
         counters.update { $0.commandsRefused += UInt64(count) }
-        return .invalid("\(calls.count) calls are waiting for an answer: try again later")
+        return .strict(.failed(.tooManyCalls))
     }
 
     /// Answers the calls first of all: their clients wait for nothing else of this turn.

@@ -5,8 +5,8 @@ import ClusterTypes
 import NIOCore
 import NIOPosix
 import NodeKernel
-import StrictGroup
 import Sealing
+import StrictGroup
 import Synchronization
 
 /// One node on the real network: a kernel on one event loop with its sockets, timers and storage.

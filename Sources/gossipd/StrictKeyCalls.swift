@@ -9,24 +9,19 @@ import StrictCore
 import StrictGroup
 import Transport
 
-/// Takes writes of strict keys without a condition to the kernel together, and leaves everything else to the plain way.
-struct StrictKeyCalls: KeyCalls {
+/// Takes puts of strict keys without a condition to the kernel together, and leaves everything else to the plain way.
+struct StrictKeyCalls: KeyCallBunches {
     private let strict: StrictAccess
-    private let plain: PlainKeyCalls
     private let answers: CallSink
 
-    init(
-        _ strict: StrictAccess, plain: PlainKeyCalls,
-        answered: @escaping @Sendable ([(id: UInt64, KeyCallResult)]) -> Void
-    ) {
+    init(_ strict: StrictAccess, answered: @escaping @Sendable ([(id: UInt64, KeyCallResult)]) -> Void) {
         self.strict = strict
-        self.plain = plain
         answers = CallSink { replies in
             answered(replies.map { ($0.tag, Self.result(of: $0.reply)) })
         }
     }
 
-    func begin(_ calls: [KeyCall]) {
+    func begin(_ calls: [KeyCall]) -> [KeyCall] {
         var others: [KeyCall] = []
         var bunch: [(tag: UInt64, call: StrictCall)] = []
         bunch.reserveCapacity(calls.count)
@@ -40,7 +35,7 @@ struct StrictKeyCalls: KeyCalls {
             bunch.append((call.id, .change(operation)))
         }
         if let within, !bunch.isEmpty { strict.begin(bunch, Interval(within), answers) }
-        if !others.isEmpty { plain.begin(others) }
+        return others
     }
 
     /// Nil: it takes the other way, which also says what is wrong with it.
@@ -57,7 +52,7 @@ struct StrictKeyCalls: KeyCalls {
         }
     }
 
-    private static func result(of reply: Reply) -> KeyCallResult {
+    static func result(of reply: Reply) -> KeyCallResult {
         switch reply {
         case .strict(.answer(.put(_, let modified))): return .committed(version: modified)
         case .strict(.answer(.refused(let refusal))): return .failed(AdminFailure(refusal))
@@ -72,11 +67,9 @@ struct StrictKeyCalls: KeyCalls {
 }
 
 extension KernelNode {
-    func calls(
-        user: @escaping @Sendable () -> String,
+    func bunches(
         answered: @escaping @Sendable ([(id: UInt64, KeyCallResult)]) -> Void
-    ) -> any KeyCalls {
-        let plain = PlainKeyCalls(node: self, user: user, answered: answered)
-        return strict.isOn ? StrictKeyCalls(strict, plain: plain, answered: answered) : plain
+    ) -> any KeyCallBunches {
+        strict.isOn ? StrictKeyCalls(strict, answered: answered) : NoKeyCallBunches()
     }
 }

@@ -7,6 +7,7 @@ import Synchronization
 
 extension FakeNode {
     package func get(_ key: ConfigurationKey, _ options: ReadOptions) async throws(AdminFailure) -> KeyDocument {
+        peek { $0.readNote }?()
         if let document = try strictGet(key, options) { return document }
         return try with { state throws(AdminFailure) in
             guard let document = state.keys[key.description] else { throw notFound(key) }

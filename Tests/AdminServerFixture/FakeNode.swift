@@ -45,9 +45,16 @@ package final class FakeNode: NodeHandle {
         package var listings = 0
         /// Holds every write up.
         package var writeGate: (@Sendable () async -> Void)?
+        /// Takes calls that come in bunches, as `KeyCallBunches.begin` does, when set.
+        package var bunches: TakesBunches?
+        /// Called for every read of a key.
+        package var readNote: (@Sendable () -> Void)?
         /// What every call fails with, when set.
         package var failure: AdminFailure?
     }
+
+    package typealias Answered = @Sendable ([(id: UInt64, KeyCallResult)]) -> Void
+    package typealias TakesBunches = @Sendable ([KeyCall], @escaping Answered) -> [KeyCall]
 
     package static let start = Timestamp(milliseconds: 1_795_000_000_000)
     package let me = MemberIdentity(id: "0af3000000000000000000000000000a", name: "web-1", address: "10.0.0.1:7946")
@@ -239,5 +246,18 @@ package final class FakeNode: NodeHandle {
                     "gossipd_members", help: "Members.", kind: .gauge, labels: [.init("state", "alive")], value: 3)
             ]
         }
+    }
+}
+
+extension FakeNode {
+    private struct Bunches: KeyCallBunches {
+        let takes: TakesBunches
+        let answered: Answered
+
+        func begin(_ calls: [KeyCall]) -> [KeyCall] { takes(calls, answered) }
+    }
+
+    package func bunches(answered: @escaping Answered) -> any KeyCallBunches {
+        peek { $0.bunches }.map { Bunches(takes: $0, answered: answered) } ?? NoKeyCallBunches()
     }
 }

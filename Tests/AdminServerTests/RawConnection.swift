@@ -75,6 +75,17 @@ struct RawConnection: Sendable {
         return nil
     }
 
+    /// What comes next; empty at the other side's end, nil when nothing comes.
+    func receive() -> [UInt8]? {
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &chunk, chunk.count, 0)
+        if count < 0, errno != ECONNRESET, errno != EPIPE { return nil }
+        return Array(chunk.prefix(max(0, count)))
+    }
+
+    /// Sends no more, and goes on reading.
+    func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// Whether the other side hangs up within ten seconds, without reading anything.
     func waitForHangUp() -> Bool {
         var entry = pollfd(fd: descriptor, events: 0, revents: 0)

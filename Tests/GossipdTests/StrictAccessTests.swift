@@ -47,7 +47,8 @@ struct StrictAccessTests {
     private let group = Group()
     private let key: ConfigurationKey
     private var access: StrictAccess {
-        StrictAccess(prefixes: ["strict/"], call: { [group] call, _ in group.call(call) }, begin: { _, _, _ in }, age: { 5 })
+        StrictAccess(
+            prefixes: ["strict/"], call: { [group] call, _ in group.call(call) }, begin: { _, _, _ in }, age: { 5 })
     }
 
     init() throws { key = try ConfigurationKey("strict/a") }
@@ -190,7 +191,8 @@ struct StrictAccessTests {
 
     @Test("Without prefixes nothing is strict, and every call says what to configure")
     func off() async throws {
-        let off = StrictAccess(prefixes: [], call: { [group] call, _ in group.call(call) }, begin: { _, _, _ in }, age: { nil })
+        let off = StrictAccess(
+            prefixes: [], call: { [group] call, _ in group.call(call) }, begin: { _, _, _ in }, age: { nil })
         #expect(!off.isOn && !off.covers("strict/a"))
         let failure = await #expect(throws: AdminFailure.self) { try await off.status() }
         #expect(failure?.code == .conditionFailed && failure?.message.contains("strict.prefixes") == true)

@@ -66,12 +66,22 @@ struct ScenarioParserTests {
             "disk full n1 for 5s", "disk stall random for 5s", "disk error n1 for 2s", "disk save n1",
             "disk restore n1",
             "disk wipe n1", "disk clone n1 -> n5", "disk clone n1 -> n5 same-id", "clock n1 right", "clock n1 +365d",
-            "put n1 a/b \"x\" ttl 5s", "import n1 a 200 \"x\"",
+            "put n1 a/b \"x\" ttl 5s", "import n1 a 200 \"x\"", "call n1 keys 8", "call all keys 8 together 5",
         ])
     func statements(line: String) throws {
         let scenario = try parse("nodes 5\nat 5s \(line)\nrun 30s")
         #expect(scenario.steps.count == 1)
         #expect(scenario.steps[0].at == .seconds(5))
+    }
+
+    @Test("Calls come one by one unless so many are to come together", arguments: [("", 1), (" together 7", 7)])
+    func together(suffix: String, count: Int) throws {
+        let scenario = try parse("nodes 5\nstrict s/ voters 3\nat 5s call n1 keys 8\(suffix)\nrun 30s")
+        guard case .call(let nodes, keys: 8, together: count)? = scenario.steps.first?.action else {
+            Issue.record("\(scenario.steps)")
+            return
+        }
+        #expect(nodes == .numbers([1...1]))
     }
 
     @Test(
@@ -94,6 +104,8 @@ struct ScenarioParserTests {
             ("at 10 heal", "'10' is no duration; write 200us, 500ms, 10s, 2m, 1h or 1d"),
             ("at 1s", "expected a statement at the end of the line"),
             ("at 1s heal now", "'now' is one word too many"),
+            ("at 1s call n1 keys 8 together 0", "'0' is not a number of calls from 1 to 1000"),
+            ("at 1s call n1 keys 8 together", "expected a number of calls at the end of the line"),
             ("at 1s kil n1", "'kil' is no statement"),
             ("at 1s kill n6", "n6 does not exist in a cluster of 5 nodes"),
             ("at 1s kill n3-n2", "'n3-n2' names no nodes"),

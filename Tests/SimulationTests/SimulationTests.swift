@@ -45,8 +45,8 @@ struct SimulationTests {
 
     /// Strict keys under everything that may go wrong; `make simulate` takes fresh seeds.
     static let strictCases: [Case] = [
-        "strict", "strict-bunches", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members", "strict-disks",
-        "strict-recovery", "strict-meeting",
+        "strict", "strict-bunches", "strict-crashes", "strict-partitions", "strict-clocks", "strict-members",
+        "strict-disks", "strict-recovery", "strict-meeting",
     ].map { Case(scenario: $0, seed: 1) }
 
     /// Seeds that once ended in a false failure: by stale news of a node that had been cut off, by stalls longer than a

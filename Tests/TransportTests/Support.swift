@@ -7,6 +7,7 @@ import NIOCore
 import NIOPosix
 import NodeKernel
 import Sealing
+import StrictGroup
 import Synchronization
 import Testing
 import WireProtocol
@@ -181,12 +182,13 @@ struct TestNode {
 
     static func make(
         _ name: String, at address: Address = loopback, seeds: [Address] = [], cluster: ClusterID = testCluster,
-        advertise: Address? = nil, loop: (any EventLoop)? = nil,
+        advertise: Address? = nil, loop: (any EventLoop)? = nil, strict: StrictConfiguration? = nil,
         configure: (inout TransportConfiguration) -> Void = { _ in }
     ) throws -> TestNode {
         let sockets = try NodeSockets.bind(to: address)
         var kernelConfiguration = KernelConfiguration(cluster: cluster, sizes: PacketCodec.sizes)
         kernelConfiguration.seeds = seeds.map(\.description)
+        if let strict { kernelConfiguration.strict = strict }
         var hasher = StableHasher()
         hasher.absorb(counted: name.utf8)
         let hash = hasher.finalize()

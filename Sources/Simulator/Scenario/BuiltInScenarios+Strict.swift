@@ -3,8 +3,8 @@
 
 extension BuiltInScenario {
     static let strictKeys: [BuiltInScenario] = [
-        strict, strictBunches, strictCrashes, strictPartitions, strictClocks, strictMembers, strictDisks, strictRecovery,
-        strictMeeting,
+        strict, strictBunches, strictCrashes, strictPartitions, strictClocks, strictMembers, strictDisks,
+        strictRecovery, strictMeeting,
     ]
 
     private static let strict = BuiltInScenario(

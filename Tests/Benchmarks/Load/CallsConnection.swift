@@ -50,7 +50,11 @@ final class CallsConnection: ChannelInboundHandler {
     }
 
     private func proceed(_ client: Int, _ context: ChannelHandlerContext) {
-        turns.next(of: client, on: context, self) { $0.call(client, $1, since: $2) } later: { $0.flush($1) }
+        turns.next(of: client, on: context, self) {
+            $0.call(client, $1, since: $2)
+        } later: {
+            $0.flush($1)
+        }
     }
 
     private func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline) {

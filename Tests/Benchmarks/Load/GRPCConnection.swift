@@ -51,7 +51,11 @@ final class GRPCConnection: ChannelInboundHandler {
 
     /// The next call of a client, now or, of a paced load, at its next turn.
     private func proceed(_ client: Int, _ context: ChannelHandlerContext) {
-        turns.next(of: client, on: context, self) { $0.call(client, $1, since: $2) } later: { $0.flush($1) }
+        turns.next(of: client, on: context, self) {
+            $0.call(client, $1, since: $2)
+        } later: {
+            $0.flush($1)
+        }
     }
 
     private func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline) {

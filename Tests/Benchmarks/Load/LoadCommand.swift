@@ -29,7 +29,10 @@ struct LoadCommand: AsyncParsableCommand {
     }
 
     @Argument(help: "put or get.") var operation: Operation
-    @Option(help: "Whose API: gossipd, gossipd-calls (many calls over one connection), etcd (its JSON gateway) or etcd-grpc.") var api = API.gossipd
+    @Option(
+        help:
+            "Whose API: gossipd, gossipd-calls (many calls over one connection), etcd (its JSON gateway) or etcd-grpc.")
+    var api = API.gossipd
     @Option(help: "unix:PATH or tcp:HOST:PORT.") var target: String
     @Option(help: "Clients that each wait for their answer, 1 to 1024.") var clients = 16
     @Option(help: "Connections that they share, of etcd-grpc and gossipd-calls only; 0: one each.") var connections = 0
