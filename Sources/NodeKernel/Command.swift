@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictCore
 import StrictGroup
 
 /// A request; each gets exactly one `Reply`.
@@ -88,6 +89,8 @@ package enum Reply: Sendable {
     case eventSent(UserEventID)
     case ring(RingView)
     case strict(StrictReply)
+    /// What a read of this entry has found, and when it was written, as far as this node's store has it in this version.
+    case strictEntry(StrictKey, StrictEntry?, writtenAt: WallTime?)
     case strictAge(StrictAge)
     case key(KeyView, author: AuthorView)
     /// `next` is the `after` of the next page; nil when there is none.

@@ -53,11 +53,14 @@ package struct StrictAsked: Sendable {
     package var call: StrictCall
     /// How long its client waits.
     package var within: Interval
+    /// Of a read of one entry: the answer is `Reply.strictEntry`.
+    package var tellsTime: Bool
 
-    package init(id: CommandID, call: StrictCall, within: Interval) {
+    package init(id: CommandID, call: StrictCall, within: Interval, tellsTime: Bool = false) {
         self.id = id
         self.call = call
         self.within = within
+        self.tellsTime = tellsTime
     }
 }
 

@@ -4,6 +4,7 @@
 import ClusterTypes
 import SWIMCore
 import StoreCore
+import StrictCore
 import StrictGroup
 
 extension NodeKernel {
@@ -47,8 +48,10 @@ extension NodeKernel {
             turn.actions.append(.strict(.compact(keepFrom: keepFrom, snapshots: snapshots)))
         case .reply(let id, let answer):
             let command = CommandID(rawValue: id)
-            guard strict.calls.remove(command) != nil else { break }
-            if case .status(var status) = answer {
+            guard let key = strict.calls.removeValue(forKey: command) else { break }
+            if let key, case .found(.entry(let entry), at: _) = answer {
+                reply(command, .strictEntry(key, entry, writtenAt: writtenAt(key, entry)), &turn)
+            } else if case .status(var status) = answer {
                 status.foreign = strictForeignGroups(turn.now)
                 reply(command, .strict(.status(status)), &turn)
             } else {
@@ -59,6 +62,11 @@ extension NodeKernel {
             if case .recovered = event { strict.copies.wasRecovered = true }
             turn.actions.append(.event(.strict(event)))
         }
+    }
+
+    private func writtenAt(_ key: StrictKey, _ entry: StrictEntry?) -> WallTime? {
+        guard let entry, let copy = store.strictCopy(of: key.text), copy.version == entry.modified else { return nil }
+        return copy.stamp.wall
     }
 
     mutating func onStrictDisk(_ result: StrictDiskResult, _ turn: inout Turn) {
@@ -80,7 +88,9 @@ extension NodeKernel {
         var calls: [StrictInput.Call] = []
         calls.reserveCapacity(asked.count)
         for one in asked where takes(one, &turn) {
-            strict.calls.insert(one.id)
+            var key: StrictKey?
+            if one.tellsTime, case .read(.entry(let read)) = one.call { key = read }
+            strict.calls[one.id] = .some(key)
             let deadline = turn.now + max(.zero, one.within)
             calls.append(StrictInput.Call(id: one.id.rawValue, call: one.call, deadline: deadline))
         }
@@ -103,7 +113,7 @@ extension NodeKernel {
 
     /// The node has left: whoever waits hears nothing more of the group.
     mutating func endStrict(_ turn: inout Turn) {
-        for id in strict.calls.sorted() {
+        for id in strict.calls.keys.sorted() {
             reply(id, .strict(.failed(.unavailable(missing: [], isOutcomeUnknown: true))), &turn)
         }
         flushFeed(&turn)

@@ -2,6 +2,7 @@
 // Owns what the kernel keeps for the strict group: the node's part in it, its links, the marks that were heard.
 
 import ClusterTypes
+import StrictCore
 import StrictGroup
 
 /// The node's part in the strict group, and what stands between it and the other nodes.
@@ -24,7 +25,8 @@ struct StrictState: Sendable {
     /// When the first link with messages that wait out a failure may be tried again.
     var nextRetry: Instant?
     /// Commands without an answer.
-    var calls: Set<CommandID> = []
+    /// With the key of a read whose answer tells when it was written.
+    var calls: [CommandID: StrictKey?] = [:]
     /// Of the node's own group, where it knows one.
     var marks = StrictMarks()
     var feed = StrictFeedQueue()

@@ -136,7 +136,7 @@ final class DriverCore {
             let id = CommandID(rawValue: nextCommand)
             nextCommand += 1
             calls[id] = (tag, sink)
-            return StrictAsked(id: id, call: call, within: within)
+            return StrictAsked(id: id, call: call, within: within, tellsTime: true)
         }
         feed(.calls(asked))
     }

@@ -36,11 +36,14 @@ extension KernelNode {
     }
 
     static func document(_ key: ConfigurationKey, _ entry: StrictEntry, stored: KeyDocument?) -> KeyDocument {
-        let version = String(entry.modified)
-        let isSame = stored?.keyClass == .strict && stored?.version == version
+        let isSame = stored?.keyClass == .strict && stored?.version == String(entry.modified)
+        return document(key, entry, writtenAt: isSame ? stored?.writtenAt : nil)
+    }
+
+    static func document(_ key: ConfigurationKey, _ entry: StrictEntry, writtenAt: Timestamp?) -> KeyDocument {
         var document = KeyDocument(
-            key: key, content: .register(entry.value), keyClass: .strict, version: version,
-            writtenAt: isSame ? stored?.writtenAt : nil, author: .strictGroup)
+            key: key, content: .register(entry.value), keyClass: .strict, version: String(entry.modified),
+            writtenAt: writtenAt, author: .strictGroup)
         document.lease = entry.lease == 0 ? nil : String(entry.lease)
         return document
     }
