@@ -73,6 +73,29 @@ struct StrictBunchTests {
         #expect(versions.count <= count && !versions.isEmpty)
     }
 
+    @Test("A read that asks for it is told when the entry was written")
+    func time() throws {
+        var voter = Voter()
+        let key = try #require(StrictKey("lock/first"))
+        let other = try #require(StrictKey("lock/none"))
+        let asked = [(1_000, key, true), (1_001, key, false), (1_002, other, true)].map { id, key, tells in
+            StrictAsked(
+                id: CommandID(rawValue: id), call: .read(.entry(key)), within: .seconds(3), tellsTime: tells)
+        }
+        voter.bench.handle(.calls(asked))
+        voter.settle()
+        let answers = asked.compactMap { voter.bench.answers(to: $0.id).first }
+        guard answers.count == 3, case .strictEntry(key, let entry?, let writtenAt?) = answers[0],
+            case .strict(.found(.entry(let same), at: _)) = answers[1],
+            case .strictEntry(other, nil, writtenAt: nil) = answers[2]
+        else {
+            Issue.record("\(answers)")
+            return
+        }
+        #expect(entry == same && entry.value == [1])
+        #expect(writtenAt <= voter.bench.clock.wall && writtenAt.milliseconds > 0)
+    }
+
     @Test("Each is answered as if it had come by itself when there is no group, no leader, or no node any more")
     func failures() throws {
         func answers(_ bench: KernelBench, _ id: UInt64) -> [Reply] { bench.answers(to: CommandID(rawValue: id)) }
