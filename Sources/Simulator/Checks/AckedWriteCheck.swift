@@ -78,7 +78,7 @@ package struct AckedWriteCheck: Sendable {
             for (key, amount) in entry.amounts { add(amount, to: key, sign: -1) }
         case .status, .statistics, .members, .explanation, .joined, .done, .left, .tags, .pinged, .roundTrips,
             .examined, .ring, .key, .keys, .survey, .confirmed, .verified, .diagnosis, .eventSent,
-            .strict, .strictAge:
+            .strict, .strictEntry, .strictAge:
             break
         }
     }
