@@ -63,14 +63,19 @@ package final class EventLog<Event: Sendable>: Sendable {
     private let epoch: String
     private let countMax: Int
     private let costMax: Int
+    private let waitingMax: Int
     private let state = Mutex(State())
 
-    /// Keeps at most `countMax` events of `costMax` bytes together; the first one gets the sequence `next`.
-    package init(epoch: String, next: UInt64 = 1, countMax: Int = 4096, costMax: Int = 4 * 1024 * 1024) {
+    /// Keeps at most `countMax` events of `costMax` bytes together; the first one gets the sequence `next`. So many as `waitingMax`
+    /// wait for a reader before it is too slow.
+    package init(
+        epoch: String, next: UInt64 = 1, countMax: Int = 4096, costMax: Int = 4 * 1024 * 1024, waitingMax: Int = 1024
+    ) {
         precondition(countMax > 0, "an event log without room loses every event")
         self.epoch = epoch
         self.countMax = countMax
         self.costMax = costMax
+        self.waitingMax = waitingMax
         state.withLock { $0.first = next }
     }
 
@@ -188,7 +193,7 @@ package final class EventLog<Event: Sendable>: Sendable {
                 backlog = [resync(newest)]
             }
             // Without events the reader resumes from where it asked, or from here; filtered ones need no replay.
-            let subscription = Subscription(startCursor: newest, backlog: backlog)
+            let subscription = Subscription(startCursor: newest, backlog: backlog, countMax: waitingMax)
             if follow {
                 state.subscribers.removeAll { $0.subscription.ending != nil }
                 state.subscribers.append(Subscriber(subscription: subscription, accepts: accepts))

@@ -63,7 +63,7 @@ package final class Subscription<Event: Sendable>: Sendable {
     ///
     /// `backlog` is delivered first and does not count against the bounds; its owner bounds it.
     package init(
-        startCursor: String, backlog: [Event] = [], catchUp: PullStream<[Event]>? = nil, countMax: Int = 4096,
+        startCursor: String, backlog: [Event] = [], catchUp: PullStream<[Event]>? = nil, countMax: Int = 1024,
         costMax: Int = 4 * 1024 * 1024
     ) {
         precondition(countMax > 0 && costMax > 0, "a subscription without room delivers nothing")

@@ -24,6 +24,8 @@ final class EventHub: Sendable {
     let handlers = HandlerInbox()
     /// Whose packets were refused lately.
     let refusals = RecentRefusals()
+    /// Changes that may wait for the reader of a watch: twice what one commit of strict keys may bring at once.
+    static let watchWaitingMax = 4_096
     private let narrator: Mutex<EventNarrator>
     private let logger: Logger
 
@@ -34,7 +36,7 @@ final class EventHub: Sendable {
         tags: [Tag] = [], logger: Logger
     ) {
         events = EventLog(epoch: Hex.string(epoch))
-        watches = EventLog(epoch: storeID, next: revision + 1)
+        watches = EventLog(epoch: storeID, next: revision + 1, waitingMax: Self.watchWaitingMax)
         narrator = Mutex(EventNarrator(selfID: selfID, name: name, address: address, tags: tags))
         self.logger = logger
     }

@@ -58,7 +58,8 @@ extension KernelNode {
                 return [WatchEvent.resync(cursor: hub.watches.cursor(newest))]
             }
         })
-        let subscription = Subscription<WatchEvent>(startCursor: cursor, catchUp: pages)
+        let subscription = Subscription<WatchEvent>(
+            startCursor: cursor, catchUp: pages, countMax: EventHub.watchWaitingMax)
         replay.feed(subscription)
         return subscription
     }

@@ -22,14 +22,21 @@ private final class Relay: Sendable {
     private let isStopped = Flag()
 
     init() throws {
-        let (udp, address) = try RawSocket.bound(SOCK_DGRAM)
-        self.address = address
-        datagrams = udp
-        listener = try RawSocket(SOCK_STREAM)
-        let code = address.withSockaddr(.ipv4) { bind(listener.descriptor, $0, $1) }
-        guard code == 0, listen(listener.descriptor, 16) == 0 else {
-            throw RawSocket.Failure(operation: "listen", code: errno)
+        // A port that is free for datagrams may be taken for streams, if only by a connection that has just ended.
+        for _ in 0..<100 {
+            let (udp, address) = try RawSocket.bound(SOCK_DGRAM)
+            let listener = try RawSocket(SOCK_STREAM)
+            let code = address.withSockaddr(.ipv4) { bind(listener.descriptor, $0, $1) }
+            if code != 0, errno == EADDRINUSE { continue }
+            guard code == 0, listen(listener.descriptor, 16) == 0 else {
+                throw RawSocket.Failure(operation: "listen", code: errno)
+            }
+            self.address = address
+            datagrams = udp
+            self.listener = listener
+            return
         }
+        throw RawSocket.Failure(operation: "listen", code: EADDRINUSE)
     }
 
     /// Everything that passed, one entry for each datagram and each piece of a stream.
