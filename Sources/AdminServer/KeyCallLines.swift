@@ -11,6 +11,10 @@ struct KeyCallLines {
     private var searched = 0
     /// Lines that were taken.
     private(set) var count = 0
+    private let lineBytesMax: Int
+
+    /// - Parameter lineBytesMax: Tests have a lower one.
+    init(lineBytesMax: Int = KeyCallStream.lineBytesMax) { self.lineBytesMax = lineBytesMax }
 
     mutating func append(_ piece: [UInt8]) {
         if start == bytes.count {
@@ -33,20 +37,20 @@ struct KeyCallLines {
     mutating func next() throws(AdminFailure) -> ArraySlice<UInt8>? {
         guard let end = bytes[max(searched, start)...].firstIndex(of: UInt8(ascii: "\n")) else {
             searched = bytes.count
-            guard bytes.count - start <= KeyCallStream.lineBytesMax else { throw Self.tooLong }
+            guard bytes.count - start <= lineBytesMax else { throw tooLong }
             return nil
         }
         let line = bytes[start..<end]
-        guard line.count <= KeyCallStream.lineBytesMax else { throw Self.tooLong }
+        guard line.count <= lineBytesMax else { throw tooLong }
         start = end + 1
         count += 1
         return line
     }
 
-    private static var tooLong: AdminFailure {
+    private var tooLong: AdminFailure {
         AdminFailure(
             .tooLarge,
-            "the line has more than \(KeyCallStream.lineBytesMax) bytes: one call is one line, with a line feed at its end"
+            "the line has more than \(lineBytesMax) bytes: one call is one line, with a line feed at its end"
         )
     }
 }

@@ -17,10 +17,12 @@ sys.path[:0] = [HERE]
 
 import seeds  # noqa: E402
 
-TARGETS = ("http", "kernel", "group", "strict", "packet", "stream", "sealed", "ring", "backup", "config")
+TARGETS = (
+    "http", "kernel", "group", "voter", "strict", "calls", "packet", "stream", "sealed", "ring", "backup", "config")
 INPUTS = os.path.normpath(os.path.join(HERE, "..", "FuzzTests", "Inputs"))
 # Larger than what a seed has; a whole datagram fits, and a kernel gets many steps.
-LENGTH_MAX = {"kernel": 16_384, "group": 16_384, "strict": 8_192, "config": 16_384, "http": 8_192, "backup": 4_096}
+LENGTH_MAX = {"kernel": 16_384, "group": 16_384, "voter": 16_384, "strict": 8_192, "config": 16_384, "http": 8_192, "backup": 4_096,
+              "calls": 4_096}
 SECONDS_PER_INPUT_MAX = 20
 MEGABYTES_MAX = 2_048
 MINIMISE_SECONDS = 20

@@ -15,13 +15,19 @@ REQUESTS = [
     "GET /v1/kv/app/port/history?limit=5", "GET /v1/kv/app%2Fport?at=2026-01-01T00:00:00Z", "GET /v1/kv/a?revision=7",
     "GET /v1/sets/hosts", "GET /v1/counters/hits", "GET /v1/doctor", "GET /v1/verify", "GET /v1/export?prefix=app",
     "GET /v1/queue?limit=2", "GET /v1/render", "GET /v1/render/fleet", "GET /v1/events", "GET /v1/diff?from=1&to=2",
+    "GET /v1/strict", "DELETE /v1/strict/members/web-1", "DELETE /v1/leases/4", "POST /v1/leases/4/renew",
+    "GET /v1/locks?after=a&limit=2", "GET /v1/locks/deploy?lease=4", "DELETE /v1/locks/deploy?lease=4",
 ]
 BODIES = [
     ("PUT /v1/kv/app/port?ttl=5s&message=why", "80"), ("POST /v1/counters/hits", '{"increment":5}'),
     ("POST /v1/sets/hosts", '{"add":["web-1"],"remove":["web-2"]}'), ("POST /v1/join", '{"addresses":["10.0.0.1:7946"]}'),
     ("PUT /v1/tags", '{"role":"web"}'), ("POST /v1/leave", ""), ("POST /v1/forget", '{"member":"web-3"}'),
     ("POST /v1/import", '{"key":"a","type":"register","value":"1"}\n'), ("POST /v1/render/apply", '{"names":["nginx"]}'),
-    ("POST /v1/restore", "not a backup"),
+    ("POST /v1/restore", "not a backup"), ("POST /v1/strict/leader", '{"to":"web-1"}'),
+    ("POST /v1/strict/recover", '{"loses_writes":true,"even_if_behind":true}'), ("POST /v1/leases", '{"ttl":"15s"}'),
+    ("POST /v1/locks/deploy", '{"lease":"4","wait":true}'),
+    ("POST /v1/txn", '{"compare":[{"key":"a","version":"0"}],"then":[{"put":"a","value":"x"}],"else":[{"get":"a"}]}'),
+    ("POST /v1/calls", '{"id":1,"put":"a","value":"x"}\n{"id":2,"get":"a"}\n{"id":3,"delete":"a","if_version":"1"}\n7\n'),
 ]
 
 
@@ -57,15 +63,18 @@ def seeds(target):
         return packets
     if target == "stream":
         return [b"\x10" + struct.pack(">I", len(packet)) + packet for packet in packets]
-    if target in ("kernel", "group"):
+    if target in ("kernel", "group", "voter"):
         steps = [struct.pack(">HB", len(packet), kind) + packet for packet in packets for kind in (0, 1)]
         return steps + [b"".join(steps[start::7]) for start in range(7)] + [b"\0\0\xfe" + step for step in steps[:8]]
     if target == "http":
         plain = [f"{line} HTTP/1.1\r\nHost: gossipd\r\n\r\n" for line in REQUESTS]
         with_body = [
             f"{line} HTTP/1.1\r\nHost: gossipd\r\nContent-Length: {len(body)}\r\n\r\n{body}" for line, body in BODIES]
-        chunked = "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n80\r\n0\r\n\r\n"
-        return [text.encode() for text in plain + with_body + [chunked, plain[0] + plain[1]]]
+        chunked = [
+            f"{line} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}" for line, chunks in (
+                ("PUT /v1/kv/a", "2\r\n80\r\n0\r\n\r\n"),
+                ("POST /v1/calls", '14\r\n{"id":1,"put":"a","v\r\nb\r\nalue":"x"}\n\r\n0\r\n\r\n'))]
+        return [text.encode() for text in plain + with_body + chunked + [plain[0] + plain[1]]]
     if target == "config":
         return [text.encode() for text in configurations()]
     return []

@@ -20,20 +20,37 @@ extension FuzzTarget {
         case .stream:
             try StrictFuzzSeeds.packets().map { [0x10] + StrictLogBytes.number(UInt64($0.count), 4) + $0 }
         case .group: try FuzzSeeds.group()
+        case .voter: try FuzzSeeds.voter()
+        case .calls: CallsFuzzSeeds.bodies()
         case .kernel, .config, .http: []
         }
     }
 }
 
 private enum FuzzSeeds {
+    private static func step(_ kind: UInt8, _ body: [UInt8] = []) -> [UInt8] {
+        StrictLogBytes.number(UInt64(body.count), 2) + [kind] + body
+    }
+
+    /// Each message by itself and behind time that passes, and between the order to go on alone and its end.
+    static func voter() throws -> [[UInt8]] {
+        let frames = try StrictFuzzSeeds.packets().map { step(1, $0) }
+        let (moment, long, order) = (step(0x02), step(0xfe), step(KernelFuzz.recovery))
+        func joined(_ steps: [[UInt8]]) -> [UInt8] { Array(steps.joined()) }
+        var all = frames
+        for first in 0..<3 {
+            let some = stride(from: first, to: frames.count, by: 3).map { frames[$0] }
+            all += [joined([order, long] + some), joined(some + [order, long])]
+        }
+        for frame in frames { all += [joined([long, frame, long]), joined([order, moment, frame, long, frame])] }
+        return all
+    }
+
     /// Each message by itself, each behind time that passes and the peer as a learner, and many together.
     static func group() throws -> [[UInt8]] {
-        func step(_ kind: UInt8, _ body: [UInt8]) -> [UInt8] {
-            StrictLogBytes.number(UInt64(body.count), 2) + [kind] + body
-        }
         let packets = try StrictFuzzSeeds.packets()
         let frames = packets.map { step(1, $0) }
-        let time = step(0xfe, [])
+        let time = step(0xfe)
         let joined = step(1, try StrictFuzzSeeds.packet(.strict(.forward(id: 1, .operate(.add(StrictFuzzSeeds.peer))))))
         var all = frames + frames.map { joined + time + $0 + time }
         for first in 0..<5 {

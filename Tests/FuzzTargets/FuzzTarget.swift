@@ -12,6 +12,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case kernel
     /// The same with a kernel that leads a strict group.
     case group
+    /// The same with a voter of three that was restored, hears of no leader, and may be ordered to go on alone.
+    case voter
     /// What the strict group keeps: commands, states, files of its log.
     case strict
     /// Sealed datagrams and sealed streams, whole and damaged.
@@ -24,6 +26,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case config
     /// Bytes on the admin socket of a real server.
     case http
+    /// The lines of `POST /v1/calls`, in pieces.
+    case calls
 
     /// Blocks the thread: `http` waits for a server's answer.
     package func feed(_ bytes: [UInt8]) throws(FuzzFailure) {
@@ -31,13 +35,15 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .packet: try WireFuzz.packet(bytes)
         case .stream: try WireFuzz.stream(bytes)
         case .kernel: try KernelFuzz.feed(bytes)
-        case .group: try KernelFuzz.feed(bytes, inGroup: true)
+        case .group: try KernelFuzz.feed(bytes, as: .leader)
+        case .voter: try KernelFuzz.feed(bytes, as: .voter)
         case .strict: try StrictFuzz.feed(bytes)
         case .sealed: try SealedFuzz.feed(bytes)
         case .ring: try RingFuzz.feed(bytes)
         case .backup: try FileFuzz.backup(bytes)
         case .config: try FileFuzz.configuration(bytes)
         case .http: try HTTPFuzz.feed(bytes)
+        case .calls: try CallsFuzz.feed(bytes)
         }
     }
 }

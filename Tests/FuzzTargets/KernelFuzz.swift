@@ -12,12 +12,23 @@ import WireProtocol
 enum KernelFuzz {
     static let cluster = ClusterID(name: "fuzz")
     static let stepsMax = 64
+    /// The step that orders the kernel to go on without a majority.
+    static let recovery: UInt8 = 0x07
 
-    /// `inGroup`: strict keys are on, and the kernel founds a group of its own before the first step, and leads it.
-    static func feed(_ bytes: [UInt8], inGroup: Bool = false) throws(FuzzFailure) {
-        var driver = KernelFuzzDriver(inGroup: inGroup)
+    /// What the kernel is to the strict group.
+    enum Part {
+        /// Strict keys are off.
+        case none
+        /// It founds a group of its own before the first step, and leads it.
+        case leader
+        /// Its disk held what a voter of three has; the others are not there.
+        case voter
+    }
+
+    static func feed(_ bytes: [UInt8], as part: Part = .none) throws(FuzzFailure) {
+        var driver = KernelFuzzDriver(part)
         try driver.take(.start)
-        if inGroup { try driver.leads() }
+        if case .leader = part { try driver.leads() }
         try driver.take(.streamAccepted(KernelFuzzDriver.accepted, from: KernelFuzzDriver.peer))
         var rest = bytes[...]
         for _ in 0..<stepsMax {
@@ -49,25 +60,33 @@ private struct KernelFuzzDriver {
     private var timers: [(at: Instant, token: TimerToken)] = []
     /// Open ones; the accepted one first.
     private var streams = [accepted]
+    private var commands: UInt64 = 0
+    /// What the kernel asked the others last, to whom an answer comes.
+    private var survey: UInt64?
 
-    init(inGroup: Bool) {
+    init(_ part: KernelFuzz.Part) {
         var configuration = KernelConfiguration(cluster: KernelFuzz.cluster, sizes: PacketCodec.sizes)
-        if inGroup {
-            configuration.strict = StrictConfiguration(prefixes: ["strict/"], voters: .names(["fuzz-1"]))
-            // Snapshots after few entries.
-            configuration.strict.raft.snapshotLogBytes = 400
-            configuration.strict.raft.entriesKept = 2
+        var restored: StrictRestored?
+        switch part {
+        case .none: break
+        case .leader: configuration.strict = StrictConfiguration(prefixes: ["strict/"], voters: .names(["fuzz-1"]))
+        case .voter:
+            configuration.strict = StrictConfiguration(prefixes: ["strict/"])
+            restored = StrictFuzzSeeds.restored
         }
+        // Snapshots after few entries.
+        configuration.strict.raft.snapshotLogBytes = 400
+        configuration.strict.raft.entriesKept = 2
         kernel = NodeKernel(
             configuration: configuration,
             identity: KernelIdentity(
                 id: Self.own, name: "fuzz-1", address: Address(ipv4: 0x0a00_0001, port: 7946), tags: [],
                 incarnationFence: 0, storeEpoch: 1),
-            clock: clock)
+            strictRestored: restored, clock: clock)
     }
 
     /// The lowest two bits of `kind` say what it is: a datagram, a frame on the stream chosen by the other bits, time that
-    /// passes, the end of the accepted stream and a new one.
+    /// passes, the end of the accepted stream and a new one or, of `KernelFuzz.recovery`, an order.
     mutating func step(_ kind: UInt8, _ body: [UInt8]) throws(FuzzFailure) {
         switch kind & 3 {
         case 0, 1:
@@ -82,6 +101,13 @@ private struct KernelFuzzDriver {
             }
         case 2:
             try pass(.milliseconds(Int(kind) * 20))
+        case _ where kind == KernelFuzz.recovery:
+            commands += 1
+            let isBold = body.first.map { $0 & 1 == 1 } ?? false
+            try take(
+                .command(
+                    CommandID(rawValue: commands),
+                    .strict(.operate(.recover(evenIfBehind: isBold)), within: .seconds(10))))
         default:
             try take(.streamClosed(Self.accepted, .reset))
             try take(.streamAccepted(Self.accepted, from: Self.peer))
@@ -98,10 +124,20 @@ private struct KernelFuzzDriver {
     private func addressToGroup(_ packet: inout Packet) {
         guard let group = kernel.strictNode?.founding.founded?.group else { return }
         for place in packet.messages.indices {
-            guard case .strict(.raft(_, var message)) = packet.messages[place] else { continue }
-            message.from = packet.sender
-            message.to = Self.own
-            packet.messages[place] = .strict(.raft(group: group, message))
+            guard case .strict(let message) = packet.messages[place] else { continue }
+            switch message {
+            case .raft(_, var raft):
+                raft.from = packet.sender
+                raft.to = Self.own
+                packet.messages[place] = .strict(.raft(group: group, raft))
+            case .removed(StrictFuzzSeeds.group): packet.messages[place] = .strict(.removed(group: group))
+            case .survey(let id, StrictFuzzSeeds.group):
+                packet.messages[place] = .strict(.survey(id: id, group: group))
+            case .surveyed(let id, var answer):
+                if answer.group == StrictFuzzSeeds.group { answer.group = group }
+                packet.messages[place] = .strict(.surveyed(id: survey ?? id, answer))
+            case .forward, .forwarded, .founding, .removed, .survey: break
+            }
         }
     }
 
@@ -136,6 +172,7 @@ private struct KernelFuzzDriver {
             let bytes = try? PacketCodec.encode(packet, limit: 1_400)
             try require(bytes != nil, "the kernel sends a datagram that cannot be encoded: \(packet)")
         case .writeStream(_, let packet):
+            for case .strict(.survey(let id, _)) in packet.messages { survey = id }
             let bytes = try? PacketCodec.encode(packet, limit: Bounds.frameBytesMax)
             try require(bytes != nil, "the kernel writes a frame that cannot be encoded: \(packet)")
         case .openStream(let stream, _, _):

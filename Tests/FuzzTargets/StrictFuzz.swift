@@ -20,10 +20,14 @@ enum StrictFuzz {
         case segment
         /// A segment whose checksums are made right first: else nothing but them would ever be tried.
         case countedSegment
+        /// The head of a snapshot's file.
+        case snapshotHead
+        /// One whose checksum is made right first.
+        case countedSnapshotHead
     }
 
     static func feed(_ bytes: [UInt8]) throws(FuzzFailure) {
-        guard let first = bytes.first, let kind = Kind(rawValue: first % 7) else { return }
+        guard let first = bytes.first, let kind = Kind(rawValue: first % 9) else { return }
         let rest = Array(bytes.dropFirst())
         switch kind {
         case .commands: try commands(rest)
@@ -37,6 +41,8 @@ enum StrictFuzz {
             try require(again == rest, "records that were read are written otherwise")
         case .segment: try segment(rest)
         case .countedSegment: try segment(StrictLogBytes.withChecksums(rest))
+        case .snapshotHead: try snapshotHead(rest)
+        case .countedSnapshotHead: try snapshotHead(withHeadChecksum(rest))
         }
     }
 
@@ -53,9 +59,16 @@ enum StrictFuzz {
             if let read = try? StrictCommand(encoded: command) {
                 try require(read.encoded == command, "a command that was read is written otherwise")
             }
+            let before = one.revision
             let outcomes = [try? one.apply(command, at: UInt64(index)), try? other.apply(command, at: UInt64(index))]
             try require(outcomes[0] == outcomes[1], "one command has two outcomes")
             guard let outcome = outcomes[0] else { break }
+            try require(outcome.index > before && outcome.index <= one.revision, "a revision comes twice")
+            if outcome.index != one.revision {
+                let isSaid = outcome.answer == .raised(to: one.revision)
+                try require(
+                    isSaid, "a command moves revisions from \(outcome.index) to \(one.revision) and does not say so")
+            }
             try require(
                 (try? StrictAnswer(encoded: outcome.answer.encoded)) == outcome.answer, "an answer cannot be read")
         }
@@ -73,9 +86,41 @@ enum StrictFuzz {
     }
 
     private static func snapshot(_ bytes: [UInt8]) throws(FuzzFailure) {
-        guard let machine = try? StrictMachine(snapshot: bytes) else { return }
+        let whole = read([bytes])
+        // Snapshots are read from the disk in pieces.
+        let size = Int(bytes.last ?? 0) + 1
+        let pieces = stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
+        try require(whole == read(pieces), "other pieces make another state")
+        guard case .success(let machine) = whole else { return }
         machine.checkInvariants()
         try require(written(machine) == bytes, "a snapshot that was read is written otherwise")
+    }
+
+    private static func read(_ pieces: [[UInt8]]) -> Result<StrictMachine, StrictDecodeFailure> {
+        Result { () throws(StrictDecodeFailure) in
+            var reader = StrictSnapshotReader()
+            for piece in pieces { try reader.feed(piece) }
+            return try reader.finish()
+        }
+    }
+
+    /// The fields that were read are those that are there.
+    private static func snapshotHead(_ bytes: [UInt8]) throws(FuzzFailure) {
+        guard let fields = StrictLogInspection.rewritten(snapshotHead: bytes) else { return }
+        try require(bytes.dropFirst(12).starts(with: fields), "a snapshot's head that was read is written otherwise")
+    }
+
+    /// The checksum follows three lists of ids (`SnapshotFile`).
+    private static func withHeadChecksum(_ bytes: [UInt8]) -> [UInt8] {
+        var end = 52
+        for _ in 0..<3 {
+            guard end + 4 <= bytes.count else { return bytes }
+            end += 4 + 16 * bytes[end..<end + 4].reduce(0) { $0 << 8 | Int($1) }
+        }
+        guard end + 8 <= bytes.count else { return bytes }
+        var hasher = StableHasher()
+        hasher.absorb(raw: bytes[..<end])
+        return bytes[..<end] + StrictLogBytes.number(hasher.finalize().low, 8) + bytes[(end + 8)...]
     }
 
     /// The last record is 18 bytes: a length, a kind, the hash of all before.

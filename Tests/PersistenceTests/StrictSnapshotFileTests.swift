@@ -58,6 +58,27 @@ struct StrictSnapshotFileTests {
         }
     }
 
+    @Test("members in another order than they are written in are damage, not sorted")
+    func memberOrder() {
+        func numbers(_ values: [UInt64]) -> [UInt8] {
+            values.flatMap { value in (0..<8).reversed().map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) } }
+        }
+        func body(_ voters: [UInt64], _ learners: [UInt64]) -> [UInt8] {
+            var lists: [UInt8] = []
+            for ids in [voters, learners, []] {
+                lists += [0, 0, 0, UInt8(ids.count)]
+                for id in ids { lists += numbers([0, id]) }
+            }
+            let fields = numbers([2, 7]) + [2] + lists
+            return [1, 0, 0, 0, UInt8(fields.count)] + fields
+        }
+        let right = body([1, 2], [3, 4])
+        #expect(StrictLogInspection.rewritten(body: right) == right)
+        for wrong in [body([2, 1], []), body([1], [4, 3]), body([1, 1], [])] {
+            #expect(StrictLogInspection.rewritten(body: wrong) == nil)
+        }
+    }
+
     @Test("compaction keeps what it was told to keep, and what the present snapshot needs")
     func keeps() throws {
         try withScratch { scratch in

@@ -142,7 +142,9 @@ struct LogReader {
             let retired = nodeIDs(max: RaftBounds.retiredMax)
         else { return nil }
         let membership = RaftMembership(voters: voters, learners: learners, retired: retired)
-        return membership.isValid ? membership : nil
+        // It sorts what it is given: what is written otherwise, nobody wrote.
+        guard membership.voters == voters, membership.learners == learners, membership.isValid else { return nil }
+        return membership
     }
 
     mutating func metadata() -> SnapshotMetadata? {

@@ -57,15 +57,27 @@ enum SnapshotFile {
     static func readHead(
         _ file: LogFile
     ) throws(PersistenceFailure) -> (metadata: SnapshotMetadata, start: Int)? {
-        let bytes = try file.read(headBytesMax, at: 0)
+        switch head(in: try file.read(headBytesMax, at: 0)) {
+        case .head(let metadata, let start): return (metadata, start)
+        case .newer(let version): throw .newerFormat(file: file.path, version: "\(version)")
+        case .damaged: return nil
+        }
+    }
+
+    enum HeadReading {
+        case head(SnapshotMetadata, start: Int)
+        case newer(UInt32)
+        case damaged
+    }
+
+    static func head(in bytes: [UInt8]) -> HeadReading {
         var reader = LogReader(bytes)
         guard reader.uint32() == magic, let version = reader.uint32(), let start = reader.uint32(),
             let metadata = reader.metadata()
-        else { return nil }
+        else { return .damaged }
         let end = reader.at
-        guard reader.uint64() == StrictLogFormat.checksum(bytes[..<end]), Int(start) >= end else { return nil }
-        if version != Self.version { throw .newerFormat(file: file.path, version: "\(version)") }
-        return (metadata, Int(start))
+        guard reader.uint64() == StrictLogFormat.checksum(bytes[..<end]), Int(start) >= end else { return .damaged }
+        return version == Self.version ? .head(metadata, start: Int(start)) : .newer(version)
     }
 
     /// The hash over the first `count` bytes of the snapshot; nil: there are fewer.

@@ -23,6 +23,14 @@ package enum StrictLogInspection {
             before: scan.run.before, entries: scan.run.entries, isDamaged: scan.damage != nil, isTorn: scan.isTorn)
     }
 
+    /// The fields of a snapshot file's head, from position to membership, written anew; nil: it is none of this version.
+    package static func rewritten(snapshotHead bytes: [UInt8]) -> [UInt8]? {
+        guard case .head(let metadata, _) = SnapshotFile.head(in: bytes) else { return nil }
+        var writer = LogBytes()
+        writer.put(metadata)
+        return writer.bytes
+    }
+
     /// The records of a frame's body, written anew; nil: it is no body.
     package static func rewritten(body: [UInt8]) -> [UInt8]? {
         guard let records = LogReader.records(body) else { return nil }
