@@ -21,13 +21,13 @@ struct CallsShape: Sendable {
 
 /// Each client sends a line, waits for the answer with its number and sends the next. An answer is right when it has a version or
 /// a key. HTTP/1.1's chunks around whole lines are lines of their own, which begin with no brace.
-final class CallsConnection: ChannelInboundHandler {
+final class CallsConnection: SharedConnection {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let shape: CallsShape
-    private let tally: LoadTally
-    private var turns: ClientTurns
+    let tally: LoadTally
+    var turns: ClientTurns
     /// By client: since when it waits; nil: it does not.
     private var sentAt: [NIODeadline?]
     private var lines = ""
@@ -49,24 +49,18 @@ final class CallsConnection: ChannelInboundHandler {
         flush(context)
     }
 
-    private func proceed(_ client: Int, _ context: ChannelHandlerContext) {
-        turns.next(of: client, on: context, self) {
-            $0.call(client, $1, since: $2)
-        } later: {
-            $0.flush($1)
-        }
-    }
+    var open: Int { sentAt.count { $0 != nil } }
 
-    private func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline) {
+    func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline) {
         guard let number = tally.next() else {
-            if sentAt.allSatisfy({ $0 == nil }) { context.close(promise: nil) }
+            if open == 0 { context.close(promise: nil) }
             return
         }
         sentAt[client] = start
         lines += shape.line(client: client, number: number)
     }
 
-    private func flush(_ context: ChannelHandlerContext) {
+    func flush(_ context: ChannelHandlerContext) {
         if lines.isEmpty { return }
         var out = context.channel.allocator.buffer(capacity: lines.utf8.count + 16)
         out.writeString(String(lines.utf8.count, radix: 16) + "\r\n")
@@ -86,8 +80,6 @@ final class CallsConnection: ChannelInboundHandler {
         }
         received.discardReadBytes()
     }
-
-    func channelReadComplete(context: ChannelHandlerContext) { flush(context) }
 
     private func take(_ line: ByteBufferView, _ context: ChannelHandlerContext) {
         guard line.first == UInt8(ascii: "{") else {
@@ -130,15 +122,5 @@ final class CallsConnection: ChannelInboundHandler {
             place -= 1
         }
         return factor > 1 ? number : nil
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        tally.fail("\(error)")
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        let open = sentAt.count { $0 != nil }
-        if open > 0 { tally.fail("the connection was closed with \(open) calls under way") }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns when each of the clients that share a connection sends its next call.
+// Owns when each of the clients that share a connection sends its next call, and what such connections have in common.
 
 import NIOCore
 
@@ -34,5 +34,40 @@ struct ClientTurns {
             send(connection, context, .now())
             later(connection, context)
         }
+    }
+}
+
+/// A connection over which one or several clients call, each in turn.
+protocol SharedConnection: ChannelInboundHandler {
+    var tally: LoadTally { get }
+    var turns: ClientTurns { get set }
+    /// Calls without an answer.
+    var open: Int { get }
+
+    /// Has the client call, unless the load is over.
+    func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline)
+    /// Sends the calls that were made.
+    func flush(_ context: ChannelHandlerContext)
+}
+
+extension SharedConnection {
+    /// The next call of a client, now or, of a paced load, at its next turn.
+    func proceed(_ client: Int, _ context: ChannelHandlerContext) {
+        turns.next(of: client, on: context, self) {
+            $0.call(client, $1, since: $2)
+        } later: {
+            $0.flush($1)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) { flush(context) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        tally.fail("\(error)")
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if open > 0 { tally.fail("the connection was closed with \(open) calls under way") }
     }
 }

@@ -6,7 +6,7 @@ import NIOHTTP1
 
 /// Each client sends a call, waits for its answer and sends the next: one stream of HTTP/2 for each call. An answer is right
 /// when it has a message; gRPC's errors have none.
-final class GRPCConnection: ChannelInboundHandler {
+final class GRPCConnection: SharedConnection {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -21,8 +21,8 @@ final class GRPCConnection: ChannelInboundHandler {
 
     private let clients: Int
     private let shape: GRPCShape
-    private let tally: LoadTally
-    private var turns: ClientTurns
+    let tally: LoadTally
+    var turns: ClientTurns
     private var calls: [UInt32: Call] = [:]
     private var nextStream: UInt32 = 1
     private var isFirst = true
@@ -49,18 +49,11 @@ final class GRPCConnection: ChannelInboundHandler {
         flush(context)
     }
 
-    /// The next call of a client, now or, of a paced load, at its next turn.
-    private func proceed(_ client: Int, _ context: ChannelHandlerContext) {
-        turns.next(of: client, on: context, self) {
-            $0.call(client, $1, since: $2)
-        } later: {
-            $0.flush($1)
-        }
-    }
+    var open: Int { calls.count + waiting.count }
 
-    private func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline) {
+    func call(_ client: Int, _ context: ChannelHandlerContext, since start: NIODeadline) {
         guard let number = tally.next() else {
-            if calls.isEmpty && waiting.isEmpty { context.close(promise: nil) }
+            if open == 0 { context.close(promise: nil) }
             return
         }
         let message = shape.message(number)
@@ -81,7 +74,7 @@ final class GRPCConnection: ChannelInboundHandler {
         nextStream += 2
     }
 
-    private func flush(_ context: ChannelHandlerContext) {
+    func flush(_ context: ChannelHandlerContext) {
         guard out.readableBytes > 0 else { return }
         context.writeAndFlush(wrapOutboundOut(out), promise: nil)
         out = context.channel.allocator.buffer(capacity: 4_096)
@@ -97,8 +90,6 @@ final class GRPCConnection: ChannelInboundHandler {
             send(first.client, first.sentAt, first.message)
         }
     }
-
-    func channelReadComplete(context: ChannelHandlerContext) { flush(context) }
 
     private func take(_ frame: HTTP2Frame, _ context: ChannelHandlerContext) {
         var payload = frame.payload
@@ -132,14 +123,5 @@ final class GRPCConnection: ChannelInboundHandler {
         guard let call = calls.removeValue(forKey: stream) else { return }
         tally.done(sentAt: call.sentAt, status: call.hasMessage ? .ok : .internalServerError)
         proceed(call.client, context)
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        tally.fail("\(error)")
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        if !calls.isEmpty { tally.fail("the connection was closed with \(calls.count) calls under way") }
     }
 }
