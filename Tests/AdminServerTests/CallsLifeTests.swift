@@ -4,6 +4,8 @@
 import AdminModel
 import AdminServerFixture
 import Glibc
+import NIOCore
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -21,6 +23,23 @@ import Testing
             try await Task.sleep(for: .milliseconds(2))
         }
         throw AdminFailure(.timedOut, "\(what) never came about")
+    }
+
+    /// The same on a thread of a client.
+    private static func waitFor(_ what: String, _ condition: () -> Bool) throws {
+        for _ in 0..<5_000 {
+            if condition() { return }
+            usleep(2_000)
+        }
+        throw AdminFailure(.timedOut, "\(what) never came about")
+    }
+
+    /// Answers until so many calls have come.
+    private static func answer(_ taker: BunchTaker, until count: Int) async throws {
+        try await eventually("\(count) answers") {
+            taker.answer()
+            return taker.bunches.joined().count >= count && taker.open == 0
+        }
     }
 
     @Test func `what comes in one chunk is one bunch, and no more calls are taken than the bound`() async throws {
@@ -51,10 +70,7 @@ import Testing
                     try await Self.eventually("seven more") { taker.bunches.joined().count == taken }
                     #expect(taker.open == Int(max))
                 }
-                while taker.bunches.joined().count < max * 2 || taker.open > 0 {
-                    taker.answer()
-                    try await Task.sleep(for: .milliseconds(1))
-                }
+                try await Self.answer(taker, until: Int(max) * 2)
                 let answers = try await tasks.next() ?? []
                 #expect(answers.compactMap(\.id).sorted() == Array(1...(max * 2)))
             }
@@ -79,10 +95,7 @@ import Testing
             // Time for more to be taken, if it were.
             try await Task.sleep(for: .milliseconds(50))
             #expect(taker.open <= fitting)
-            while taker.bunches.joined().count < 60 || taker.open > 0 {
-                taker.answer()
-                try await Task.sleep(for: .milliseconds(1))
-            }
+            try await Self.answer(taker, until: 60)
             let all = try await answers
             #expect(all.count == 60)
         }
@@ -170,7 +183,7 @@ import Testing
             try await RawConnection.detached {
                 let client = try CallsConnection(path)
                 client.send(Self.puts(1...100))
-                while gate.waiting < KeyCallStream.runningMax {}
+                try Self.waitFor("the first ones") { gate.waiting == KeyCallStream.runningMax }
                 // Whole, but for its line feed.
                 if isHalf { client.send(#"{"id":101,"put":"half","value":"x"}"#) }
             }
@@ -250,24 +263,30 @@ import Testing
                 $0.writeGate = { await gate.pass() }
             }
             let path = fixture.socketPath
-            let hasStopped = Atomic(false)
+            let isTold = Atomic(false)
+            let isLate = Atomic(false)
             async let answers = RawConnection.detached {
                 var client = try CallsConnection(path)
                 client.send(Self.puts(1...5) + #"{"id":6,"delete":"app/1"}"# + "\n")
-                while !hasStopped.load(ordering: .acquiring) {}
+                try Self.waitFor("the stop") { isTold.load(ordering: .acquiring) }
                 // Too late: it has no answer, and does not begin.
                 client.send(Self.put(7))
+                try Self.waitFor("the server to take the late call") { client.raw.unread == 0 }
+                isLate.store(true, ordering: .releasing)
                 let answers = try client.rest()
                 #expect(client.raw.waitForHangUp())
                 return answers
             }
             try await Self.eventually("the calls") { taker.open == 5 && gate.waiting == 1 }
+            // It is closed after the streams have been told.
+            let idle = try RawConnection(path)
+            defer { idle.close() }
+            try await Self.eventually("the idle connection") { fixture.server.counters.connectionsOpen == 2 }
             async let stopping: Void = fixture.server.stop(grace: .milliseconds(1), graceMax: .seconds(30))
-            // Whoever asks is refused as soon as it stops.
-            try await Self.eventually("the stop") { !Self.isServed(path) }
-            try await Task.sleep(for: .milliseconds(50))
-            hasStopped.store(true, ordering: .releasing)
-            try await Task.sleep(for: .milliseconds(50))
+            #expect(try await RawConnection.detached { idle.waitForHangUp() })
+            isTold.store(true, ordering: .releasing)
+            try await Self.eventually("the late call") { isLate.load(ordering: .acquiring) }
+            try await Self.turnLoops()
             taker.answer()
             gate.open()
             let all = try await answers
@@ -279,10 +298,11 @@ import Testing
         }
     }
 
-    private static func isServed(_ path: String) -> Bool {
-        guard let raw = try? RawConnection(path) else { return false }
-        raw.close()
-        return true
+    /// What a connection has read has gone where it belongs: each step takes one turn of its loop, and there are a few.
+    private static func turnLoops() async throws {
+        for _ in 0..<16 {
+            for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() { try await loop.submit {}.get() }
+        }
     }
 
     @Test func `silent streams and connections that had one hold up no stop`() async throws {

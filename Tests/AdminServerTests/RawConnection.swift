@@ -83,6 +83,12 @@ struct RawConnection: Sendable {
         return Array(chunk.prefix(max(0, count)))
     }
 
+    /// About how many bytes of what was sent the other side has not read; 0 when it has read all (unix(7), `SIOCOUTQ`).
+    var unread: Int32 {
+        var count: Int32 = -1
+        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? count : -1
+    }
+
     /// Sends no more, and goes on reading.
     func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 
