@@ -24,6 +24,8 @@ package enum AdminJSON {
     ) throws(AdminFailure) -> Document {
         do {
             return try decode(type, from: bytes)
+        } catch let failure as AdminFailure {
+            throw failure
         } catch let error as DecodingError {
             throw AdminFailure(.badRequest, "\(subject): \(reason(error))")
         } catch {

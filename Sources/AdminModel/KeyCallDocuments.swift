@@ -19,11 +19,27 @@ package struct KeyCallRequest: Codable, Hashable, Sendable {
     /// Of `get`.
     package var consistency: String?
 
-    private enum CodingKeys: String, CodingKey {
+    private enum CodingKeys: String, CodingKey, CaseIterable {
         case id, put, value, delete, get, message, ttl, consistency
         case valueBase64 = "value_base64"
         case ifVersion = "if_version"
         case ifAbsent = "if_absent"
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.fields(CodingKeys.self, of: "a call")
+        func text(_ key: CodingKeys) throws -> String? { try fields.decodeIfPresent(String.self, forKey: key) }
+        id = try fields.decode(UInt64.self, forKey: .id)
+        put = try text(.put)
+        value = try text(.value)
+        valueBase64 = try text(.valueBase64)
+        delete = try text(.delete)
+        get = try text(.get)
+        ifVersion = try text(.ifVersion)
+        ifAbsent = try fields.decodeIfPresent(Bool.self, forKey: .ifAbsent)
+        message = try text(.message)
+        ttl = try text(.ttl)
+        consistency = try text(.consistency)
     }
 
     /// Fails with `bad_request` when it is not one call that can be made, and with `too_large` when its value is.

@@ -13,9 +13,16 @@ package struct StrictTransactionRequest: Codable, Hashable, Sendable {
         self.otherwise = otherwise
     }
 
-    private enum CodingKeys: String, CodingKey {
+    private enum CodingKeys: String, CodingKey, CaseIterable {
         case compare, then
         case otherwise = "else"
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.fields(CodingKeys.self, of: "a transaction")
+        compare = try fields.decodeIfPresent([Compare].self, forKey: .compare)
+        then = try fields.decodeIfPresent([Step].self, forKey: .then)
+        otherwise = try fields.decodeIfPresent([Step].self, forKey: .otherwise)
     }
 
     /// `{"key":"a","exists":true}`, `{"key":"a","version":"12"}`, `{"key":"a","value":"x"}` or
@@ -32,9 +39,20 @@ package struct StrictTransactionRequest: Codable, Hashable, Sendable {
 
         package init(key: String) { self.key = key }
 
-        private enum CodingKeys: String, CodingKey {
+        private enum CodingKeys: String, CodingKey, CaseIterable {
             case key, exists, version, value, lock, token
             case valueBase64 = "value_base64"
+        }
+
+        package init(from decoder: any Decoder) throws {
+            let fields = try decoder.fields(CodingKeys.self, of: "a compare")
+            key = try fields.decodeIfPresent(String.self, forKey: .key)
+            exists = try fields.decodeIfPresent(Bool.self, forKey: .exists)
+            version = try fields.decodeIfPresent(VersionText.self, forKey: .version)
+            value = try fields.decodeIfPresent(String.self, forKey: .value)
+            valueBase64 = try fields.decodeIfPresent(String.self, forKey: .valueBase64)
+            lock = try fields.decodeIfPresent(String.self, forKey: .lock)
+            token = try fields.decodeIfPresent(UInt64.self, forKey: .token)
         }
 
         package enum Meaning: Hashable, Sendable {
@@ -84,9 +102,19 @@ package struct StrictTransactionRequest: Codable, Hashable, Sendable {
             self.get = get
         }
 
-        private enum CodingKeys: String, CodingKey {
+        private enum CodingKeys: String, CodingKey, CaseIterable {
             case put, value, lease, delete, get
             case valueBase64 = "value_base64"
+        }
+
+        package init(from decoder: any Decoder) throws {
+            let fields = try decoder.fields(CodingKeys.self, of: "a step")
+            put = try fields.decodeIfPresent(String.self, forKey: .put)
+            value = try fields.decodeIfPresent(String.self, forKey: .value)
+            valueBase64 = try fields.decodeIfPresent(String.self, forKey: .valueBase64)
+            lease = try fields.decodeIfPresent(String.self, forKey: .lease)
+            delete = try fields.decodeIfPresent(String.self, forKey: .delete)
+            get = try fields.decodeIfPresent(String.self, forKey: .get)
         }
 
         package enum Meaning: Hashable, Sendable {
@@ -105,7 +133,9 @@ package struct StrictTransactionRequest: Codable, Hashable, Sendable {
         package func meaning() throws(AdminFailure) -> Meaning {
             let bytes = ByteText.join(text: value, base64: valueBase64)
             let hasValue = value != nil || valueBase64 != nil
-            guard [put, delete, get].count(where: { $0 != nil }) == 1, put != nil || (!hasValue && lease == nil) else {
+            guard [put, delete, get].count(where: { $0 != nil }) == 1, put != nil || (!hasValue && lease == nil),
+                value == nil || valueBase64 == nil
+            else {
                 throw AdminFailure(
                     .badRequest, "a step is one of put (with value or value_base64), delete and get, each with a key")
             }

@@ -60,6 +60,15 @@ package struct LeaseClock: Sendable {
         return result
     }
 
+    /// The lease's expiry could not be proposed: it comes again then.
+    package mutating func postpone(_ id: LeaseID, to at: Instant) {
+        guard var term = terms[id] else { return }
+        dues.remove(term.due)
+        term.due = Due(at: at, lease: id)
+        dues.set(term.due, Nothing())
+        terms.set(id, term)
+    }
+
     private mutating func set(
         _ id: LeaseID, renewed: LogIndex, milliseconds: UInt64, now: Instant, share: Int = 1
     ) {

@@ -50,8 +50,8 @@ package enum StrictRefusal: UInt8, Error, Hashable, Sendable, CaseIterable {
     /// More commands of the session are on their way than answers are kept.
     case tooManyPending
     case tooManySessions
-    /// All sessions together keep `StrictBounds.keptAnswerBytesMax` of answers.
-    case tooManyAnswers
+    /// A late copy of a command that was applied, whose answer was too much to be kept (`StrictBounds.keptAnswerBytesMax`).
+    case answerNotKept
     case valueTooLarge
     case transactionTooLarge
     case keyWrittenTwice

@@ -34,9 +34,11 @@ package enum StrictBounds {
     package static let leaseMillisecondsMin: UInt64 = 100
     /// One answer, encoded.
     package static let answerBytesMax = SessionTable.answerBytesMax
-    /// All answers that sessions keep: 256 MiB. Beyond it commands in sessions are refused until clients say what
-    /// they have received, or sessions end.
+    /// All long answers that sessions keep: 256 MiB. Beyond it further ones are not kept until clients say what they have received,
+    /// or sessions end: who repeats a command whose answer was not kept is told that, and not what it was.
     package static let keptAnswerBytesMax = 256 << 20
+    /// Answers up to this length are short, and always kept: what everything but transactions is answered with.
+    package static let shortAnswerBytesMax = 64
     /// One command, encoded: a full transaction and its numbers.
     package static let commandBytesMax = Bounds.transactionBytesMax + 64 * 1024
     /// One record of a snapshot: an answer or a value with its numbers.

@@ -6,11 +6,12 @@ import RaftCore
 
 extension StrictCommand {
     /// Raised with every new code, rule or bound: a replica that does not know it stops instead of going its own way.
-    /// 1 had neither `raiseVersions` nor `reissue`, and two steps less in a transaction.
-    package static let formatVersion: UInt8 = 2
+    /// 1 had neither `raiseVersions` nor `reissue`, and two steps less in a transaction; 2 had no leases that end with their keys, and
+    /// refused commands when there was no room for answers.
+    package static let formatVersion: UInt8 = 3
 
     /// offset  bytes
-    /// 0       1      format, 2
+    /// 0       1      format, 3
     /// 1       1      1: a session's stamp follows the time; 0: none
     /// 2       v      time, milliseconds (v: LEB128, shortest form)
     ///         3v     session, sequence, answered through
@@ -74,9 +75,10 @@ extension StrictOperation {
         case .transaction(let transaction):
             put(.transaction)
             transaction.write(to: &writer)
-        case .grantLease(let milliseconds):
+        case .grantLease(let milliseconds, let endsWithKeys):
             put(.grantLease)
             writer.put(varint: milliseconds)
+            writer.put(endsWithKeys)
         case .keepAlive(let lease):
             put(.keepAlive)
             writer.put(varint: lease)
@@ -119,7 +121,7 @@ extension StrictOperation {
                     try reader.key(), value: try reader.counted(max: Bounds.valueBytesMax), lease: try reader.varint())
             case .delete: .delete(try reader.key())
             case .transaction: .transaction(try StrictTransaction(from: &reader))
-            case .grantLease: .grantLease(milliseconds: try reader.varint())
+            case .grantLease: .grantLease(milliseconds: try reader.varint(), endsWithKeys: try reader.flag())
             case .keepAlive: .keepAlive(try reader.varint())
             case .revoke: .revoke(try reader.varint())
             case .expireLease: .expireLease(try reader.varint(), ifRenewedBefore: try reader.varint())

@@ -47,8 +47,9 @@ package enum StrictOperation: Hashable, Sendable {
     case put(StrictKey, value: [UInt8], lease: LeaseID)
     case delete(StrictKey)
     case transaction(StrictTransaction)
-    /// Answered with the lease's id.
-    case grantLease(milliseconds: UInt64)
+    /// Answered with the lease's id. `endsWithKeys`: the lease is of one value's time to live, and ends as soon as the last key that
+    /// was bound to it no longer is.
+    case grantLease(milliseconds: UInt64, endsWithKeys: Bool = false)
     case keepAlive(LeaseID)
     case revoke(LeaseID)
     /// Proposed by the leader, whose clock says that the time is over: ends the lease unless an entry at `ifRenewedBefore`

@@ -14,8 +14,13 @@ package struct StrictLease: Hashable, Sendable {
     package var keys: UInt64
     /// Locks that it holds or waits for.
     package var locks: UInt64
+    /// Of a value's time to live: it ends when the last key that was bound to it no longer is. Clients are not told.
+    package var endsWithKeys: Bool
 
-    package init(milliseconds: UInt64, renewed: LogIndex, keys: UInt64 = 0, locks: UInt64 = 0) {
+    package init(
+        milliseconds: UInt64, renewed: LogIndex, keys: UInt64 = 0, locks: UInt64 = 0, endsWithKeys: Bool = false
+    ) {
+        self.endsWithKeys = endsWithKeys
         self.milliseconds = milliseconds
         self.renewed = renewed
         self.keys = keys
@@ -24,12 +29,14 @@ package struct StrictLease: Hashable, Sendable {
 }
 
 extension StrictMachine {
-    mutating func grant(_ milliseconds: UInt64, _ outcome: inout StrictOutcome) -> StrictAnswer {
+    mutating func grant(
+        _ milliseconds: UInt64, endsWithKeys: Bool, _ outcome: inout StrictOutcome
+    ) -> StrictAnswer {
         guard (StrictBounds.leaseMillisecondsMin...Bounds.ttlMillisecondsMax).contains(milliseconds) else {
             return .refused(.leaseTimeOutOfRange)
         }
         guard leases.count < StrictBounds.leasesMax else { return .refused(.tooManyLeases) }
-        leases.set(revision, StrictLease(milliseconds: milliseconds, renewed: revision))
+        leases.set(revision, StrictLease(milliseconds: milliseconds, renewed: revision, endsWithKeys: endsWithKeys))
         outcome.leaseChanges.append(.renewed(revision, at: revision, milliseconds: milliseconds))
         return .lease(revision, milliseconds: milliseconds)
     }
@@ -49,6 +56,18 @@ extension StrictMachine {
         while let bond = firstBond(of: id, in: locksByLease) { _ = withdraw(id, from: bond.key, &outcome) }
         leases.remove(id)
         outcome.leaseChanges.append(.ended(id))
+    }
+
+    /// Ends the leases of values that are gone, or have another time to live: a value that is put again and again would leave as
+    /// many leases behind, until there may be no more.
+    mutating func endUnused(_ outcome: inout StrictOutcome) {
+        for change in outcome.changes {
+            guard let id = change.old?.lease, id != 0, id != change.new?.lease, let lease = leases[id],
+                lease.endsWithKeys, lease.keys == 0, lease.locks == 0
+            else { continue }
+            leases.remove(id)
+            outcome.leaseChanges.append(.ended(id))
+        }
     }
 
     private func firstBond(of id: LeaseID, in table: SortedTable<LeaseBond, Nothing>) -> LeaseBond? {

@@ -24,7 +24,7 @@ package struct StrictMachine: Sendable {
 
     /// The sessions' ids: the table itself tells no order.
     var sessionIDs = SortedTable<UInt64, Nothing>()
-    /// Of all answers that sessions keep.
+    /// Of the long answers that sessions keep.
     var keptAnswerBytes = 0
     var keysByLease = SortedTable<LeaseBond, Nothing>()
     /// Locks that a lease holds or waits for.
@@ -77,15 +77,8 @@ package struct StrictMachine: Sendable {
             time: command.time)
         switch verdict {
         case .apply:
-            guard keptAnswerBytes < StrictBounds.keptAnswerBytesMax else {
-                // Not kept: the client may send it again when there is room.
-                outcome.answer = .refused(.tooManyAnswers)
-                return outcome
-            }
             outcome.answer = execute(command, &outcome)
-            let answer = outcome.answer.encoded
-            sessions.record(session: stamp.session, sequence: stamp.sequence, answer: answer)
-            keptAnswerBytes += answer.count
+            keep(outcome.answer, stamp)
         case .answered(let bytes):
             outcome.isRepeat = true
             do throws(StrictDecodeFailure) {
@@ -100,6 +93,22 @@ package struct StrictMachine: Sendable {
         return outcome
     }
 
+    /// Whoever repeats the command gets this answer, or is told that there is no room for it: the command itself is never refused
+    /// for that, or clients that are gone would hold up all others.
+    private mutating func keep(_ answer: StrictAnswer, _ stamp: SessionStamp) {
+        var bytes = answer.encoded
+        if Self.counted(bytes) > 0, keptAnswerBytes >= StrictBounds.keptAnswerBytesMax {
+            bytes = StrictAnswer.refused(.answerNotKept).encoded
+        }
+        sessions.record(session: stamp.session, sequence: stamp.sequence, answer: bytes)
+        keptAnswerBytes += Self.counted(bytes)
+    }
+
+    /// What an answer counts for in `keptAnswerBytes`.
+    static func counted(_ answer: [UInt8]) -> Int {
+        answer.count > StrictBounds.shortAnswerBytesMax ? answer.count : 0
+    }
+
     /// Counts out what `SessionTable.judge` is about to drop.
     private mutating func forgetAnswers(_ stamp: SessionStamp) {
         guard let session = sessions[stamp.session], stamp.answeredThrough > session.answeredThrough,
@@ -107,11 +116,16 @@ package struct StrictMachine: Sendable {
         else { return }
         for answer in session.answers {
             guard answer.sequence <= stamp.answeredThrough else { break }
-            keptAnswerBytes -= answer.bytes.count
+            keptAnswerBytes -= Self.counted(answer.bytes)
         }
     }
 
     private mutating func execute(_ command: StrictCommand, _ outcome: inout StrictOutcome) -> StrictAnswer {
+        defer { endUnused(&outcome) }
+        return carryOut(command, &outcome)
+    }
+
+    private mutating func carryOut(_ command: StrictCommand, _ outcome: inout StrictOutcome) -> StrictAnswer {
         switch command.operation {
         case .registerSession: return registerSession(time: command.time)
         case .endSession(let id):
@@ -125,7 +139,8 @@ package struct StrictMachine: Sendable {
             return .put(version: put(key, value, lease, over: old, &outcome), modified: revision)
         case .delete(let key): return .deleted(delete(key, &outcome))
         case .transaction(let transaction): return run(transaction, &outcome)
-        case .grantLease(let milliseconds): return grant(milliseconds, &outcome)
+        case .grantLease(let milliseconds, let endsWithKeys):
+            return grant(milliseconds, endsWithKeys: endsWithKeys, &outcome)
         case .keepAlive(let lease): return keepAlive(lease, &outcome)
         case .revoke(let lease):
             guard leases[lease] != nil else { return .refused(.noLease) }
@@ -160,13 +175,13 @@ package struct StrictMachine: Sendable {
     }
 
     private mutating func noteSessionEnds(_ id: UInt64) {
-        for answer in sessions[id]?.answers ?? [] { keptAnswerBytes -= answer.bytes.count }
+        for answer in sessions[id]?.answers ?? [] { keptAnswerBytes -= Self.counted(answer.bytes) }
     }
 
     func countKeptAnswers() -> Int {
         var sum = 0
         sessionIDs.forEach { id, _ in
-            for answer in sessions[id]?.answers ?? [] { sum += answer.bytes.count }
+            for answer in sessions[id]?.answers ?? [] { sum += Self.counted(answer.bytes) }
         }
         return sum
     }

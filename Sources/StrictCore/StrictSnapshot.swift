@@ -8,11 +8,11 @@ import RaftCore
 /// shortest form, keys and byte strings counted, flags one byte. Equal states have equal bytes.
 ///
 /// kind  how many          fields
-/// 1     1, the first      format (1 byte: 3), applied index, version base, changes, the log's time, the sessions' time, numbers of
+/// 1     1, the first      format (1 byte: 4), applied index, version base, changes, the log's time, the sessions' time, numbers of
 ///                         sessions, leases, locks, keys
 /// 2     sessions          id, answered through, used at, number of answers which follow; ascending by id
 /// 3     answers           sequence, the answer's bytes (the rest); ascending by sequence
-/// 4     leases            id, milliseconds, renewed at; ascending by id
+/// 4     leases            id, milliseconds, renewed at, whether it ends with its keys; ascending by id
 /// 5     locks             name, holder's lease, token, number of those who wait, for each lease and since; ascending
 /// 6     keys              key, created, modified, version, lease, counted value; ascending
 /// 7     1, the last       16 bytes: `StableHasher` over all bytes of the records before, big-endian
@@ -20,8 +20,9 @@ enum SnapshotRecord: UInt8 {
     case header = 1
     case session, answer, lease, lock, key, end
 
-    /// Raised with every new record, field or rule. 1 had neither changes nor the log's time, 2 no version base.
-    static let formatVersion: UInt8 = 3
+    /// Raised with every new record, field or rule. 1 had neither changes nor the log's time, 2 no version base, 3 no leases
+    /// that end with their keys.
+    static let formatVersion: UInt8 = 4
 }
 
 /// Writes a snapshot piece by piece from a copy of the state, on which entries can go on being applied meanwhile.
@@ -93,6 +94,7 @@ package struct StrictSnapshotWriter: Sendable {
                 return nil
             }
             for number in [item.key, item.value.milliseconds, item.value.renewed] { body.put(varint: number) }
+            body.put(item.value.endsWithKeys)
             place = .lease(after: item.key)
             return .lease
         case .lock(let before):

@@ -142,7 +142,7 @@ package struct StrictSnapshotReader: Sendable {
         // Numbers have one form each: what can be read is what would be written.
         _ = try StrictAnswer(encoded: bytes)
         sessions[place].answers.append((sequence, bytes))
-        machine.keptAnswerBytes += bytes.count
+        machine.keptAnswerBytes += StrictMachine.counted(bytes)
         // The machine looks before it adds one.
         guard machine.keptAnswerBytes < StrictBounds.keptAnswerBytesMax + StrictBounds.answerBytesMax else {
             throw .bounds
@@ -151,7 +151,8 @@ package struct StrictSnapshotReader: Sendable {
 
     private mutating func takeLease(_ reader: inout FieldReader) throws(StrictDecodeFailure) {
         let id = try reader.varint()
-        let lease = StrictLease(milliseconds: try reader.varint(), renewed: try reader.varint())
+        let lease = StrictLease(
+            milliseconds: try reader.varint(), renewed: try reader.varint(), endsWithKeys: try reader.flag())
         if let last = machine.leases.last, last.key >= id { throw .order }
         guard id > 0, id <= lease.renewed, lease.renewed <= machine.revision,
             (StrictBounds.leaseMillisecondsMin...Bounds.ttlMillisecondsMax).contains(lease.milliseconds)

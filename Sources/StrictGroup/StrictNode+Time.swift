@@ -59,7 +59,10 @@ extension StrictNode {
     /// The leader's clock proposes; the log decides.
     private mutating func proposeExpiries() {
         if let at = leases.nextDeadline, at <= clock.now {
-            for operation in leases.expired(now: clock.now) { _ = propose(operation, stamp: nil, for: .nobody) }
+            for operation in leases.expired(now: clock.now) where propose(operation, stamp: nil, for: .nobody) != nil {
+                // The lead is being handed over, or the log is full for now.
+                if case .expireLease(let id, _) = operation { leases.postpone(id, to: clock.now + Self.restMax) }
+            }
         }
         if let at = sessionsExpireAt, at <= clock.now {
             sessionsExpireAt = clock.now + Self.sessionIdle / 4

@@ -127,7 +127,12 @@ extension AdminFailure {
                     + "been made; read before you repeat it", outcome: .unknown)
         case .malformed:
             self.init(.internalError, "the strict state took the change for nonsense: report this", outcome: .notDone)
-        case .tooManyPending, .tooManySessions, .tooManyAnswers:
+        case .answerNotKept:
+            self.init(
+                .unavailable,
+                "the change was decided on, but its answer was lost on the way and could not be kept: read before you repeat it",
+                outcome: .unknown)
+        case .tooManyPending, .tooManySessions:
             self.init(.busy, "too many changes wait for their answers: try again in a moment", outcome: .notDone)
         case .valueTooLarge:
             self.init(

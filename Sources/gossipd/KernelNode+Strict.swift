@@ -131,7 +131,7 @@ extension KernelNode {
     ) -> StrictDocument.Member {
         var member = StrictDocument.Member(
             member: hub.identity(id), vote: vote, state: states[id] ?? .unknown,
-            isReachable: status.reachable.contains(id))
+            isReachable: vote == .voter ? status.reachable.contains(id) : states[id] == .alive)
         if let follower = status.followers.first(where: { $0.id == id }) {
             member.match = follower.match
             member.lag = status.last - min(follower.match, status.last)

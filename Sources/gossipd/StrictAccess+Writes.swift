@@ -56,7 +56,12 @@ extension StrictAccess {
     ) async throws(AdminFailure) -> WriteResult {
         let name = try Self.name(key)
         var lease: LeaseID = 0
-        if let milliseconds = options.ttlMilliseconds { lease = try await leaseOfValue(milliseconds, options.timeout) }
+        var options = options
+        if let milliseconds = options.ttlMilliseconds {
+            let begun = ContinuousClock.now
+            lease = try await leaseOfValue(milliseconds, options.timeout)
+            options.timeout = max(options.timeout - (ContinuousClock.now - begun), .milliseconds(1))
+        }
         do throws(AdminFailure) {
             let modified = try await put(name, value, lease, options)
             var result = await result(key, version: modified)
@@ -73,14 +78,18 @@ extension StrictAccess {
 
     private func leaseOfValue(_ milliseconds: UInt64, _ timeout: Duration) async throws(AdminFailure) -> LeaseID {
         do throws(AdminFailure) {
-            guard case .lease(let lease, _) = try await change(.grantLease(milliseconds: milliseconds), timeout) else {
+            let grant = StrictOperation.grantLease(milliseconds: milliseconds, endsWithKeys: true)
+            guard case .lease(let lease, _) = try await change(grant, timeout) else {
                 throw AdminFailure.unexpectedReply
             }
             return lease
         } catch {
+            guard error.outcome == .unknown else { throw error }
             // Whatever became of the lease, the key was not touched.
             var failure = error
-            if failure.outcome == .unknown { failure.outcome = .notDone }
+            failure.outcome = .notDone
+            failure.message =
+                "the strict group did not answer in time when asked for the value's time to live: the key was not touched; try again"
             throw failure
         }
     }

@@ -85,6 +85,7 @@ import Testing
         (#"{"id":18446744073709551616,"put":"a","value":"x"}"#, nil, .badRequest),
         (#"{"id":"7","put":"a","value":"x"}"#, nil, .badRequest),
         (#"{"id":7,"put":"a","value":"x""#, nil, .badRequest),
+        (#"{"id":7,"put":"a","value":"x","if-version":"1"}"#, 7, .badRequest),
         (#"{"id":07,"put":"a","value":"x"}"#, nil, .badRequest),
         (String(repeating: "[", count: 100_000), nil, .badRequest),
         (#"{"id":7,"put":"# + String(repeating: "[", count: 5_000), nil, .badRequest),
@@ -121,12 +122,13 @@ import Testing
         }
     }
 
-    @Test func `fields that nobody knows are passed over, as in every request`() async throws {
+    @Test func `a field that nobody knows may be a condition that is misspelt: the call is refused`() async throws {
         try await ServerFixture.run { fixture in
             let line = #"{"id":7,"put":"a","value":"x","later":{"a":[1]}}"#
             let answers = try await Self.talk(fixture, [Array(line.utf8)])
             #expect(answers.map(\.id) == [7])
-            #expect(fixture.node.holds("a"))
+            #expect(answers.first?.failure?.message.contains(#"no field "later""#) == true, "\(answers)")
+            #expect(!fixture.node.holds("a"))
         }
     }
 

@@ -156,6 +156,19 @@ import Testing
             (#"{"then":[{"put":"strict/a","value":"1","get":"strict/b"}]}"#, 64, "one of put"),
             (#"{"then":[{"get":"strict/a"}],"compare":[{"key":"strict/a"}]}"#, 64, "a compare has a key and one of"),
             (#"{"then":[{"get":"strict/a"}],"compare":[{"lock":"l"}]}"#, 64, "a compare has a key and one of"),
+            (
+                #"{"then":[{"get":"strict/a"}],"compares":[]}"#, 64,
+                "a transaction has no field \"compares\": there are compare"
+            ),
+            (
+                #"{"then":[{"get":"strict/a"}],"compare":[{"key":"strict/a","if_version":"1"}]}"#, 64,
+                "a compare has no field \"if_version\""
+            ),
+            (#"{"then":[{"put":"strict/a","valeu":"x"}]}"#, 64, "a step has no field \"valeu\""),
+            (
+                #"{"then":[{"put":"strict/a","value":"x","value_base64":"eA=="}]}"#, 64,
+                "a step is one of put (with value or value_base64)"
+            ),
             (#"{"then":[{"put":"eventual","value":"1"}]}"#, 4, "is not strict"),
         ] as [(String, Int32, String)])
     func `a transaction that makes no sense is refused with a reason`(

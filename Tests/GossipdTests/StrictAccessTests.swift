@@ -216,7 +216,7 @@ struct StrictAccessTests {
         }
         for refusal in StrictRefusal.allCases {
             let failure = AdminFailure(refusal)
-            let isOpen = refusal == .noSession || refusal == .obsolete
+            let isOpen = [.noSession, .obsolete, .answerNotKept].contains(refusal)
             #expect((failure.outcome == .unknown) == isOpen, "\(refusal)")
             #expect(!failure.message.hasSuffix("."), "\(refusal)")
         }

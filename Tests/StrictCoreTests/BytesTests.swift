@@ -49,20 +49,20 @@ struct BytesTests {
 
     @Test("numbers have one form, and a long count takes no memory")
     func forms() {
-        #expect(throws: StrictDecodeFailure.varint) { try StrictCommand(encoded: [2, 0, 0x80, 0, 1]) }
-        #expect(throws: StrictDecodeFailure.code) { try StrictCommand(encoded: [2, 2, 0, 1]) }
-        #expect(throws: StrictDecodeFailure.code) { try StrictCommand(encoded: [2, 0, 0, 200]) }
-        let huge: [UInt8] = [2, 0, 0, 6] + [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]
+        #expect(throws: StrictDecodeFailure.varint) { try StrictCommand(encoded: [3, 0, 0x80, 0, 1]) }
+        #expect(throws: StrictDecodeFailure.code) { try StrictCommand(encoded: [3, 2, 0, 1]) }
+        #expect(throws: StrictDecodeFailure.code) { try StrictCommand(encoded: [3, 0, 0, 200]) }
+        let huge: [UInt8] = [3, 0, 0, 6] + [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]
         #expect(throws: StrictDecodeFailure.bounds) { try StrictCommand(encoded: huge) }
-        #expect(throws: StrictDecodeFailure.truncated) { try StrictCommand(encoded: [2, 0, 0, 6, 0xff, 0x1f]) }
-        #expect(throws: StrictDecodeFailure.key) { try StrictCommand(encoded: [2, 0, 0, 5, 1, 0x2f]) }
-        #expect(throws: StrictDecodeFailure.key) { try StrictCommand(encoded: [2, 0, 0, 5, 1, 0xff]) }
+        #expect(throws: StrictDecodeFailure.truncated) { try StrictCommand(encoded: [3, 0, 0, 6, 0xff, 0x1f]) }
+        #expect(throws: StrictDecodeFailure.key) { try StrictCommand(encoded: [3, 0, 0, 5, 1, 0x2f]) }
+        #expect(throws: StrictDecodeFailure.key) { try StrictCommand(encoded: [3, 0, 0, 5, 1, 0xff]) }
         // Keys told anew: too many, not ascending.
-        #expect(throws: StrictDecodeFailure.bounds) { try StrictCommand(encoded: [2, 0, 0, 14, 0xe9, 0x07]) }
-        #expect(throws: StrictDecodeFailure.order) { try StrictCommand(encoded: [2, 0, 0, 14, 2, 1, 97, 1, 97]) }
+        #expect(throws: StrictDecodeFailure.bounds) { try StrictCommand(encoded: [3, 0, 0, 14, 0xe9, 0x07]) }
+        #expect(throws: StrictDecodeFailure.order) { try StrictCommand(encoded: [3, 0, 0, 14, 2, 1, 97, 1, 97]) }
         // Of a program that was never released, and of a later one.
-        #expect(throws: StrictDecodeFailure.unknownFormat(1)) { try StrictCommand(encoded: [1, 0, 0, 1]) }
-        #expect(throws: StrictDecodeFailure.unknownFormat(3)) { try StrictCommand(encoded: [3, 0, 0, 1]) }
+        #expect(throws: StrictDecodeFailure.unknownFormat(2)) { try StrictCommand(encoded: [2, 0, 0, 1]) }
+        #expect(throws: StrictDecodeFailure.unknownFormat(4)) { try StrictCommand(encoded: [4, 0, 0, 1]) }
     }
 
     @Test("altered commands never stop the machine, and what is read is what would be written", arguments: 1...4)

@@ -95,6 +95,58 @@ struct LeaseTests {
         #expect(try bench.apply(.revoke(one)).lockChanges.map(\.new?.lease) == [three])
     }
 
+    @Test(
+        "the lease of a value's time to live ends when the value goes or has another; one that was asked for by itself stays"
+    )
+    func endsWithKeys() throws {
+        var bench = Bench()
+        let (a, b) = (try key("a"), try key("b"))
+        func grant(_ endsWithKeys: Bool) throws -> LeaseID {
+            let grant = StrictOperation.grantLease(milliseconds: 1_000, endsWithKeys: endsWithKeys)
+            guard case .lease(let id, _) = try bench.apply(grant).answer else { return 0 }
+            return id
+        }
+        var last: LeaseID = 0
+        for round in 0..<5 {
+            let lease = try grant(true)
+            let put = try bench.apply(.put(a, value: [UInt8(round)], lease: lease))
+            #expect(put.leaseChanges == (last == 0 ? [] : [.ended(last)]))
+            last = lease
+        }
+        #expect(bench.machine.leaseCount == 1)
+        // From one key to another within a transaction: it was never without one.
+        let move = StrictTransaction(then: [.delete(a), .put(b, value: [1], lease: last)], otherwise: [])
+        #expect(try bench.apply(.transaction(move)).leaseChanges.isEmpty)
+        bench.machine = try StrictMachine(snapshot: bench.machine.snapshot)
+        #expect(try bench.apply(.put(b, value: [2], lease: 0)).leaseChanges == [.ended(last)])
+        #expect(try bench.apply(.keepAlive(last)).answer == .refused(.noLease))
+
+        let asked = try grant(false)
+        try bench.apply(.put(a, value: [1], lease: asked))
+        #expect(try bench.apply(.delete(a)).leaseChanges.isEmpty && bench.machine.leaseCount == 1)
+        // A lock is reason enough to live on.
+        let holder = try grant(true)
+        try bench.apply(.put(a, value: [1], lease: holder))
+        try bench.apply(.acquire(lock: key("lock"), lease: holder, mayWait: false))
+        #expect(try bench.apply(.delete(a)).leaseChanges.isEmpty)
+        #expect(try bench.apply(.revoke(holder)).leaseChanges == [.ended(holder)])
+    }
+
+    @Test("an expiry that could not be proposed comes again when it is said to")
+    func postponed() throws {
+        var bench = Bench()
+        let lease = try bench.lease(20_000)
+        var clock = LeaseClock(bench.machine, now: .origin)
+        let due = Instant.origin + .seconds(20)
+        #expect(clock.expired(now: due).count == 1)
+        #expect(clock.nextDeadline == due + .seconds(10))
+        clock.postpone(lease, to: due + .milliseconds(400))
+        #expect(clock.nextDeadline == due + .milliseconds(400))
+        #expect(clock.expired(now: due + .milliseconds(400)).count == 1 && clock.count == 1)
+        clock.postpone(7, to: due)
+        #expect(clock.count == 1)
+    }
+
     @Test("claims, and keys of a lease, are bounded")
     func bounds() throws {
         var machine = StrictMachine()

@@ -3,8 +3,9 @@
 
 import ClusterTypes
 import RaftCore
-import StrictCore
 import Testing
+
+@testable import StrictCore
 
 @Suite("The strict state: keys, transactions, sessions")
 struct MachineTests {
@@ -116,6 +117,41 @@ struct MachineTests {
         #expect(bench.machine.keyCount == 0)
     }
 
+    @Test("commands are carried out when there is no room for their answers, and a repeat says that the answer is gone")
+    func noRoomForAnswers() throws {
+        var machine = StrictMachine()
+        func apply(_ operation: StrictOperation, _ stamp: SessionStamp? = nil) -> StrictOutcome {
+            machine.apply(StrictCommand(time: 0, session: stamp, operation), at: machine.appliedIndex + 1)
+        }
+        let (a, b) = (try key("a"), try key("b"))
+        _ = apply(.put(a, value: Array(repeating: 7, count: 100), lease: 0))
+        let session = machine.appliedIndex + 1
+        #expect(apply(.registerSession).answer == .session(session))
+        func stamp(_ sequence: UInt64) -> SessionStamp {
+            SessionStamp(session: session, sequence: sequence, answeredThrough: 0)
+        }
+        let swap = StrictOperation.transaction(
+            StrictTransaction(then: [.get(a), .put(b, value: [1], lease: 0)], otherwise: []))
+        let kept = apply(swap, stamp(1))
+        #expect(machine.keptAnswerBytes == kept.answer.encoded.count)
+        machine.keptAnswerBytes = StrictBounds.keptAnswerBytesMax
+        let first = apply(swap, stamp(2))
+        #expect(first.changes.map(\.key) == [b])
+        guard case .transaction(succeeded: true, _) = first.answer else {
+            Issue.record("the first copy is answered with \(first.answer)")
+            return
+        }
+        let again = apply(swap, stamp(2))
+        #expect(again.isRepeat && again.answer == .refused(.answerNotKept) && again.changes.isEmpty)
+        // Short answers are kept without regard to the others.
+        let put = apply(.put(b, value: [2], lease: 0), stamp(3))
+        #expect(apply(.put(b, value: [3], lease: 0), stamp(3)).answer == put.answer)
+        #expect(apply(swap, stamp(1)).answer == kept.answer)
+        machine.keptAnswerBytes = kept.answer.encoded.count
+        machine.checkInvariants()
+        #expect(try StrictMachine(snapshot: machine.snapshot) == machine)
+    }
+
     @Test("sessions begin and end outside of sessions, and grow old by the log's time alone")
     func sessions() throws {
         var bench = Bench()
@@ -131,9 +167,9 @@ struct MachineTests {
     @Test("an entry of a later format stops the replica where it is, one without sense is refused by all")
     func formats() throws {
         var machine = StrictMachine()
-        #expect(throws: StrictDecodeFailure.unknownFormat(3)) { try machine.apply([3, 0], at: 5) }
+        #expect(throws: StrictDecodeFailure.unknownFormat(4)) { try machine.apply([4, 0], at: 5) }
         #expect(machine.appliedIndex == 0)
-        #expect(try machine.apply([2, 9], at: 5).answer == .refused(.malformed))
+        #expect(try machine.apply([3, 9], at: 5).answer == .refused(.malformed))
         #expect(try machine.apply([], at: 6).answer == .refused(.malformed))
         machine.skip(through: 9)
         #expect(machine.appliedIndex == 9)

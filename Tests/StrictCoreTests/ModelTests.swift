@@ -65,7 +65,8 @@ struct ModelTests {
         for change in outcome.leaseChanges {
             switch change {
             case .renewed(let id, let index, let milliseconds):
-                leases[id] = NaiveModel.Lease(milliseconds: milliseconds, renewed: index)
+                leases[id] = NaiveModel.Lease(
+                    milliseconds: milliseconds, renewed: index, endsWithKeys: after.leases[id]?.endsWithKeys ?? false)
             case .ended(let id): leases[id] = nil
             }
         }

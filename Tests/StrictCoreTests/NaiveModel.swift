@@ -15,6 +15,7 @@ struct NaiveModel {
     struct Lease: Equatable {
         var milliseconds: UInt64
         var renewed: UInt64
+        var endsWithKeys = false
     }
 
     struct Claim: Equatable {
@@ -55,6 +56,17 @@ struct NaiveModel {
     }
 
     private mutating func execute(_ command: StrictCommand, _ index: UInt64) -> StrictAnswer {
+        let bound = Set(keys.values.map(\.lease))
+        defer {
+            for lease in bound.subtracting(keys.values.map(\.lease)) {
+                let claims = locks.values.contains { $0.contains { $0.lease == lease } }
+                if leases[lease]?.endsWithKeys == true, !claims { leases[lease] = nil }
+            }
+        }
+        return carryOut(command, index)
+    }
+
+    private mutating func carryOut(_ command: StrictCommand, _ index: UInt64) -> StrictAnswer {
         switch command.operation {
         case .registerSession:
             time = max(time, command.time)
@@ -73,9 +85,9 @@ struct NaiveModel {
             return .put(version: put(key, value, lease, index), modified: index)
         case .delete(let key): return .deleted(keys.removeValue(forKey: key) != nil)
         case .transaction(let transaction): return run(transaction, index)
-        case .grantLease(let milliseconds):
+        case .grantLease(let milliseconds, let endsWithKeys):
             if milliseconds < 100 { return .refused(.leaseTimeOutOfRange) }
-            leases[index] = Lease(milliseconds: milliseconds, renewed: index)
+            leases[index] = Lease(milliseconds: milliseconds, renewed: index, endsWithKeys: endsWithKeys)
             return .lease(index, milliseconds: milliseconds)
         case .keepAlive(let id):
             guard let lease = leases[id] else { return .refused(.noLease) }

@@ -87,7 +87,7 @@ struct CommandSource {
                     compares: (0..<rng.index(below: 3)).map { _ in compare(index) },
                     then: (0..<rng.index(below: 4)).map { _ in step() },
                     otherwise: (0..<rng.index(below: 3)).map { _ in step() }))
-        case 13, 14: .grantLease(milliseconds: rng.chance(0.1) ? 5 : 1_000)
+        case 13, 14: .grantLease(milliseconds: rng.chance(0.1) ? 5 : 1_000, endsWithKeys: rng.chance(0.5))
         case 15: .keepAlive(lease())
         case 16: rng.chance(0.4) ? .revoke(lease()) : .keepAlive(lease())
         case 17: .expireLease(lease(), ifRenewedBefore: index - min(index, UInt64(rng.index(below: 40))))

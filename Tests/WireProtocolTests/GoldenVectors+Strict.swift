@@ -48,7 +48,7 @@ extension Golden {
             hex: "24 002e 01 \(groupHex) \(a) \(b) 03 07 ac02 04"),
         Golden(
             name: "strict: forwarded call", message: .strict(.forward(id: 9, change("k/a"))),
-            hex: "24 000f 02 09 01 0b 02 00 00 04 03 6b2f61 01 76 00"),
+            hex: "24 000f 02 09 01 0b 03 00 00 04 03 6b2f61 01 76 00"),
         Golden(
             name: "strict: answer",
             message: .strict(.forwarded(id: 9, .reply(.answer(.put(version: 1, modified: 300))))),

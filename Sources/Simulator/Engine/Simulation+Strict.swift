@@ -124,7 +124,10 @@ extension Simulation {
         // The answer may come before the call returns.
         holders[node].ask(step, as: replies.nextCommand)
         switch step {
-        case .grant(let milliseconds): issue(.change(.grantLease(milliseconds: milliseconds)), nil, node: node)
+        // Of half of the nodes: such a lease may end sooner, when somebody else writes its keys.
+        case .grant(let milliseconds):
+            let grant = StrictOperation.grantLease(milliseconds: milliseconds, endsWithKeys: node.isMultiple(of: 2))
+            issue(.change(grant), nil, node: node)
         case .keepAlive(let lease): issue(.change(.keepAlive(lease)), nil, node: node)
         // What it ends is told by the log.
         case .revoke(let lease): issue(.change(.revoke(lease)), nil, node: node)
