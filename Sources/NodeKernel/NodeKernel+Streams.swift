@@ -357,9 +357,9 @@ extension NodeKernel {
     }
 
     /// Behind what is written, and only while there is room; see `Action.offerStream`.
-    mutating func offer(_ message: Message, to id: StreamID, _ turn: inout Turn) {
+    mutating func offer(_ message: Message, key: UInt64, to id: StreamID, _ turn: inout Turn) {
         let packet = Packet(cluster: configuration.cluster, sender: selfID, messages: [message])
-        turn.actions.append(.offerStream(id, packet))
+        turn.actions.append(.offerStream(id, packet, key: key))
     }
 
     /// Ends a stream in order; no further input about it is expected.

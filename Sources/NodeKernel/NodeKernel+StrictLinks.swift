@@ -79,14 +79,14 @@ extension NodeKernel {
         link.usedAt = turn.now
         strict.links[peer] = link
         streams[stream]?.lastProgress = turn.now
-        if waiting.count == 1, !waiting[0].isOfClient { return write([.strict(waiting[0])], to: stream, &turn) }
+        if waiting.count == 1, waiting[0].offerKey == nil { return write([.strict(waiting[0])], to: stream, &turn) }
         var packed: [Message] = []
         var room = strictFrameRoom
         for strict in waiting {
             let message = Message.strict(strict)
             let bytes = configuration.sizes.message(message)
-            if bytes >= StrictLink.offeredBytesMin, strict.isOfClient {
-                offer(message, to: stream, &turn)
+            if bytes >= StrictLink.offeredBytesMin, let key = strict.offerKey {
+                offer(message, key: key, to: stream, &turn)
                 continue
             }
             if bytes > room, !packed.isEmpty {
@@ -243,12 +243,14 @@ extension NodeKernel {
 }
 
 extension StrictMessage {
-    /// A question or an answer of a client, which is asked again when no answer comes. The group's own messages go ahead of large
-    /// ones: were heartbeats to wait behind them, or a stream to end for their sake, a leader would be taken for dead.
-    fileprivate var isOfClient: Bool {
+    /// Of a question or an answer of a client, which is asked again when no answer comes: the same for each attempt. The group's own
+    /// messages go ahead of large ones: were heartbeats to wait behind them, or a stream to end for their sake, a leader would be
+    /// taken for dead.
+    fileprivate var offerKey: UInt64? {
         switch self {
-        case .forward, .forwarded: true
-        case .raft, .founding, .removed, .survey, .surveyed: false
+        case .forward(let id, _): StrictNode.call(ofForward: id) << 1
+        case .forwarded(let id, _): StrictNode.call(ofForward: id) << 1 | 1
+        case .raft, .founding, .removed, .survey, .surveyed: nil
         }
     }
 

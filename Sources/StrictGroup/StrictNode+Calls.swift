@@ -145,6 +145,9 @@ extension StrictNode {
     /// Tells the attempts of one call apart: an old refusal is then not taken for one of the present attempt.
     private func forwardID(_ serial: UInt64, _ attempt: Int) -> UInt64 { serial << 8 | UInt64(attempt & 0xff) }
 
+    /// The call of which a forward is an attempt.
+    package static func call(ofForward id: UInt64) -> UInt64 { id >> 8 }
+
     /// Not now: again after a while, or when a leader is known.
     private mutating func rest(_ serial: UInt64) {
         guard let attempts = calls[serial]?.attempts else { return }
@@ -255,7 +258,7 @@ extension StrictNode {
     }
 
     mutating func onForwarded(_ forward: UInt64, _ answer: StrictForwarded, from: NodeID) {
-        let serial = forward >> 8
+        let serial = Self.call(ofForward: forward)
         guard let call = calls[serial], call.attempts > 0 else { return }
         switch answer {
         case .reply(let reply): onReply(serial, reply)

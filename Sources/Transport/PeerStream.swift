@@ -45,7 +45,7 @@ final class PeerStream: ChannelInboundHandler {
     private var frameBegan: NIODeadline?
     private var bufferedBytes = 0
     /// What gives way to other frames, not encoded yet.
-    private var offered = CircularBuffer<(packet: Packet, bytes: Int)>()
+    private var offered = CircularBuffer<(packet: Packet, bytes: Int, key: UInt64)>()
     private var offeredBytes = 0
     private var hasUnflushed = false
     private var isOutputShut = false
@@ -94,14 +94,14 @@ final class PeerStream: ChannelInboundHandler {
         channel.write(frame, promise: written)
     }
 
-    /// Writes a frame when little else is on its way, and gives it up when too much waits. What is written at once never waits for
+    /// Writes a frame when little else is on its way, and gives it up when too much waits, or one with its key. What is written at once never waits for
     /// more than `offeredWindow` of it, nor does it end the stream.
-    func offer(_ packet: Packet) {
-        guard phase == .open else { return }
+    func offer(_ packet: Packet, key: UInt64) {
+        guard phase == .open, !offered.contains(where: { $0.key == key }) else { return }
         let total = StreamFrame.lengthBytes + PacketCodec.size(of: packet)
         guard bufferedBytes + offeredBytes + total <= table.configuration.streamBufferBytesMax, table.mayOffer(total)
         else { return table.counters.update { $0.framesGivenUp += 1 } }
-        offered.append((packet, total))
+        offered.append((packet, total, key))
         offeredBytes += total
         table.offeredBytes += total
         writeOffered()

@@ -88,7 +88,7 @@ final class StreamTable {
 
     func write(_ id: StreamID, _ packet: Packet) { streams[id]?.write(packet) }
 
-    func offer(_ id: StreamID, _ packet: Packet) { streams[id]?.offer(packet) }
+    func offer(_ id: StreamID, _ packet: Packet, key: UInt64) { streams[id]?.offer(packet, key: key) }
 
     func close(_ id: StreamID) { streams[id]?.close() }
 

@@ -167,7 +167,7 @@ struct KernelBench {
         switch action {
         case .send(let packet, let to): sent.append((packet, to))
         case .openStream(let id, let to, _): opened.append((id, to))
-        case .writeStream(let id, let packet), .offerStream(let id, let packet): written.append((id, packet))
+        case .writeStream(let id, let packet), .offerStream(let id, let packet, _): written.append((id, packet))
         case .closeStream(let id): closed.append(id)
         case .keepStream(let id): kept.append(id)
         case .setTimer(let token, let at):

@@ -229,7 +229,7 @@ extension KernelBench {
             let (packet, isOffered): (Packet, Bool)
             switch action {
             case .writeStream(_, let written): (packet, isOffered) = (written, false)
-            case .offerStream(_, let offered): (packet, isOffered) = (offered, true)
+            case .offerStream(_, let offered, _): (packet, isOffered) = (offered, true)
             default: return []
             }
             return packet.messages.compactMap { message in

@@ -19,7 +19,7 @@ struct OfferTests {
             let id = try #require(a.accepted.first)
             let count = 200
             let held = try await a.run { table in
-                for _ in 0..<count { table.offer(id, packet(digests: 8_000, mark: 1)) }
+                for key in 0..<count { table.offer(id, packet(digests: 8_000, mark: 1), key: UInt64(key)) }
                 table.write(id, packet(mark: 2))
                 return (table.bufferedBytes, table.offeredBytes)
             }
@@ -34,6 +34,27 @@ struct OfferTests {
         }
     }
 
+    @Test("what is offered again while it waits is written once")
+    func offeredAgain() async throws {
+        let a = try await Side()
+        try await with(a) {
+            let client = try RawSocket.connected(to: a.address)
+            try await eventually("the stream") { a.accepted.count == 1 }
+            let id = try #require(a.accepted.first)
+            try await a.run { table in
+                for _ in 0..<5 {
+                    for key in 0..<6 { table.offer(id, packet(digests: 8_000, mark: 1), key: UInt64(key)) }
+                }
+                table.write(id, packet(mark: 2))
+            }
+            // The first two are on their way at once: they alone come again.
+            let marks = try await Task.detached { try Self.marks(client, frames: 9) }.value
+            #expect(marks.count { $0 == 1 } == 8)
+            try await eventually("nothing held") { try await a.run { $0.bufferedBytes + $0.offeredBytes } == 0 }
+            #expect(a.counters.snapshot.framesSent == 9)
+        }
+    }
+
     @Test("what is offered and waits is given up with its stream")
     func offeredToTheEnd() async throws {
         let a = try await Side()
@@ -42,7 +63,7 @@ struct OfferTests {
             try await eventually("the stream") { a.accepted.count == 1 }
             let id = try #require(a.accepted.first)
             let left = try await a.run { table in
-                for _ in 0..<20 { table.offer(id, packet(digests: 8_000, mark: 1)) }
+                for key in 0..<20 { table.offer(id, packet(digests: 8_000, mark: 1), key: UInt64(key)) }
                 table.close(id)
                 return table.offeredBytes
             }
