@@ -154,6 +154,8 @@ extension Raft {
         ballot.removeAll()
         leadership = Leadership()
         leadership.heartbeatAt = now + configuration.heartbeatInterval
+        // Of use as soon as an entry of the term is committed: a quorum took what was sent after this.
+        leadership.confirmedAt = now
         leadership.uncommittedBytes = log.bytes(after: commitIndex)
         change(role: .leader, .won(votes: votes, of: membership.voters.count))
         change(leader: id, .won(votes: votes, of: membership.voters.count))

@@ -121,9 +121,10 @@ package struct Raft: Sendable {
         return result
     }
 
-    /// What a leader knows of the others, for status and metrics; empty on others.
-    package var followers: [FollowerStatus] {
+    /// What a leader knows of the others, for status and metrics; empty on others. `now` may be later than the latest input.
+    package func followers(at now: Instant) -> [FollowerStatus] {
         guard isLeader else { return [] }
+        let now = max(now, self.now)
         return leadership.peers.map { peer in
             let state: FollowerStatus.State =
                 switch peer.state {

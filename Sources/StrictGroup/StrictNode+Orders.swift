@@ -80,7 +80,7 @@ extension StrictNode {
     /// The voter that is furthest and was heard of of late.
     private func bestFollower(_ raft: Raft) -> NodeID? {
         var best: FollowerStatus?
-        for follower in raft.followers where raft.membership.isVoter(follower.id) && follower.isCounted {
+        for follower in raft.followers(at: clock.now) where raft.membership.isVoter(follower.id) && follower.isCounted {
             guard follower.silentFor < configuration.raft.electionTimeout else { continue }
             if best.map({ follower.match > $0.match }) ?? true { best = follower }
         }
