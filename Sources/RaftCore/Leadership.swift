@@ -26,6 +26,8 @@ struct Leadership: Sendable {
     struct Transfer: Sendable {
         var target: NodeID
         var deadline: Instant
+        /// Of the heartbeats that were sent when it began.
+        var round: UInt64
         var isAsked = false
     }
 
@@ -43,6 +45,31 @@ struct Leadership: Sendable {
     }
 
     func place(of id: NodeID) -> Int? { peers.firstIndex { $0.id == id } }
+}
+
+/// What a follower knows of when it answered its leader's heartbeats, and so of the age of what the leader said after it had the
+/// answer: two samples are enough to tell what is younger than half a given time, and never call older what is not.
+struct AnsweredRounds: Sendable {
+    private typealias Sample = (round: UInt64, at: Instant)
+
+    private var older: Sample?
+    private var newer: Sample?
+
+    mutating func note(_ round: UInt64, now: Instant, within time: Interval) {
+        guard let newer else {
+            self.newer = (round, now)
+            return
+        }
+        guard round > newer.round, now - newer.at >= time / 2 else { return }
+        older = newer
+        self.newer = (round, now)
+    }
+
+    /// It was answered less than this time ago. Of the older half of the time not all is known to be.
+    func isRecent(_ round: UInt64, now: Instant, within time: Interval) -> Bool {
+        for case let sample? in [older, newer] where round >= sample.round && now - sample.at < time { return true }
+        return false
+    }
 }
 
 /// Who wants to know a read index.

@@ -9,6 +9,7 @@ extension Raft {
             term = newTerm
             votedFor = nil
             leaderContactAt = nil
+            answeredRounds = AnsweredRounds()
             noteUnwritten()
         }
         failReads(.leaderChanged)
@@ -81,6 +82,7 @@ extension Raft {
         statistics.elections &+= 1
         ballot.removeAll()
         leaderContactAt = nil
+        answeredRounds = AnsweredRounds()
         electionDeadline = now + randomElectionTimeout
         failReads(.noLeader)
         change(role: .candidate, reason)

@@ -96,6 +96,7 @@ extension Raft {
         case .snapshot: retrySnapshot(place)
         }
         confirmReads()
+        continueTransfer()
     }
 
     /// A member was heard of, and told whether it still misses what it may have acknowledged.
@@ -176,6 +177,6 @@ extension Raft {
         for peer in leadership.peers where membership.isVoter(peer.id) && peer.isCounted {
             if peer.match > (best?.match ?? 0) { best = peer }
         }
-        if let best { send(.timeoutNow, to: best.id) }
+        if let best { send(.timeoutNow(answered: 0), to: best.id) }
     }
 }

@@ -38,6 +38,8 @@ package struct Raft: Sendable {
     var leaderContactAt: Instant?
     /// Answers to this node's own election or pre-vote.
     var ballot: [(id: NodeID, isGranted: Bool)] = []
+    /// Of the leader of this term.
+    var answeredRounds = AnsweredRounds()
     /// A leader's books; of no meaning otherwise.
     var leadership = Leadership()
     var reads = ReadQueue()

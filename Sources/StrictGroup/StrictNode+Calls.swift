@@ -243,7 +243,7 @@ extension StrictNode {
         case .refused(.alreadyMember) where call.attempts > 1, .refused(.notMember) where call.attempts > 1:
             // An earlier attempt was taken, whose answer was lost.
             finish(serial, .done(status))
-        case .refused, .cannotRecover, .notEligible: finish(serial, .failed(failure))
+        case .refused, .cannotRecover, .notEligible, .transferFailed: finish(serial, .failed(failure))
         case .tooLarge: if call.attempts > 1 { rest(serial) } else { finish(serial, .failed(failure)) }
         case .notConfigured, .notFormed, .unavailable, .tooManyCalls, .unknownFormat: rest(serial)
         }

@@ -105,4 +105,61 @@ struct PauseTests {
             village.run(for: .seconds(1))
         }
     }
+
+    private func failedTransfer(_ reply: StrictReply?) -> NodeID? {
+        if case .failed(.transferFailed(to: let target)) = reply { target.id } else { nil }
+    }
+
+    @Test(
+        "leadership that is sent to a voter that stands still stays, names it, and is not taken when it wakes",
+        arguments: [Interval.zero, .milliseconds(100), .seconds(3)], [true, false])
+    func transferToStopped(since: Interval, isAskedOfLeader: Bool) throws {
+        var village = formed(seed: 24)
+        let leader = try #require(village.leader)
+        let stopped = try #require((1...3).map(node).first { $0 != leader })
+        village.pause(stopped)
+        village.run(for: since)
+        let began = village.now
+        let order = StrictCall.operate(.transfer(to: stopped))
+        let reply = village.get(order, on: isAskedOfLeader ? leader : node(4))
+        #expect(failedTransfer(reply) == stopped, "\(String(describing: reply))")
+        #expect(village.now - began < .milliseconds(1_200))
+        let elections = village.judge.elections
+        village.run(for: .seconds(10))
+        village.resume(stopped)
+        village.run(for: .seconds(5))
+        #expect(village.leader == leader && village.judge.elections == elections)
+        #expect(village.judge.violations.isEmpty)
+    }
+
+    @Test("the leader's word to stand that was on its way when the voter stopped is not followed when it wakes")
+    func staleWord() throws {
+        var village = formed(seed: 25)
+        let leader = try #require(village.leader)
+        let target = try #require((1...3).map(node).first { $0 != leader })
+        let order = village.ask(.operate(.transfer(to: target)), on: leader)
+        let isAsked = village.run(within: .seconds(1)) { village in
+            village.queue.contains { due in
+                if case .message(.raft(_, let message), from: _, to: target) = due.event,
+                    case .timeoutNow = message.body
+                {
+                    return true
+                }
+                return false
+            }
+        }
+        #expect(isAsked)
+        village.pause(target)
+        village.run(for: .seconds(5))
+        #expect(failedTransfer(village.clients.replies[order]) == target)
+        let elections = village.judge.elections
+        village.resume(target)
+        village.run(for: .seconds(5))
+        #expect(village.leader == leader && village.judge.elections == elections)
+        guard case .done = village.get(.operate(.transfer(to: target)), on: node(4)) else {
+            Issue.record("it does not take over when it is awake")
+            return
+        }
+        #expect(village.leader == target && village.judge.violations.isEmpty)
+    }
 }
