@@ -231,7 +231,8 @@ extension NodeKernel {
         guard let newest = newestStrictMark() else { return StrictAge(milliseconds: nil, changes: 0, known: 0) }
         let changes = store.context.contiguous(of: .strictFeed(group: newest.group))
         let wall = turn.clock.wall.milliseconds
-        let covered = strict.marks.covered(by: changes)
+        // A mark without a time is of a new leader: where it is, and nothing more.
+        let covered = strict.marks.covered(by: changes).flatMap { $0.wall > 0 ? $0 : nil }
         return StrictAge(
             milliseconds: strict.copies.isClean ? covered.map { wall > $0.wall ? wall - $0.wall : 0 } : nil,
             changes: changes,

@@ -9,6 +9,7 @@ extension Raft {
             term = newTerm
             votedFor = nil
             leaderContactAt = nil
+            answeredRounds = AnsweredRounds()
             noteUnwritten()
         }
         failReads(.leaderChanged)
@@ -81,6 +82,7 @@ extension Raft {
         statistics.elections &+= 1
         ballot.removeAll()
         leaderContactAt = nil
+        answeredRounds = AnsweredRounds()
         electionDeadline = now + randomElectionTimeout
         failReads(.noLeader)
         change(role: .candidate, reason)
@@ -154,6 +156,8 @@ extension Raft {
         ballot.removeAll()
         leadership = Leadership()
         leadership.heartbeatAt = now + configuration.heartbeatInterval
+        // Of use as soon as an entry of the term is committed: a quorum took what was sent after this.
+        leadership.confirmedAt = now
         leadership.uncommittedBytes = log.bytes(after: commitIndex)
         change(role: .leader, .won(votes: votes, of: membership.voters.count))
         change(leader: id, .won(votes: votes, of: membership.voters.count))

@@ -75,6 +75,7 @@ extension Raft {
 
     mutating func onHeartbeat(commit: LogIndex, round: UInt64, _ message: RaftMessage) {
         guard acceptLeader(message) else { return }
+        answeredRounds.note(round, now: now, within: configuration.electionTimeout)
         advanceCommit(to: commit)
         // The answer says that this node takes no part in an earlier term, so the term must be durable. A slow write of
         // entries alone does not hold it up.

@@ -52,7 +52,7 @@ extension Raft {
             onHeartbeatResponse(round: round, isRefetching: isRefetching, message)
         case .installSnapshot(let chunk): onSnapshotChunk(chunk, message)
         case .installSnapshotResponse(let response): onSnapshotResponse(response, message)
-        case .timeoutNow: onTimeoutNow()
+        case .timeoutNow(let answered): onTimeoutNow(answered: answered)
         case .readIndex(let read): onReadIndex(read, from: message.from)
         case .readIndexResponse(let read, let index): onReadIndexResponse(read, index: index)
         }

@@ -68,7 +68,7 @@ extension Raft {
 
     /// Also asked for by reads: the answers tell that nobody else led when they were sent (thesis 6.4).
     mutating func beginHeartbeatRound() {
-        leadership.round += 1
+        leadership.beginRound(now: now)
         leadership.heartbeatAt = now + configuration.heartbeatInterval
         for peer in leadership.peers {
             send(.heartbeat(commit: min(peer.match, commitIndex), round: leadership.round), to: peer.id)
@@ -96,6 +96,7 @@ extension Raft {
         case .snapshot: retrySnapshot(place)
         }
         confirmReads()
+        continueTransfer()
     }
 
     /// A member was heard of, and told whether it still misses what it may have acknowledged.
@@ -160,6 +161,13 @@ extension Raft {
     /// With the next `Ready` all others are told what is committed: one of them waits for it.
     package mutating func tellCommit() { leadership.noticeAt = nil }
 
+    /// The latest time at which this node is known to have led, and to have had all that was committed until then: a leader that
+    /// stood still is answered late, and the answers say nothing of the time since. nil: no leader, or not known yet.
+    package func confirmedAt(now: Instant) -> Instant? {
+        guard isLeader, isTermEstablished, log.term(at: appliedIndex) == term else { return nil }
+        return membership.voters == [id] ? max(now, self.now) : leadership.confirmedAt
+    }
+
     /// Whether an entry of this term is committed: then all that earlier leaders committed is, too.
     var isTermEstablished: Bool { log.term(at: commitIndex) == term }
 
@@ -169,6 +177,6 @@ extension Raft {
         for peer in leadership.peers where membership.isVoter(peer.id) && peer.isCounted {
             if peer.match > (best?.match ?? 0) { best = peer }
         }
-        if let best { send(.timeoutNow, to: best.id) }
+        if let best { send(.timeoutNow(answered: 0), to: best.id) }
     }
 }

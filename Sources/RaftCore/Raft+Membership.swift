@@ -62,29 +62,36 @@ extension Raft {
         }
     }
 
-    /// Hands leadership to a voter: brings it up to date, takes no proposals meanwhile, and asks it to stand at once.
-    /// Given up after an election timeout.
+    /// Hands leadership to a voter: brings it up to date, takes no proposals meanwhile, and asks it to stand at once. It is asked when
+    /// it has answered a heartbeat that was sent after this: one that stands still would find the message when it wakes. Given up
+    /// after an election timeout.
     package mutating func transferLeadership(to target: NodeID, now: Instant) throws(RaftFailure) {
         self.now = max(now, self.now)
         try checkMayPropose()
         guard target != id, membership.isVoter(target), let place = leadership.place(of: target),
             leadership.peers[place].isCounted
         else { throw .cannotLead }
-        leadership.transfer = Leadership.Transfer(target: target, deadline: now + configuration.electionTimeout)
+        beginHeartbeatRound()
+        leadership.transfer = Leadership.Transfer(
+            target: target, deadline: now + configuration.electionTimeout, round: leadership.round)
         tell(.transferBegan(to: target))
-        continueTransfer()
     }
 
     mutating func continueTransfer() {
         guard isLeader, let transfer = leadership.transfer, !transfer.isAsked,
-            let place = leadership.place(of: transfer.target), leadership.peers[place].match == log.lastIndex
+            let place = leadership.place(of: transfer.target), leadership.peers[place].match == log.lastIndex,
+            leadership.peers[place].ackedRound >= transfer.round
         else { return }
         leadership.transfer?.isAsked = true
-        send(.timeoutNow, to: transfer.target)
+        send(.timeoutNow(answered: leadership.peers[place].ackedRound), to: transfer.target)
     }
 
-    /// Stands for election without asking first: the leader wants it.
-    mutating func onTimeoutNow() {
+    /// Stands for election without asking first: the leader wants it. It did when the message was sent; when that may have been
+    /// longer ago than a transfer takes, it has gone on leading.
+    mutating func onTimeoutNow(answered: UInt64) {
+        guard answered == 0 || answeredRounds.isRecent(answered, now: now, within: configuration.electionTimeout) else {
+            return
+        }
         switch role {
         case .follower, .preCandidate:
             if canCampaign { beginElection(.transfer, isTransfer: true) }

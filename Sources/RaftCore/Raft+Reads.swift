@@ -26,8 +26,9 @@ extension Raft {
     }
 
     mutating func confirmReads() {
-        guard !reads.rounds.isEmpty else { return }
+        guard !reads.rounds.isEmpty || !leadership.roundsSent.isEmpty else { return }
         let confirmed = quorumValue(own: leadership.round) { $0.isCounted ? $0.ackedRound : 0 }
+        leadership.confirm(confirmed)
         while let round = reads.rounds.first, round.round <= confirmed {
             reads.rounds.removeFirst()
             for ask in round.asks {

@@ -38,6 +38,8 @@ package struct Raft: Sendable {
     var leaderContactAt: Instant?
     /// Answers to this node's own election or pre-vote.
     var ballot: [(id: NodeID, isGranted: Bool)] = []
+    /// Of the leader of this term.
+    var answeredRounds = AnsweredRounds()
     /// A leader's books; of no meaning otherwise.
     var leadership = Leadership()
     var reads = ReadQueue()
@@ -121,9 +123,10 @@ package struct Raft: Sendable {
         return result
     }
 
-    /// What a leader knows of the others, for status and metrics; empty on others.
-    package var followers: [FollowerStatus] {
+    /// What a leader knows of the others, for status and metrics; empty on others. `now` may be later than the latest input.
+    package func followers(at now: Instant) -> [FollowerStatus] {
         guard isLeader else { return [] }
+        let now = max(now, self.now)
         return leadership.peers.map { peer in
             let state: FollowerStatus.State =
                 switch peer.state {

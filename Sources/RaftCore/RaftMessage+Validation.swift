@@ -39,7 +39,8 @@ extension RaftMessage {
             return isLarge(response.position.index) || isLarge(response.position.term)
                 || isLarge(response.missingFrom ?? 0) ? .numberTooLarge : nil
         case .readIndexResponse(_, let index): return isLarge(index ?? 0) ? .numberTooLarge : nil
-        case .preVoteResponse, .voteResponse, .timeoutNow, .readIndex: return nil
+        case .timeoutNow(let answered): return isLarge(answered) ? .numberTooLarge : nil
+        case .preVoteResponse, .voteResponse, .readIndex: return nil
         }
     }
 }

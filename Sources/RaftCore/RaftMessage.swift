@@ -32,8 +32,9 @@ package struct RaftMessage: Hashable, Sendable {
         case heartbeatResponse(round: UInt64, isRefetching: Bool)
         case installSnapshot(SnapshotChunk)
         case installSnapshotResponse(SnapshotResponse)
-        /// "Stand for election at once" (thesis 3.10).
-        case timeoutNow
+        /// "Stand for election at once" (thesis 3.10). `answered`: the last round of heartbeats that the receiver answered, by whose age
+        /// it knows that of this message; 0: the sender leads no more, so nobody is unseated however late it comes.
+        case timeoutNow(answered: UInt64)
         /// Asks the leader for a read index (thesis 6.4).
         case readIndex(ReadID)
         /// nil: this node cannot tell.

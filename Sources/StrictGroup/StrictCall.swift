@@ -97,6 +97,8 @@ package enum StrictFailure: Error, Hashable, Sendable {
     case cannotRecover(String)
     /// `add` of a node that does not say that it may vote: nothing was done.
     case notEligible
+    /// The voter that was to lead did not answer, or did not take over in time: the leader goes on.
+    case transferFailed(to: StrictMissing)
     /// A later program wrote the log: this node must be upgraded.
     case unknownFormat(UInt8)
 }

@@ -11,6 +11,9 @@ extension StrictNode {
     /// The first rest after a refusal, and the longest; each is drawn from half to one and a half of it.
     static let restMin = Interval.milliseconds(10)
     static let restMax = Interval.milliseconds(400)
+    /// Alike after the group has refused a session: each request is an entry of its log, and room comes when others end.
+    static let sessionRestMin = Interval.milliseconds(100)
+    static let sessionRestMax = Interval.seconds(10)
 
     mutating func onCall(_ id: UInt64, _ call: StrictCall, _ deadline: Instant) {
         if case .status = call {
@@ -204,6 +207,7 @@ extension StrictNode {
     private func failure(of call: PendingCall) -> StrictFailure {
         if let stoppedBy, !call.mayBeDone || !call.isChange { return .unknownFormat(stoppedBy) }
         if group == nil, heard == nil { return .notFormed(missing: missingFounders) }
+        if case .unstamped = call.state, sessionRefusals > 0 { return .tooManyCalls }
         let isUnknown = call.mayBeDone && !isRead(call)
         var missing = missingVoters
         // The leader that was asked did not answer either.
@@ -246,7 +250,7 @@ extension StrictNode {
         case .refused(.alreadyMember) where call.attempts > 1, .refused(.notMember) where call.attempts > 1:
             // An earlier attempt was taken, whose answer was lost.
             finish(serial, .done(status))
-        case .refused, .cannotRecover, .notEligible: finish(serial, .failed(failure))
+        case .refused, .cannotRecover, .notEligible, .transferFailed: finish(serial, .failed(failure))
         case .tooLarge: if call.attempts > 1 { rest(serial) } else { finish(serial, .failed(failure)) }
         case .notConfigured, .notFormed, .unavailable, .tooManyCalls, .unknownFormat: rest(serial)
         }
@@ -279,14 +283,30 @@ extension StrictNode {
     // MARK: Sessions
 
     private mutating func registerSession() {
-        guard !isRegistering, !pool.isFull else { return }
+        guard !isRegistering, !pool.isFull, registerAt == nil else { return }
         isRegistering = true
         begin(PendingCall(id: nil, call: .change(.registerSession), deadline: clock.now + .seconds(30)))
     }
 
     private mutating func onSession(_ reply: StrictReply) {
         isRegistering = false
-        if case .answer(.session(let id)) = reply { pool.add(id, now: clock.now) }
+        switch reply {
+        case .answer(.session(let id)):
+            sessionRefusals = 0
+            pool.add(id, now: clock.now)
+        case .answer:
+            let rest = min(Self.sessionRestMin * (1 << min(sessionRefusals, 7)), Self.sessionRestMax)
+            sessionRefusals += 1
+            registerAt = clock.now + rng.jittered(rest, spread: 0.5)
+        case .found, .done, .status, .failed: break
+        }
+        stampWaiting()
+    }
+
+    /// The rest after a refusal is over.
+    mutating func retrySession() {
+        guard let at = registerAt, at <= clock.now else { return }
+        registerAt = nil
         stampWaiting()
     }
 

@@ -55,26 +55,24 @@ extension StrictNode {
         }
         if raft.isLeader {
             guard stoppedBy == nil, loading == nil else { return nil }
-            return StrictMark(
-                group: group, term: raft.term, leader: leader, changes: machine.changeCount, wall: confirmedWall,
-                voters: raft.membership.voters)
+            if let wall = confirmedWall {
+                return StrictMark(
+                    group: group, term: raft.term, leader: leader, changes: machine.changeCount, wall: wall,
+                    voters: raft.membership.voters)
+            }
+        } else if let heard, heard.group == group, heard.term >= raft.term {
+            return heard
         }
-        if let heard, heard.group == group, heard.term >= raft.term { return heard }
         // Of a later term than was heard of: where to ask is news, how current the leader is only it can say.
         return StrictMark(
             group: group, term: raft.term, leader: leader, changes: heard?.changes ?? 0, wall: heard?.wall ?? 0,
             voters: raft.membership.voters)
     }
 
-    /// The wall time at which a quorum was heard of last: later ones another leader may have had.
-    private var confirmedWall: UInt64 {
-        guard let raft else { return 0 }
-        var silent = raft.membership.isVoter(id) ? [Interval.zero] : []
-        for follower in raft.followers where raft.membership.isVoter(follower.id) { silent.append(follower.silentFor) }
-        silent.sort()
-        let quorum = raft.membership.quorum
-        guard silent.count >= quorum, quorum > 0 else { return 0 }
-        let age = UInt64(max(silent[quorum - 1].nanoseconds, 0)) / 1_000_000
+    /// The wall time at which this leader is known to have led with all that was committed: what came later another one may have.
+    private var confirmedWall: UInt64? {
+        guard let at = raft?.confirmedAt(now: clock.now) else { return nil }
+        let age = UInt64(max((clock.now - at).nanoseconds, 0)) / 1_000_000
         return clock.wall.milliseconds - min(age, clock.wall.milliseconds)
     }
 
@@ -160,7 +158,7 @@ extension StrictNode {
         if let raft, raft.isLeader {
             // A leader knows better: it is answered.
             let timeout = configuration.raft.electionTimeout
-            let silent = raft.followers.filter { $0.silentFor >= timeout }.map(\.id)
+            let silent = raft.followers(at: clock.now).filter { $0.silentFor >= timeout }.map(\.id)
             reachable.removeAll(where: silent.contains)
         } else if let since = leaderlessSince {
             // It stands for election again and again, and whoever hears it answers: before membership is sure of a death.
@@ -211,7 +209,7 @@ extension StrictNode {
         status.learners = raft.membership.learners
         status.isRefetching = raft.isRefetching
         status.elections = raft.statistics.elections
-        status.followers = raft.followers.map { follower in
+        status.followers = raft.followers(at: clock.now).map { follower in
             var isInstalling = false
             if case .snapshot = follower.state { isInstalling = true }
             return StrictFollower(

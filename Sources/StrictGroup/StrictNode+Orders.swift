@@ -68,9 +68,17 @@ extension StrictNode {
         guard let raft else { return lose(origin) }
         if target == id { return reply(origin, .done(status)) }
         guard let target = target ?? bestFollower(raft) else { return reply(origin, .failed(.refused(.cannotLead))) }
+        let timeout = configuration.raft.electionTimeout
+        if let follower = raft.followers(at: clock.now).first(where: { $0.id == target }),
+            follower.silentFor >= timeout,
+            raft.membership.isVoter(target)
+        {
+            // Nobody waits for what it says when it wakes.
+            return reply(origin, .failed(.transferFailed(to: missing(target))))
+        }
         do throws(RaftFailure) {
             try self.raft?.transferLeadership(to: target, now: clock.now)
-            let until = clock.now + configuration.raft.electionTimeout * 3
+            let until = clock.now + timeout * 3
             orders.append(PendingOrder(step: .transferring(to: target), origin: origin, until: until))
         } catch {
             reply(origin, .failed(.refused(error)))
@@ -80,7 +88,7 @@ extension StrictNode {
     /// The voter that is furthest and was heard of of late.
     private func bestFollower(_ raft: Raft) -> NodeID? {
         var best: FollowerStatus?
-        for follower in raft.followers where raft.membership.isVoter(follower.id) && follower.isCounted {
+        for follower in raft.followers(at: clock.now) where raft.membership.isVoter(follower.id) && follower.isCounted {
             guard follower.silentFor < configuration.raft.electionTimeout else { continue }
             if best.map({ follower.match > $0.match }) ?? true { best = follower }
         }
@@ -97,7 +105,12 @@ extension StrictNode {
     mutating func retryOrders() {
         guard !orders.isEmpty else { return }
         if let over = orders.firstIndex(where: { $0.until <= clock.now }) {
-            lose(orders.remove(at: over).origin)
+            let order = orders.remove(at: over)
+            if case .transferring(let target) = order.step, ledTerm != nil {
+                reply(order.origin, .failed(.transferFailed(to: missing(target))))
+            } else {
+                lose(order.origin)
+            }
         }
         guard ledTerm != nil, let raft,
             !orders.contains(where: { if case .proposed = $0.step { true } else { false } }),

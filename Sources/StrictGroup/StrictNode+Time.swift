@@ -14,6 +14,7 @@ extension StrictNode {
             if let other { deadline = min(deadline ?? other, other) }
         }
         include(callsCheckAt)
+        include(registerAt)
         include(foundingDeadline)
         if ledTerm != nil {
             include(leases.nextDeadline)
@@ -35,6 +36,7 @@ extension StrictNode {
             isDue = true
         }
         if let at = callsCheckAt, now >= at { checkCalls() }
+        retrySession()
         considerFounding()
         considerRecovery()
         guard ledTerm != nil, raft?.isLeader == true else { return isDue }

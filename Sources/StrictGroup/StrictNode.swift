@@ -64,6 +64,9 @@ package struct StrictNode: Sendable {
     var unstamped = Queue<UInt64>()
     var pool = SessionPool()
     var isRegistering = false
+    /// The group had no room for another session: not asked again before this, and so often in a row.
+    var registerAt: Instant?
+    var sessionRefusals = 0
 
     // What this node was asked as the leader, or asks its own Raft.
     var proposals = Queue<Proposal>()

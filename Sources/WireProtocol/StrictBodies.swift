@@ -113,7 +113,7 @@ extension ByteSink {
             put(flag: isRefetching)
         case .installSnapshot(let chunk): put(chunk)
         case .installSnapshotResponse(let response): put(response)
-        case .timeoutNow: break
+        case .timeoutNow(let answered): put(varint: answered)
         case .readIndex(let id): put(id)
         case .readIndexResponse(let id, let index):
             put(id)

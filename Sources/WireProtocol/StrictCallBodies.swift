@@ -33,6 +33,7 @@ extension StrictCode {
     enum Failure: UInt8 {
         case notConfigured = 1
         case notFormed, unavailable, tooManyCalls, tooLarge, refused, cannotRecover, unknownFormat, notEligible
+        case transferFailed
     }
 
     /// Of `RaftFailure`.
@@ -218,10 +219,12 @@ extension ByteSink {
 
     private mutating func put(_ missing: [StrictMissing]) {
         put(count: min(missing.count, StrictCode.missingMax))
-        for one in missing.prefix(StrictCode.missingMax) {
-            put(one.id ?? .unknown)
-            put(clipped: one.name)
-        }
+        for one in missing.prefix(StrictCode.missingMax) { put(one) }
+    }
+
+    private mutating func put(_ missing: StrictMissing) {
+        put(missing.id ?? .unknown)
+        put(clipped: missing.name)
     }
 
     /// Somebody's words: what is too long is cut.
@@ -264,6 +267,9 @@ extension ByteSink {
             put(failure: .unknownFormat)
             put(format)
         case .notEligible: put(failure: .notEligible)
+        case .transferFailed(let target):
+            put(failure: .transferFailed)
+            put(target)
         }
     }
 

@@ -188,11 +188,13 @@ extension ByteReader {
     private mutating func strictMissing() throws(DecodeFailure) -> [StrictMissing] {
         let count = try count(max: UInt64(StrictCode.missingMax), elementBytesMin: 17)
         var missing: [StrictMissing] = []
-        for _ in 0..<count {
-            let id = try optionalNode()
-            missing.append(StrictMissing(id: id, name: try text(min: 0, max: StrictCode.textBytesMax)))
-        }
+        for _ in 0..<count { missing.append(try oneMissing()) }
         return missing
+    }
+
+    private mutating func oneMissing() throws(DecodeFailure) -> StrictMissing {
+        let id = try optionalNode()
+        return StrictMissing(id: id, name: try text(min: 0, max: StrictCode.textBytesMax))
     }
 
     private mutating func strictFailure() throws(DecodeFailure) -> StrictFailure? {
@@ -210,6 +212,7 @@ extension ByteReader {
         case .cannotRecover: return .cannotRecover(try text(min: 0, max: StrictCode.textBytesMax))
         case .unknownFormat: return .unknownFormat(try uint8())
         case .notEligible: return .notEligible
+        case .transferFailed: return .transferFailed(to: try oneMissing())
         case nil: return nil
         }
     }

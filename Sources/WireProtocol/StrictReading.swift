@@ -83,7 +83,7 @@ extension ByteReader {
             return .heartbeatResponse(round: round, isRefetching: try flag())
         case .installSnapshot: return .installSnapshot(try snapshotChunk())
         case .installSnapshotResponse: return .installSnapshotResponse(try snapshotResponse())
-        case .timeoutNow: return .timeoutNow
+        case .timeoutNow: return .timeoutNow(answered: try varint())
         case .readIndex: return .readIndex(try readID())
         case .readIndexResponse:
             let id = try readID()

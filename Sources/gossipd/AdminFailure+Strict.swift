@@ -42,6 +42,11 @@ extension AdminFailure {
                 "that node does not say that it may vote: it has no strict.prefixes, or strict.eligible = false, or is not in "
                     + "the cluster; set [strict] there as on the voters, restart it, and add it then", outcome: .notDone
             )
+        case .transferFailed(let target):
+            self.init(
+                .unavailable,
+                "\(Self.names([target])) did not answer, or did not take over in time: the leader goes on; see gossipctl doctor",
+                outcome: .notDone, missing: [AdminFailure.Missing(target)])
         case .unknownFormat(let format):
             self.init(
                 .unavailable,

@@ -42,7 +42,7 @@ extension KernelNode {
             protocolVersion: status.info.protocolVersion)
         findings += await keyFindings(report) + hub.refusals.findings()
         findings += diskFindings(store) + clockFindings(store) + replicaFindings(store) + contentFindings(store)
-        findings += await renderFindings() + strictFindings()
+        findings += await renderFindings() + strictFindings(report)
         if findings.isEmpty {
             findings = [
                 DoctorDocument.Finding(

@@ -4,12 +4,13 @@
 import AdminModel
 import ClusterTypes
 import NodeKernel
+import SWIMCore
 import StrictGroup
 
 extension KernelNode {
-    func strictFindings() async -> [DoctorDocument.Finding] {
+    func strictFindings(_ report: ExaminationReport) async -> [DoctorDocument.Finding] {
         guard strict.isOn, let group = try? await strictGroup() else { return [] }
-        var findings = Self.strictFindings(group)
+        var findings = Self.strictFindings(Self.group(group, after: report))
         if case .statistics(let view) = await perform(.statistics), view.kernel.strictRowsRefused > 0 {
             findings.append(Self.prefixesDiffer(rows: view.kernel.strictRowsRefused))
         }
@@ -17,6 +18,19 @@ extension KernelNode {
             findings.append(Self.keysOlderThanPrefix(store.ordinaryStrictKeys))
         }
         return findings
+    }
+
+    /// A voter that has just answered neither over UDP nor over TCP is not reached, though membership may need seconds more to
+    /// call it so. A leader knows better: it is answered all the time.
+    static func group(_ group: StrictDocument, after report: ExaminationReport) -> StrictDocument {
+        let silent = report.peers.filter { !$0.datagram.isAnswered && !$0.stream.isAnswered }
+            .map { $0.member.member.id.description }
+        var group = group
+        for place in group.members.indices where group.members[place].silentMilliseconds == nil {
+            if silent.contains(group.members[place].member.id) { group.members[place].isReachable = false }
+        }
+        if let leader = group.leader, silent.contains(leader.id) { group.leader = nil }
+        return group
     }
 
     /// Ordinary writes below a strict prefix come only from a node that does not know the prefix.
@@ -62,7 +76,10 @@ extension KernelNode {
                     evidence: ["voters": "\(voters)"]))
         }
         for member in group.members {
-            guard let lag = member.lag, lag > lagMax || member.silentMilliseconds ?? 0 > silenceMax else { continue }
+            // Voters that are not reached are named already.
+            guard member.isReachable || member.vote == .learner, let lag = member.lag,
+                lag > lagMax || member.silentMilliseconds ?? 0 > silenceMax
+            else { continue }
             findings.append(
                 DoctorDocument.Finding(
                     .warning, code: "strict_member_lags",
@@ -95,7 +112,8 @@ extension KernelNode {
     private static func voterFindings(_ group: StrictDocument) -> [DoctorDocument.Finding] {
         let unreached = group.members.filter { $0.vote == .voter && !$0.isReachable }.map(\.member.name)
         let names = unreached.joined(separator: ", ")
-        let evidence = ["reached": "\(group.votersReachable)", "needed": "\(group.quorum)"]
+        var evidence = ["reached": "\(group.votersReachable)", "needed": "\(group.quorum)"]
+        if !unreached.isEmpty { evidence["missing"] = names }
         guard group.leader != nil else { return [noLeader(group, unreached: names, evidence)] }
         guard !unreached.isEmpty else { return [] }
         let spare = group.votersReachable - group.quorum
@@ -112,9 +130,14 @@ extension KernelNode {
         return [
             DoctorDocument.Finding(
                 .warning, code: "strict_voters_missing",
-                summary: "voters of the strict group are not reached: \(names)",
-                advice: (spare > 0 ? "" : "no further one may fail; ")
-                    + "bring them back, or replace each: gossipctl strict add NEW, then gossipctl strict remove OLD",
+                summary:
+                    "\(group.votersReachable) of \(group.votersTotal) voters of the strict group are reached, not reached: "
+                    + "\(names); "
+                    + (spare > 0
+                        ? "\(spare) more may be lost before the group has no majority"
+                        : "if one more is lost, the group has no majority, and strict keys are not written"),
+                advice: "bring \(unreached.count == 1 ? "it" : "them") back, or, when that cannot be, replace "
+                    + "\(unreached.count == 1 ? "it" : "each"): gossipctl strict add NEW, then gossipctl strict remove OLD",
                 evidence: evidence)
         ]
     }

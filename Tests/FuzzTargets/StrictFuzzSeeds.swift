@@ -178,7 +178,8 @@ enum StrictFuzzSeeds {
             .installSnapshotResponse(
                 SnapshotResponse(
                     position: metadata.position, digest: metadata.digest, missingFrom: 2, isRefetching: false)),
-            .timeoutNow, .readIndex(read), .readIndexResponse(read, 3), .readIndexResponse(read, nil),
+            .timeoutNow(answered: 0), .timeoutNow(answered: 300), .readIndex(read), .readIndexResponse(read, 3),
+            .readIndexResponse(read, nil),
         ]
     }
 
@@ -236,7 +237,7 @@ enum StrictFuzzSeeds {
             .notConfigured, .notFormed(missing: [StrictMissing(id: peer, name: "n2")]),
             .unavailable(missing: [], isOutcomeUnknown: true), .tooManyCalls, .tooLarge(bytes: 9, max: 8),
             .refused(.changeInProgress(4)), .cannotRecover("n2 leads"), .unknownFormat(9),
-            .notEligible,
+            .notEligible, .transferFailed(to: StrictMissing(id: peer, name: "n2")),
         ]
         var status = StrictStatus()
         status.voters = [own, peer]

@@ -6,11 +6,13 @@ import AdminServer
 import ClusterTypes
 import Logging
 import RaftCore
+import SWIMCore
 import StrictCore
 import StrictGroup
 import SystemdSupport
 import Testing
 
+@testable import NodeKernel
 @testable import gossipd
 
 @Suite("What operators are told of the strict group")
@@ -122,11 +124,15 @@ struct StrictViewTests {
         #expect(lost[0].summary.contains("db-1, db-2") && lost[0].advice.contains("2 of 3"))
         let missing = KernelNode.strictFindings(group(reached: 2))
         #expect(missing.map(\.code) == ["strict_voters_missing"])
-        #expect(missing[0].advice.hasPrefix("no further one may fail"))
+        #expect(
+            missing[0].summary.hasPrefix(
+                "2 of 3 voters of the strict group are reached, not reached: db-2; if one more"))
+        #expect(missing[0].severity == .warning && missing[0].evidence["missing"] == "db-2")
+        #expect(KernelNode.strictFindings(group(reached: 4, voters: 5))[0].summary.contains("1 more may be lost"))
         // A client that reaches fewer than a leader needs does not say that one may fail.
         let cut = KernelNode.strictFindings(group(reached: 1))
         #expect(cut.map(\.code) == ["strict_voters_missing"] && cut[0].severity == .error)
-        #expect(!cut[0].advice.contains("may fail") && cut[0].summary.contains("1 of 3"))
+        #expect(!cut[0].summary.contains("one more") && cut[0].summary.contains("1 of 3"))
         var silent = group(reached: 3, leader: false)
         silent.leaderSilentMilliseconds = 12_300
         #expect(KernelNode.strictFindings(silent)[0].summary.contains("for 12 s"))
@@ -136,6 +142,40 @@ struct StrictViewTests {
         #expect(told.map(\.code) == ["strict_removed"] && told[0].advice.contains("strict add"))
         #expect(!told[0].advice.contains("recover"))
         #expect(KernelNode.strictFindings(group(reached: 4, voters: 4)).map(\.code) == ["strict_even_voters"])
+    }
+
+    @Test("A voter that answers nothing is not reached, before membership says so; a leader knows better")
+    func silentVoters() throws {
+        func view(_ number: Int, answers: Bool) -> PeerExamination {
+            let id = NodeID(high: 0, low: UInt64(number))
+            let info = MemberInfo(
+                name: "db-\(number)", address: Address(ipv4: 0x7f00_0001, port: 7946), tags: [], protocolVersion: 1)
+            let clock = Clock(now: .origin, wall: WallTime(milliseconds: 0))
+            let member = Member(id: id, info: info, incarnation: 1, state: .alive, since: clock)
+            var peer = PeerExamination(member: MemberView(member: member, isSelf: false, hasNameConflict: false))
+            peer.datagram = answers ? .answered(.milliseconds(1)) : .silent
+            peer.stream = answers ? .answered(.milliseconds(1)) : .silent
+            return peer
+        }
+        var formed = group(reached: 3)
+        for number in 0..<3 { formed.members[number].member.id = NodeID(high: 0, low: UInt64(number)).description }
+        formed.leader = formed.members[0].member
+        func codes(_ answering: [Bool]) -> [String] {
+            let peers = answering.enumerated().map { view($0.offset + 1, answers: $0.element) }
+            let report = ExaminationReport(peers: peers, left: 0, datagramBytes: 0)
+            return KernelNode.strictFindings(KernelNode.group(formed, after: report)).map(\.code)
+        }
+        #expect(codes([true, true]).isEmpty && codes([true, false]) == ["strict_voters_missing"])
+        #expect(codes([false, false]) == ["strict_voters_missing"])
+        formed.leader = formed.members[2].member
+        #expect(codes([true, false]) == ["strict_no_leader"] && codes([false, true]) == ["strict_voters_missing"])
+        formed.leader = formed.members[0].member
+        for number in 1..<3 { formed.members[number].silentMilliseconds = 10 }
+        #expect(codes([true, false]).isEmpty)
+        // Who is named as missing is not told to look at its disk as well.
+        formed.members[2].isReachable = false
+        (formed.members[2].lag, formed.members[2].silentMilliseconds) = (30_000, 9_000)
+        #expect(KernelNode.strictFindings(formed).map(\.code) == ["strict_voters_missing"])
     }
 
     @Test("A group that has not formed names who is missing")

@@ -86,7 +86,7 @@ struct Bench {
 
     /// Elected in its next term by node 2, the no-op committed by it.
     mutating func lead(isEstablished: Bool = true) {
-        hear(.timeoutNow, from: 2)
+        hear(.timeoutNow(answered: 0), from: 2)
         hear(.voteResponse(isGranted: true), from: 2)
         precondition(raft.isLeader, "\(raft.role) in \(raft.term)")
         if isEstablished { acknowledge(from: 2) }

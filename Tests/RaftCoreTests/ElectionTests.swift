@@ -19,7 +19,7 @@ struct ElectionTests {
 
         var other = Bench()
         other.isDiskHeld = true
-        other.hear(.timeoutNow, from: 2)
+        other.hear(.timeoutNow(answered: 0), from: 2)
         #expect(other.raft.role == .candidate && other.sent.isEmpty)
         other.releaseDisk()
         #expect(other.messages(to: 3) == [.vote(last: .zero, isTransfer: true)])
@@ -125,7 +125,7 @@ struct ElectionTests {
     @Test("votes of strangers, of learners, and second answers count for nothing")
     func strangers() {
         var bench = Bench(voters: 5)
-        bench.hear(.timeoutNow, from: 2)
+        bench.hear(.timeoutNow(answered: 0), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 9)
         bench.hear(.voteResponse(isGranted: true), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 2)
@@ -149,7 +149,7 @@ struct ElectionTests {
         leader.lead()
         leader.hear(.appendResponse(AppendResponse(outcome: .staleTerm)), from: 3, term: 10)
         #expect(leader.raft.role == .follower && leader.raft.term == 10)
-        leader.hear(.timeoutNow, from: 2)
+        leader.hear(.timeoutNow(answered: 0), from: 2)
         leader.hear(.voteResponse(isGranted: true), from: 3)
         #expect(leader.raft.isLeader && leader.raft.term == 11)
     }
@@ -180,7 +180,7 @@ struct ElectionTests {
             cluster.crash(lost)
             cluster.restart(lost)
             let now = cluster.now
-            let word = RaftMessage(from: id(2), to: lost, term: term + Term(step), body: .timeoutNow)
+            let word = RaftMessage(from: id(2), to: lost, term: term + Term(step), body: .timeoutNow(answered: 0))
             cluster.act(lost) { $0.onMessage(word, now: now, using: &$1) }
             cluster.run(for: .milliseconds(5))
         }
@@ -195,7 +195,7 @@ struct ElectionTests {
     @Test("a leader steps down without contact with a quorum within an election timeout, and not before (thesis 6.2)")
     func checkQuorum() {
         var bench = Bench(voters: 5)
-        bench.hear(.timeoutNow, from: 2)
+        bench.hear(.timeoutNow(answered: 0), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 3)
         for _ in 0..<10 {
@@ -230,7 +230,7 @@ struct ElectionTests {
         #expect(bench.raft.isLeader)
         bench.pass(.milliseconds(40))
         #expect(bench.raft.role == .follower)
-        #expect(bench.messages(to: 2).contains(.timeoutNow), "the one that has most is asked to take over")
+        #expect(bench.messages(to: 2).contains(.timeoutNow(answered: 0)), "the one that has most is asked to take over")
         #expect(
             bench.events.contains { if case .roleChanged(_, _, .diskStalled) = $0 { true } else { false } })
     }

@@ -67,7 +67,7 @@ struct HostileTests {
         case 10:
             return .installSnapshotResponse(
                 SnapshotResponse(position: position(&rng), digest: .zero, missingFrom: flag ? number(&rng) : nil))
-        case 11: return .timeoutNow
+        case 11: return .timeoutNow(answered: 0)
         case _:
             let read = ReadID(term: number(&rng), process: number(&rng), sequence: number(&rng))
             return flag ? .readIndex(read) : .readIndexResponse(read, number(&rng))

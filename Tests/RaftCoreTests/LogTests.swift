@@ -92,7 +92,7 @@ struct LogTests {
     func oldTerms() {
         var bench = Bench(voters: 5)
         bench.append(["a", "b"], from: 2, term: 1)
-        bench.hear(.timeoutNow, from: 2)
+        bench.hear(.timeoutNow(answered: 0), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 3)
         #expect(bench.raft.lastPosition == LogPosition(term: 2, index: 3))
@@ -132,7 +132,7 @@ struct LogTests {
         var bench = Bench(voters: 3)
         bench.append((0..<50).map { "a\($0)" }, from: 2, term: 1)
         bench.append((0..<50).map { "b\($0)" }, from: 2, term: 5)
-        bench.hear(.timeoutNow, from: 2)
+        bench.hear(.timeoutNow(answered: 0), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 2)
         bench.clear()
         // The follower has term 3 from 21 on, which the leader does not have at all.

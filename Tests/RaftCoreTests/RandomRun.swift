@@ -134,7 +134,7 @@ struct RandomRun {
     /// A late or forged word of the leader: an election that nobody asked for first, perhaps beside another one.
     private mutating func stand(_ id: NodeID) {
         guard let raft = cluster.nodes[id]?.raft, let from = cluster.order.first(where: { $0 != id }) else { return }
-        let message = RaftMessage(from: from, to: id, term: raft.term, body: .timeoutNow)
+        let message = RaftMessage(from: from, to: id, term: raft.term, body: .timeoutNow(answered: 0))
         let now = cluster.now
         cluster.act(id) { $0.onMessage(message, now: now, using: &$1) }
     }

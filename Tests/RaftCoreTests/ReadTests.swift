@@ -126,7 +126,7 @@ struct MembershipTests {
         let change = LogEntry(term: 1, index: 1, payload: .membership(next))
         bench.hear(.append(AppendRequest(previous: .zero, commit: 0, entries: [change])), from: 2, term: 1)
         #expect(bench.raft.role == .follower)
-        bench.hear(.timeoutNow, from: 2)
+        bench.hear(.timeoutNow(answered: 0), from: 2)
         bench.hear(.voteResponse(isGranted: true), from: 2)
         #expect(bench.raft.role == .candidate)
         bench.hear(.voteResponse(isGranted: true), from: 3)
@@ -155,21 +155,59 @@ struct MembershipTests {
         #expect(throws: RaftFailure.notMember) { try membership.applying(.promote(id(5))) }
     }
 
-    @Test("a transfer waits for the target to have all, asks it once, and is given up in time (thesis 3.10)")
-    func transfer() {
+    @Test(
+        "a transfer waits for the target to be awake and have all, asks it once, and is given up in time (thesis 3.10)")
+    func transfer() throws {
         var bench = Bench()
         bench.lead()
         bench.propose("x")
         #expect(bench.transfer(to: 2) == nil)
-        #expect(!bench.messages(to: 2).contains(.timeoutNow))
+        let round = try #require(bench.lastRound)
         #expect(bench.propose("y") == .transferring(to: id(2)))
         bench.acknowledge(from: 2)
+        // It may have said that before it fell asleep.
+        bench.hear(.heartbeatResponse(round: round - 1, isRefetching: false), from: 2)
+        #expect(!bench.messages(to: 2).contains(.timeoutNow(answered: round)))
+        bench.hear(.heartbeatResponse(round: round, isRefetching: false), from: 2)
         bench.acknowledge(from: 2)
-        #expect(bench.messages(to: 2).filter { $0 == .timeoutNow }.count == 1)
+        bench.hear(.heartbeatResponse(round: round, isRefetching: false), from: 2)
+        #expect(bench.messages(to: 2).filter { $0 == .timeoutNow(answered: round) }.count == 1)
         bench.pass(.milliseconds(299))
         bench.acknowledge(from: 3)
         bench.pass(.milliseconds(2))
         #expect(bench.events.contains(.transferAborted(to: id(2))) && bench.propose("y") == nil)
+    }
+
+    @Test("the leader's word to stand is taken while it is fresh, by this node's clock, and dropped when it may be old")
+    func staleTransfer() {
+        /// Heartbeats were answered until the node stood still for so long; then the word came, before or after later heartbeats.
+        func stands(after pause: Interval, laterRounds: Int, answered: UInt64 = 20) -> Bool {
+            var bench = Bench()
+            for round in 1...20 as ClosedRange<UInt64> {
+                bench.hear(.heartbeat(commit: 0, round: round), from: 2, term: 1)
+                bench.now = bench.now + .milliseconds(50)
+            }
+            bench.now = bench.now + pause
+            for round in 0..<UInt64(laterRounds) {
+                bench.hear(.heartbeat(commit: 0, round: 21 + round), from: 2)
+            }
+            bench.hear(.timeoutNow(answered: answered), from: 2)
+            return bench.raft.role == .candidate
+        }
+        #expect(stands(after: .zero, laterRounds: 0) && stands(after: .milliseconds(90), laterRounds: 2))
+        for rounds in [0, 1, 200] {
+            #expect(!stands(after: .milliseconds(400), laterRounds: rounds))
+            #expect(!stands(after: .seconds(10), laterRounds: rounds))
+        }
+        #expect(!stands(after: .zero, laterRounds: 0, answered: 3))
+        // Its sender leads no more.
+        #expect(stands(after: .seconds(10), laterRounds: 0, answered: 0))
+        // Of another term.
+        var other = Bench()
+        other.hear(.heartbeat(commit: 0, round: 7), from: 2, term: 1)
+        other.hear(.heartbeat(commit: 0, round: 1), from: 3, term: 2)
+        other.hear(.timeoutNow(answered: 7), from: 2, term: 1)
+        #expect(other.raft.role == .follower && other.raft.term == 2)
     }
 
     @Test("a damaged node does not vote, stand or count, and does again with all that it may have acknowledged")

@@ -141,7 +141,7 @@ struct ScenarioPlayer: ScenarioPlaying {
     private mutating func stand(_ id: NodeID) {
         guard let raft = cluster.nodes[id]?.raft, let other = cluster.order.first(where: { $0 != id }) else { return }
         let now = cluster.now
-        let message = RaftMessage(from: other, to: id, term: raft.term, body: .timeoutNow)
+        let message = RaftMessage(from: other, to: id, term: raft.term, body: .timeoutNow(answered: 0))
         cluster.act(id) { $0.onMessage(message, now: now, using: &$1) }
     }
 

@@ -27,7 +27,7 @@ struct StrayVoteTests {
         var rng = SeededGenerator(seed: 1)
         for (body, isMember) in [
             (RaftMessage.Body.preVote(last: LogPosition(term: 2, index: 7)), false),
-            (.vote(last: LogPosition(term: 2, index: 7), isTransfer: false), false), (.timeoutNow, false),
+            (.vote(last: LogPosition(term: 2, index: 7), isTransfer: false), false), (.timeoutNow(answered: 0), false),
             (.heartbeat(commit: 0, round: 1), true),
         ] {
             var host = Self.told(using: &rng)

@@ -41,6 +41,14 @@ struct Village {
         case tick(NodeID, life: Int)
         case makeSnapshot(StrictSnapshotWriter, LogPosition, RaftMembership, NodeID, life: Int)
         case gossip
+
+        var target: NodeID? {
+            switch self {
+            case .message(_, from: _, let to), .input(_, let to, life: _): to
+            case .disk(let id, life: _), .tick(let id, life: _), .makeSnapshot(_, _, _, let id, life: _): id
+            case .gossip: nil
+            }
+        }
     }
 
     struct Due {
@@ -81,6 +89,8 @@ struct Village {
     var gossipInterval = Interval.milliseconds(75)
     /// The next snapshot that is taken over has other bytes than were sent.
     var breaksNextSnapshot = false
+    /// What waits for processes that stand still, in the order in which it came.
+    var paused: [NodeID: [Event]] = [:]
     static let wallStart: Int64 = 1_700_000_000_000
 
     init(nodes: Int, voters: StrictVoters = .count(3), seed: UInt64, raft: RaftConfiguration = RaftConfiguration()) {
@@ -137,6 +147,10 @@ struct Village {
     }
 
     private mutating func happen(_ event: Event) {
+        if let target = event.target, paused[target] != nil {
+            paused[target]?.append(event)
+            return
+        }
         switch event {
         case .message(let message, let from, let to): handle(.message(message, from: from), on: to)
         case .input(let input, let to, let life): if hosts[to]?.life == life { handle(input, on: to) }
@@ -154,6 +168,15 @@ struct Village {
             hosts[id]?.disk.keep(bytes, metadata)
             handle(.snapshotMade(position, bytes: metadata.bytes, digest: metadata.digest), on: id)
         case .gossip: gossip()
+        }
+    }
+
+    /// The process stands still (SIGSTOP); its sockets take what comes.
+    mutating func pause(_ id: NodeID) { paused[id] = [] }
+
+    mutating func resume(_ id: NodeID) {
+        for (place, event) in (paused.removeValue(forKey: id) ?? []).enumerated() {
+            schedule(event, after: .microseconds(1 + place))
         }
     }
 
@@ -300,11 +323,13 @@ struct Village {
     // MARK: What gossip tells
 
     private mutating func gossip() {
-        for id in order where gossips && hosts[id]?.node != nil {
+        for id in order where gossips && hosts[id]?.node != nil && paused[id] == nil {
             tellView(id)
             for _ in 0..<2 {
                 let other = order[rng.index(below: order.count)]
-                guard other != id, !isCut(id, other), let mark = hosts[id]?.node?.mark else { continue }
+                guard other != id, !isCut(id, other), paused[other] == nil, let mark = hosts[id]?.node?.mark else {
+                    continue
+                }
                 handle(.mark(mark), on: other)
             }
         }

@@ -68,7 +68,9 @@ extension MessageGenerator {
             .installSnapshotResponse(
                 SnapshotResponse(
                     position: position(), digest: hash(), missingFrom: flag() ? any() : nil, isRefetching: flag()))
-        case 11: flag() ? .timeoutNow : .readIndex(ReadID(term: any(), process: rng.next(), sequence: any()))
+        case 11:
+            flag()
+                ? .timeoutNow(answered: any()) : .readIndex(ReadID(term: any(), process: rng.next(), sequence: any()))
         case 12:
             .readIndexResponse(ReadID(term: any(), process: rng.next(), sequence: any()), flag() ? any() : nil)
         case _: .append(append())
@@ -217,7 +219,7 @@ extension MessageGenerator {
     }
 
     private mutating func failure() -> StrictFailure {
-        switch rng.index(below: 9) {
+        switch rng.index(below: 10) {
         case 0: .notConfigured
         case 1: .notFormed(missing: missing())
         case 2: .unavailable(missing: missing(), isOutcomeUnknown: flag())
@@ -226,6 +228,7 @@ extension MessageGenerator {
         case 5: .cannotRecover(text(min: 0, max: 200))
         case 6: .unknownFormat(UInt8(truncatingIfNeeded: rng.next()))
         case 7: .notEligible
+        case 8: .transferFailed(to: StrictMissing(id: optionalID(), name: text(min: 0, max: 64)))
         case _: .refused(refusal())
         }
     }
