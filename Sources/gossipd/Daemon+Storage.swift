@@ -12,14 +12,48 @@ import SystemdSupport
 import Transport
 
 extension Daemon {
-    /// Waits for room when the disk is full: a service that gave up would not come back when there is.
     static func openDirectory(
         _ path: String, notifier: SystemdNotifier, logger: Logger
     ) async throws -> DataDirectory {
+        try await waitingForRoom(on: path, notifier: notifier, logger: logger) { () throws(PersistenceFailure) in
+            try DataDirectory.open(path)
+        }
+    }
+
+    /// Reads the whole store; a large one takes seconds, of which systemd is told.
+    static func openStore(
+        _ configuration: DaemonConfiguration, actor: ActorID, notifier: SystemdNotifier, logger: Logger
+    ) async throws -> (StoreDatabase, Recovery) {
+        let path = configuration.dataDirectory
+        let (database, recovery) = try await waitingForRoom(on: path, notifier: notifier, logger: logger) {
+            () throws(PersistenceFailure) in
+            try StoreDatabase.open(
+                directory: path, actor: actor, configuration: StoreConfiguration(configuration.store),
+                history: HistoryLimits(configuration.store),
+                migrating: { from, to in
+                    logger.info("bringing the store's database from schema \(from) to \(to), once")
+                    _ = notifier.extendTimeout(
+                        seconds: 1_800, status: "bringing the database from schema \(from) to \(to)")
+                },
+                progress: { rows, total in
+                    let all = total.map { " of \($0)" } ?? ""
+                    _ = notifier.extendTimeout(seconds: 30, status: "reading the store: \(rows)\(all) rows")
+                })
+        }
+        for warning in recovery.warnings { logger.warning("\(warning)") }
+        let store = recovery.recovered.store
+        logger.info("the store is open: \(store.liveKeyCount) keys, \(recovery.milliseconds) ms")
+        return (database, recovery)
+    }
+
+    /// Waits for room when the disk is full: a service that gave up would not come back when there is.
+    private static func waitingForRoom<Opened>(
+        on path: String, notifier: SystemdNotifier, logger: Logger, _ open: () throws(PersistenceFailure) -> Opened
+    ) async throws -> Opened {
         var hasTold = false
         while true {
             do throws(PersistenceFailure) {
-                return try DataDirectory.open(path)
+                return try open()
             } catch .diskFull(let file) {
                 let failure = PersistenceFailure.diskFull(file: file)
                 if !hasTold {
@@ -31,27 +65,6 @@ extension Daemon {
                 throw StartFailure(storage: error)
             }
             try await Task.sleep(for: .seconds(1))
-        }
-    }
-
-    /// Reads the whole store; a large one takes seconds, of which systemd is told.
-    static func openStore(
-        _ configuration: DaemonConfiguration, actor: ActorID, notifier: SystemdNotifier, logger: Logger
-    ) throws(StartFailure) -> (StoreDatabase, Recovery) {
-        do throws(PersistenceFailure) {
-            let (database, recovery) = try StoreDatabase.open(
-                directory: configuration.dataDirectory, actor: actor,
-                configuration: StoreConfiguration(configuration.store), history: HistoryLimits(configuration.store),
-                progress: { rows, total in
-                    let all = total.map { " of \($0)" } ?? ""
-                    _ = notifier.extendTimeout(seconds: 30, status: "reading the store: \(rows)\(all) rows")
-                })
-            for warning in recovery.warnings { logger.warning("\(warning)") }
-            let store = recovery.recovered.store
-            logger.info("the store is open: \(store.liveKeyCount) keys, \(recovery.milliseconds) ms")
-            return (database, recovery)
-        } catch {
-            throw StartFailure(storage: error)
         }
     }
 

@@ -128,7 +128,7 @@ struct Daemon: Sendable {
         // directory or from a backup of it: no dot is ever used twice.
         var generator = SystemRandomNumberGenerator()
         let storeEpoch = UInt32.random(in: 1...UInt32.max, using: &generator)
-        let (database, recovery) = try openStore(
+        let (database, recovery) = try await openStore(
             configuration, actor: ActorID(node: identity.id, epoch: storeEpoch), notifier: notifier, logger: logger)
         let past = StorePast(database: database)
 

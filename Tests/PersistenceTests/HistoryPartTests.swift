@@ -103,26 +103,101 @@ struct HistoryPartTests {
         }
     }
 
-    @Test("far behind, a part of the entries is looked at, and no key keeps too many in the end")
+    private func count(_ scratch: Scratch) throws -> Int {
+        Int(try scratch.sql("SELECT count(*) FROM history") ?? "") ?? -1
+    }
+
+    @Test("far behind, keys that are written again and again are found first, and all the others when there is time")
     func behind() throws {
         try withScratch { scratch in
-            let limits = HistoryLimits(countPerKey: 3, changesKept: 2)
+            let limits = HistoryLimits(countPerKey: 2, changesKept: 100)
             let database = try scratch.store(history: limits).database
             var writer = RegisterWriter()
-            for _ in 0..<20 {
-                try database.commit((0..<1_000).map { writer.put("k\($0 % 3)", "v", at: 1_000) })
+            // Ten keys that are written all the time, and 3 000 five times each.
+            for number in 0..<15_000 {
+                let records =
+                    writer.put("hot\(number % 10)", "v", at: 1_000) + writer.put("k\(number % 3_000)", "v", at: 1_000)
+                try database.commit([records])
             }
             var steps = 0
             while try database.prune(now: wall(2_000)) { steps += 1 }
-            // 512 entries a step would be 40.
-            #expect(steps <= 20)
+            // 512 entries a step would be 43 for the entries that are far behind.
+            #expect(steps < 10)
+            #expect(try count(scratch) < 24_000)
+            while try database.prune(now: wall(4_000)) { steps += 1 }
+            // Fifty changes of hot keys are among the last hundred, which are kept for watches.
+            #expect(try count(scratch) == 2 * 3_000 + 50)
+            #expect(try database.prune(now: wall(4_000)) == false)
+        }
+    }
+
+    @Test("a step asks few parts, however many there are")
+    func manyParts() throws {
+        try withScratch { scratch in
+            let limits = HistoryLimits(countPerKey: 2, changesKept: 1)
+            let database = try scratch.store(history: limits).database
+            var writer = RegisterWriter()
+            for number in 0..<300 {
+                writer.revision += 70_000
+                try database.commit([writer.put("k\(number % 100)", "v", at: 1_000)])
+            }
+            var steps = 0
+            while try database.prune(now: wall(2_000)) { steps += 1 }
+            // Each key is looked for in up to 300 parts.
+            #expect(steps > 20)
+            #expect(try count(scratch) == 200)
+        }
+    }
+
+    @Test("an entry of a revision that there cannot be is damage, and nobody goes round in it")
+    func negative() throws {
+        try withScratch { scratch in
+            let database = try scratch.store(history: HistoryLimits(countPerKey: 2, changesKept: 1)).database
+            var writer = RegisterWriter()
+            try database.commit([writer.put("a", "1", at: 1_000), writer.put("a", "2", at: 1_001)])
+            try scratch.sql(
+                "INSERT INTO history SELECT -5, key, type, kind, before_type, before, detail, value, stamp, author, user, reason,"
+                    + " expires, transaction_first, transaction_count, applied_at FROM history WHERE revision = 1")
             do {
                 let reader = try database.openReader()
-                for key in ["k0", "k1", "k2"] {
-                    #expect(try reader.history(of: key, limit: 99).entries.count == 3)
-                }
+                #expect(throws: StoreReadFailure.self) { try reader.history(of: "a", limit: 9) }
             }
-            #expect(try scratch.sql("SELECT count(*) FROM history") == "9")
+            try database.commit([writer.put("a", "3", at: 1_002), writer.put("a", "4", at: 1_003)])
+            #expect(throws: PersistenceFailure.self) {
+                while try database.prune(now: wall(2_000)) {}
+            }
+        }
+    }
+
+    @Test(
+        "differences since any place in a part are right",
+        arguments: [3, 300, 32_767, 32_768, 65_000, 65_534, 65_535, 65_536])
+    func differences(place: UInt64) throws {
+        try withScratch { scratch in
+            let database = try scratch.store().database
+            var writer = RegisterWriter()
+            try database.commit([writer.put("a", "1", at: 1_000), writer.put("z", "1", at: 1_000)])
+            writer.revision = max(place, writer.revision) - 1
+            var changed: Set<String> = []
+            for key in ["p/é", "a", "p/b", "z", "p/b"] {
+                try database.commit([writer.put(key, "n\(writer.revision)", at: 2_000)])
+                if writer.revision > place { changed.insert(key) }
+                writer.revision += key == "p/b" ? 90_000 : 0
+            }
+            do {
+                let reader = try database.openReader()
+                let from = HistoryPoint.revision(max(place, 2))
+                let diff = try reader.diff(prefix: "", from: from, limit: 99)
+                #expect(diff.entries.map(\.key) == changed.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+                var paged: [String] = []
+                var after: String?
+                repeat {
+                    let page = try reader.diff(prefix: "p/", from: from, after: after, limit: 1)
+                    paged += page.entries.map(\.key)
+                    after = page.next
+                } while after != nil
+                #expect(paged == ["p/b", "p/é"].filter(changed.contains))
+            }
         }
     }
 
@@ -137,8 +212,10 @@ struct HistoryPartTests {
             }
             try scratch.sql(
                 "DROP INDEX history_part_key; CREATE INDEX history_key ON history (key); PRAGMA user_version = 1")
-            let (database, recovery) = try scratch.store(epoch: 101)
-            #expect(recovery.warnings.isEmpty && recovery.setAside == nil)
+            var migrations: [Int] = []
+            let (database, recovery) = try StoreDatabase.open(
+                directory: scratch.data, actor: fresh(101), migrating: { migrations += [$0, $1] })
+            #expect(recovery.warnings.isEmpty && recovery.setAside == nil && migrations == [1, 2])
             try database.commit([writer.put("a", "3", at: 1_002)])
             #expect(
                 try scratch.sql(

@@ -10,7 +10,7 @@ struct HistoryPart: Equatable {
 
     let number: Int64
 
-    init(of revision: UInt64) { number = Int64(revision >> 16) }
+    init(_ revision: UInt64) { number = Int64(revision >> 16) }
 
     /// The first revision that can lie in it.
     var first: UInt64 { UInt64(number) << 16 }
@@ -20,24 +20,38 @@ struct HistoryPart: Equatable {
 
 /// Finds the parts that hold entries; revisions may have wide gaps.
 struct HistoryParts {
+    private let file: String
     private let below: Statement
     private let above: Statement
 
     init(_ connection: Connection) throws(PersistenceFailure) {
+        file = connection.file
         below = try connection.prepare(
             "SELECT revision FROM history WHERE revision < ?1 ORDER BY revision DESC LIMIT 1")
         above = try connection.prepare("SELECT revision FROM history WHERE revision > ?1 ORDER BY revision LIMIT 1")
     }
 
     /// The part of the newest entry before a revision.
-    func newest(before revision: UInt64) throws(PersistenceFailure) -> HistoryPart? { try part(below, revision) }
+    func newest(before revision: UInt64) throws(PersistenceFailure) -> HistoryPart? {
+        try entry(below, revision).map(HistoryPart.init)
+    }
 
     /// The part of the oldest entry after a revision.
-    func oldest(after revision: UInt64) throws(PersistenceFailure) -> HistoryPart? { try part(above, revision) }
+    func oldest(after revision: UInt64) throws(PersistenceFailure) -> HistoryPart? {
+        try entry(after: revision).map(HistoryPart.init)
+    }
 
-    private func part(_ statement: Statement, _ revision: UInt64) throws(PersistenceFailure) -> HistoryPart? {
+    /// The revision of the oldest entry after this one.
+    func entry(after revision: UInt64) throws(PersistenceFailure) -> UInt64? { try entry(above, revision) }
+
+    private func entry(_ statement: Statement, _ revision: UInt64) throws(PersistenceFailure) -> UInt64? {
         statement.bind(1, min(revision, UInt64(Int64.max)))
         defer { statement.reset() }
-        return try statement.step() ? HistoryPart(of: statement.unsigned(0)) : nil
+        guard try statement.step() else { return nil }
+        // Of a damaged file: whoever goes from part to part would go round in it.
+        guard statement.integer(0) > 0 else {
+            throw .corrupt(file: file, reason: "its history has an entry of revision \(statement.integer(0))")
+        }
+        return statement.unsigned(0)
     }
 }

@@ -2,7 +2,7 @@
 // Owns the writer's view of one key's history: its newest entry, and forgetting those that are too many.
 
 /// Statements of the writing connection; each is reset before a call returns.
-struct KeyHistory {
+final class KeyHistory {
     /// The entries of a key up to one that has enough newer ones.
     struct Excess {
         /// The newest of them.
@@ -11,8 +11,11 @@ struct KeyHistory {
         var time: UInt64
     }
 
+    let parts: HistoryParts
+    /// Parts that were asked for a key so far: each takes some microseconds, or as many reads of the disk.
+    private(set) var probes = 0
+
     private let file: String
-    private let parts: HistoryParts
     private let revisions: Statement
     private let newestType: Statement
     private let entries: Statement
@@ -39,6 +42,7 @@ struct KeyHistory {
         var end = UInt64.max
         while let part = try parts.newest(before: end) {
             defer { newestType.reset() }
+            probes += 1
             newestType.bind(1, part.number)
             newestType.bind(2, key)
             if try newestType.step() { return newestType.integer(0) }
@@ -73,6 +77,7 @@ struct KeyHistory {
         var (missing, end) = (count, UInt64.max)
         while let part = try parts.newest(before: end) {
             defer { revisions.reset() }
+            probes += 1
             revisions.bind(1, part.number)
             revisions.bind(2, key)
             revisions.bind(3, Int64(missing))
@@ -89,6 +94,7 @@ struct KeyHistory {
         _ key: String, in part: HistoryPart, through revision: UInt64
     ) throws(PersistenceFailure) -> Excess? {
         defer { entries.reset() }
+        probes += 1
         bind(entries, key, part, revision)
         var excess: Excess?
         while try entries.step() {

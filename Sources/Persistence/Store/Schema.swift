@@ -107,6 +107,9 @@ enum Schema {
     /// Brings the database from version `found` to the present one, all steps in one transaction.
     static func migrate(_ connection: Connection, from found: Int) throws(PersistenceFailure) {
         if found == version { return }
+        // An index is sorted on the way: in a file, for memory may not do.
+        try connection.execute("PRAGMA temp_store = FILE")
+        defer { try? connection.execute("PRAGMA temp_store = MEMORY") }
         try connection.execute("BEGIN IMMEDIATE")
         do throws(PersistenceFailure) {
             for step in steps[found...] { try connection.execute(step) }

@@ -34,10 +34,12 @@ package final class StoreDatabase: Sendable {
 
     /// Opens or creates the database and reads everything in it. A damaged one is moved aside, never deleted, and an
     /// empty one with a new store id takes its place. `actor` is the author of the recovered store's writes; `progress`
-    /// gets rows read and, once known, rows in all. `fault` is for tests.
+    /// gets rows read and, once known, rows in all; `migrating` is called before a database of a former schema is brought to the
+    /// present one, which can take minutes. After `.diskFull` the same call may be made again. `fault` is for tests.
     package static func open(
         directory: String, actor: ActorID, configuration: StoreConfiguration = StoreConfiguration(),
         history: HistoryLimits = HistoryLimits(), fault: StorageFault? = nil,
+        migrating: (_ from: Int, _ to: Int) -> Void = { _, _ in },
         progress: (_ rows: Int, _ total: Int?) -> Void = { _, _ in }
     ) throws(PersistenceFailure) -> (database: StoreDatabase, recovery: Recovery) {
         let start = milliseconds()
@@ -53,14 +55,14 @@ package final class StoreDatabase: Sendable {
                 if let reason = try DamageMark.reason(in: handle, file: fileName) {
                     throw .corrupt(file: path.file, reason: reason)
                 }
-                opened = try Self.opened(path, actor, configuration, history, progress)
+                opened = try Self.opened(path, actor, configuration, history, migrating, progress)
             } catch .corrupt(let file, let reason) {
                 let aside = try SetAside.move(fileName, in: handle)
                 setAside = aside
                 warnings.append(
                     "the database \(file) is damaged (\(reason)): moved to \(aside); starting empty, the configuration"
                         + " comes from a peer")
-                opened = try Self.opened(path, actor, configuration, history, progress, isSetAside: true)
+                opened = try Self.opened(path, actor, configuration, history, migrating, progress, isSetAside: true)
             }
             warnings += opened.warnings
             let recovery = Recovery(
@@ -82,9 +84,10 @@ package final class StoreDatabase: Sendable {
 
     private static func opened(
         _ path: StoreRecovery, _ actor: ActorID, _ configuration: StoreConfiguration, _ limits: HistoryLimits,
-        _ progress: (_ rows: Int, _ total: Int?) -> Void, isSetAside: Bool = false
+        _ migrating: (_ from: Int, _ to: Int) -> Void, _ progress: (_ rows: Int, _ total: Int?) -> Void,
+        isSetAside: Bool = false
     ) throws(PersistenceFailure) -> Opened {
-        let connection = try path.openWriter()
+        let connection = try path.openWriter(migrating: migrating)
         let found = try path.read(connection, actor: actor, configuration: configuration, progress: progress)
         let writer: StoreWriter
         var recovered: RecoveredStore

@@ -70,33 +70,14 @@ extension StoreReading {
     /// What a put wrote: what the next change of the key found, or the register as it is.
     private func value(after put: HistoryRow) throws(StoreReadFailure) -> KeyView.Content? {
         let next = try query { () throws(PersistenceFailure) -> Before? in
-            let statement = try connection.prepare(
-                "SELECT before_type, before FROM history WHERE \(HistoryPart.column) = ?1 AND key = ?2"
-                    + " AND revision > ?3 AND before_type IS NOT 8 ORDER BY revision LIMIT 1")
-            let parts = try HistoryParts(connection)
-            var start = put.revision
-            while let part = try parts.oldest(after: start) {
-                statement.bind(1, part.number)
-                statement.bind(2, put.key)
-                statement.bind(3, put.revision)
-                if try statement.step() { return Before.read(statement, type: 0, content: 1) ?? .unknown }
-                statement.reset()
-                start = part.last
-            }
-            return nil
+            try writtenValues().before(after: put)
         }
         switch next {
         case .content(let content): return content
         case .same, .unknown: return nil
         case nil: break
         }
-        let row = try query { () throws(PersistenceFailure) -> Row? in
-            let statement = try connection.prepare("SELECT key, part, data FROM row WHERE key = ?1 AND part = ?2")
-            statement.bind(1, put.key)
-            statement.bind(2, RowID.Part.register.columnBytes)
-            guard try statement.step() else { return nil }
-            return try StoreRecovery.row(statement, key: 0, part: 1, data: 2, file: connection.file)
-        }
+        let row = try query { () throws(PersistenceFailure) -> Row? in try writtenValues().register(put.key) }
         guard case .register(.some(let value)) = row?.content else { return nil }
         return .register(value)
     }

@@ -123,7 +123,12 @@ extension StoreReading {
         var budget = PageBudget(count: limit)
         var examined = 0
         var last = after
-        while let key = try nextKey(prefix: prefix, after: last, from: from) {
+        var oldest: UInt64 = 0
+        if case .revision(let revision) = from { oldest = revision }
+        let keys = try query { () throws(PersistenceFailure) in
+            try ChangedKeys(connection, prefix: prefix, after: oldest)
+        }
+        while let key = try query({ () throws(PersistenceFailure) in try keys.next(after: last) }) {
             if budget.isSpent || examined >= Self.diffKeysMax {
                 return HistoryDifferences(entries: entries, next: last)
             }
@@ -148,36 +153,6 @@ extension StoreReading {
             return old?.content == new?.content ? nil : HistoryDifference(key: key, old: old, new: new)
         } catch .historyGone {
             return HistoryDifference(key: key, old: nil, new: new, isOldGone: true)
-        }
-    }
-
-    /// The next key under the prefix with an entry that may lie behind the point.
-    private func nextKey(
-        prefix: String, after: String?, from: HistoryPoint
-    ) throws(StoreReadFailure) -> String? {
-        try query { () throws(PersistenceFailure) in
-            var oldest: UInt64 = 0
-            if case .revision(let revision) = from { oldest = revision }
-            let start = after.map { ConfigurationKey.precedes($0, prefix) ? prefix : $0 } ?? prefix
-            // A string of text compares as its bytes do; what follows the prefix's range is found by its first key.
-            let statement = try connection.prepare(
-                "SELECT key FROM history WHERE \(HistoryPart.column) = ?1 AND key \(after == nil ? ">=" : ">") ?2"
-                    + " AND revision > ?3 ORDER BY key LIMIT 1")
-            let parts = try HistoryParts(connection)
-            var (next, reached): (String?, UInt64) = (nil, oldest)
-            while let part = try parts.oldest(after: reached) {
-                statement.bind(1, part.number)
-                statement.bind(2, start)
-                statement.bind(3, oldest)
-                if try statement.step(), case let key = statement.text(0),
-                    next.map({ ConfigurationKey.precedes(key, $0) }) ?? true
-                {
-                    next = key
-                }
-                statement.reset()
-                reached = part.last
-            }
-            return next.flatMap { ConfigurationKey.hasPrefix($0, prefix) ? $0 : nil }
         }
     }
 }

@@ -10,6 +10,7 @@ final class StoreReading {
     let connection: Connection
     private let gate: ReaderGate
     private var turn: UInt64 = 0
+    private var values: WrittenValues?
 
     init(_ connection: Connection, gate: ReaderGate) {
         self.connection = connection
@@ -51,6 +52,14 @@ final class StoreReading {
         _ body: () throws(PersistenceFailure) -> Result
     ) throws(StoreReadFailure) -> Result {
         do throws(PersistenceFailure) { return try body() } catch { throw .storage(error) }
+    }
+
+    /// Made when they are asked for first: watches ask for one put after the other.
+    func writtenValues() throws(PersistenceFailure) -> WrittenValues {
+        if let values { return values }
+        let made = try WrittenValues(connection)
+        values = made
+        return made
     }
 
     func meta() throws(StoreReadFailure) -> StoredMeta {

@@ -22,8 +22,10 @@ struct StoreRecovery {
         + " PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216; PRAGMA secure_delete = OFF;"
         + " PRAGMA cache_size = -8192;"
 
-    /// A connection that commits durably, to a database of the present schema.
-    func openWriter() throws(PersistenceFailure) -> Connection {
+    /// A connection that commits durably, to a database of the present schema. `migrating` is called when it is of a former one.
+    func openWriter(
+        migrating: (_ from: Int, _ to: Int) -> Void
+    ) throws(PersistenceFailure) -> Connection {
         try create()
         let connection = try Connection.open(file, readOnly: false, fileSystem: fileSystem)
         let version = try Schema.check(connection)
@@ -34,6 +36,7 @@ struct StoreRecovery {
         try connection.execute("PRAGMA synchronous = FULL")
         let level = try connection.integer("PRAGMA synchronous")
         guard level == 2 else { throw wrong("synchronous", level.map(String.init) ?? "unknown") }
+        if version > 0, version < Schema.version { migrating(version, Schema.version) }
         try Schema.migrate(connection, from: version)
         return connection
     }

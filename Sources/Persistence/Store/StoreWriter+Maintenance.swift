@@ -9,6 +9,8 @@ extension StoreWriter {
     private static let stepMax: Int64 = 512
     /// Where there is a long way to go, one entry of so many is looked at for too many of its key: a power of two up to 16.
     private static let sweepStride: UInt64 = 16
+    /// Parts that one step asks for keys.
+    private static let probesMax = 1_024
     /// How long an answered request is remembered.
     static let requestAgeMilliseconds: UInt64 = 24 * 3_600_000
     /// Pages in the log from which it is folded into the file: 16 MiB.
@@ -20,6 +22,7 @@ extension StoreWriter {
     func prune(now: WallTime) throws(PersistenceFailure) -> Bool {
         if let failure { throw failure }
         do throws(PersistenceFailure) {
+            load.note(records: records, now: now.milliseconds)
             let plan = try plan(now: now)
             guard plan.hasWork else { return plan.isUnfinished }
             try transaction { () throws(PersistenceFailure) in try carryOut(plan) }
@@ -49,6 +52,8 @@ extension StoreWriter {
         var revisions: ClosedRange<UInt64>
         /// One revision in how many is looked at.
         var stride: UInt64 = 1
+        /// All revisions before it were looked at, and all of it are.
+        var isWhole: Bool
 
         /// All of them, or one of each `stride`: which one differs, so that no key that comes at regular turns is missed.
         var examined: [ClosedRange<UInt64>] {
@@ -60,23 +65,30 @@ extension StoreWriter {
         }
     }
 
-    /// The next step from a revision on.
-    private func planSweep(after: UInt64, last: UInt64) throws(PersistenceFailure) -> Sweep {
+    /// The next step from a revision on; nil: there is nothing to look at, or no time for it. Where there is a long way to go a part
+    /// of the entries is looked at first, which finds keys that are written again and again; all the others are when not much is
+    /// being written.
+    private func planSweep(after: UInt64, last: UInt64, now: UInt64) throws(PersistenceFailure) -> Sweep? {
         let step = UInt64(Self.stepMax)
-        let near = Sweep(revisions: (after + 1)...min(last, after + step))
-        guard last - after > step * Self.sweepStride else { return near }
-        let far = (after + 1)...(after + step * Self.sweepStride)
-        let count = try connection.prepare("SELECT count(*) FROM history WHERE revision BETWEEN ?1 AND ?2")
-        count.bind(1, far.lowerBound)
-        count.bind(2, far.upperBound)
-        guard try count.step() else { return near }
-        switch count.integer(0) {
-        // A gap.
-        case ...Self.stepMax: return Sweep(revisions: far)
-        // A long way to go: a key that is written again and again is met often enough.
-        case (Self.stepMax * Int64(Self.sweepStride) / 4 * 3)...: return Sweep(revisions: far, stride: Self.sweepStride)
-        case _: return near
+        let far = step * Self.sweepStride
+        let sampled = max(sampledThrough, after)
+        let isSample = sampled < last && last - sampled > far
+        guard isSample || after < last && !load.isHigh(now: now) else { return nil }
+        let done = isSample ? sampled : after
+        // Behind a gap, if there is one.
+        guard let first = try keyHistory.parts.entry(after: done), first <= last else {
+            return Sweep(revisions: last...last, isWhole: done == after)
         }
+        let near = Sweep(revisions: first...min(last, first + step - 1), isWhole: done == after)
+        guard last - first >= far else { return near }
+        let wide = first...(first + far - 1)
+        let count = try connection.prepare("SELECT count(*) FROM history WHERE revision BETWEEN ?1 AND ?2")
+        count.bind(1, wide.lowerBound)
+        count.bind(2, wide.upperBound)
+        guard try count.step() else { return near }
+        let isDense = count.integer(0) >= Self.stepMax * Int64(Self.sweepStride) / 4 * 3
+        if count.integer(0) <= Self.stepMax { return Sweep(revisions: wide, isWhole: done == after) }
+        return isSample && isDense ? Sweep(revisions: wide, stride: Self.sweepStride, isWhole: false) : near
     }
 
     private func plan(now: WallTime) throws(PersistenceFailure) -> Plan {
@@ -84,7 +96,7 @@ extension StoreWriter {
         if let newest = try newestRevision(), case let last = try lastNotKept(newest), last > 0 {
             try planAge(&plan, last: last, now: now.milliseconds)
             let from = max(meta.swept, plan.agedThrough ?? 0)
-            if from < last { plan.sweep = try planSweep(after: from, last: last) }
+            plan.sweep = try planSweep(after: from, last: last, now: now.milliseconds)
         }
         plan.requestsThrough = try requestsToForget(now: now)
         return plan
@@ -194,14 +206,19 @@ extension StoreWriter {
         meta.swept = max(meta.swept, revision)
     }
 
-    /// Forgets what is too much of the keys of these entries. Each entry of a key leads here once, and the last one finds
-    /// whatever the others left: so of a long way to go a part of them is enough.
+    /// Forgets what is too much of the keys of these entries, as far as a step goes.
     private func sweep(_ sweep: Sweep) throws(PersistenceFailure) {
+        let start = keyHistory.probes
+        var reached = sweep.revisions.upperBound
         for (revision, key) in try keys(in: sweep) {
+            if keyHistory.probes - start > Self.probesMax {
+                reached = revision - 1
+                break
+            }
             guard let excess = try keyHistory.limit(key, at: revision, to: limits.countPerKey) else { continue }
             meta.gapThrough = max(meta.gapThrough, excess.through)
         }
-        meta.swept = sweep.revisions.upperBound
+        if sweep.isWhole { meta.swept = reached } else { sampledThrough = reached }
     }
 
     private func keys(in sweep: Sweep) throws(PersistenceFailure) -> [(UInt64, String)] {

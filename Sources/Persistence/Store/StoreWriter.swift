@@ -23,6 +23,26 @@ final class StoreWriter {
     /// The changes that are kept for watches, as far as they have been counted.
     var window = ChangeWindow()
 
+    /// How far entries were looked at in part, beyond `StoredMeta.swept`: they are looked at one by one when there is time.
+    var sampledThrough: UInt64 = 0
+    /// Whether much is being written.
+    var load = Load()
+
+    struct Load {
+        private var records: UInt64 = 0
+        private var until: UInt64 = 0
+
+        /// - Parameters:
+        ///   - records: All that were written so far.
+        ///   - now: In milliseconds.
+        mutating func note(records: UInt64, now: UInt64) {
+            if records - self.records > 512 { until = now + 1_000 }
+            self.records = records
+        }
+
+        func isHigh(now: UInt64) -> Bool { now < until && until - now <= 1_000 }
+    }
+
     struct ChangeWindow {
         /// The oldest of them; nil: not counted yet.
         var first: UInt64?
