@@ -52,21 +52,37 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
     package var description: String {
         let (days, inDay) = milliseconds.flooredDivision(by: 86_400_000)
         let (year, month, day) = Self.civil(days: days)
-        let date = "\(Self.pad(year, 4))-\(Self.pad(month, 2))-\(Self.pad(day, 2))"
-        return "\(date)T\(clock(inDay)).\(Self.pad(inDay % 1000, 3))Z"
+        return Self.text(
+            [(year, 4, "-"), (month, 2, "-"), (day, 2, "T")] + Self.clock(inDay, ".") + [(inDay % 1000, 3, "Z")])
     }
 
     /// The time of day, `12:00:01` in UTC: for people who know which day it is.
-    package var clock: String { clock(milliseconds.flooredDivision(by: 86_400_000).remainder) }
+    package var clock: String { Self.text(Self.clock(milliseconds.flooredDivision(by: 86_400_000).remainder, nil)) }
 
-    private func clock(_ inDay: Int64) -> String {
-        let parts = [inDay / 3_600_000, inDay / 60_000 % 60, inDay / 1000 % 60]
-        return parts.map { Self.pad($0, 2) }.joined(separator: ":")
+    /// A number, in how many digits, and what follows it.
+    private typealias Field = (number: Int64, digits: Int, mark: Unicode.Scalar?)
+
+    private static func clock(_ inDay: Int64, _ mark: Unicode.Scalar?) -> [Field] {
+        [(inDay / 3_600_000, 2, ":"), (inDay / 60_000 % 60, 2, ":"), (inDay / 1000 % 60, 2, mark)]
     }
 
-    private static func pad(_ number: Int64, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    private static func text(_ fields: [Field]) -> String {
+        let count = fields.reduce(0) { $0 + $1.digits + ($1.mark == nil ? 0 : 1) }
+        return String(unsafeUninitializedCapacity: count) { buffer in
+            var place = 0
+            for field in fields {
+                var rest = field.number
+                for digit in (place..<place + field.digits).reversed() {
+                    buffer[digit] = UInt8(ascii: "0") + UInt8(rest % 10)
+                    rest /= 10
+                }
+                place += field.digits
+                guard let mark = field.mark else { continue }
+                buffer[place] = UInt8(ascii: mark)
+                place += 1
+            }
+            return place
+        }
     }
 
     /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar, counted in years that begin in March,

@@ -38,7 +38,7 @@ package enum KeyCallInspection {
     }
 
     /// The call that a line is, read the quick way; nil: that way leaves it alone.
-    package static func plainPut(_ line: [UInt8], timeout: Duration) -> KeyCall? {
-        PlainPutLine.read(line[...], timeout: timeout)
+    package static func plainCall(_ line: [UInt8], timeout: Duration) -> KeyCall? {
+        PlainCallLine.read(line[...], timeout: timeout)
     }
 }

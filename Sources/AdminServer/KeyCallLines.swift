@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns lines out of pieces, and the shape that most lines have.
+// Owns lines out of pieces.
 
 import AdminModel
 
@@ -52,65 +52,5 @@ struct KeyCallLines {
             .tooLarge,
             "the line has more than \(lineBytesMax) bytes: one call is one line, with a line feed at its end"
         )
-    }
-}
-
-/// `{"id":1,"put":"a","value":"x"}` without white space, escapes and characters beyond ASCII, which is what a program in a hurry
-/// writes: read without building a tree of it. Everything else is left to the JSON decoder.
-enum PlainPutLine {
-    /// Nil: it is something else, or not right.
-    static func read(_ line: ArraySlice<UInt8>, timeout: Duration) -> KeyCall? {
-        line.withUnsafeBytes { bytes in
-            var place = 0
-            guard skip(opening, bytes, &place), let id = number(bytes, &place), skip(put, bytes, &place),
-                let key = text(bytes, &place), skip(value, bytes, &place), let content = text(bytes, &place),
-                place == bytes.count - 1, bytes[place] == UInt8(ascii: "}"), content.count <= AdminLimits.valueBytesMax,
-                let key = try? ConfigurationKey(String(decoding: key, as: UTF8.self))
-            else { return nil }
-            var options = KeyWriteOptions()
-            options.timeout = timeout
-            return KeyCall(id: id, .write(.put(key, Array(content)), options))
-        }
-    }
-
-    private static let opening: StaticString = "{\"id\":"
-    private static let put: StaticString = ",\"put\":\""
-    private static let value: StaticString = ",\"value\":\""
-
-    private static func skip(_ text: StaticString, _ bytes: UnsafeRawBufferPointer, _ place: inout Int) -> Bool {
-        guard bytes.count - place >= text.utf8CodeUnitCount else { return false }
-        let here = UnsafeRawBufferPointer(rebasing: bytes[place..<(place + text.utf8CodeUnitCount)])
-        let wanted = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        guard here.elementsEqual(wanted) else { return false }
-        place += text.utf8CodeUnitCount
-        return true
-    }
-
-    /// As JSON has it: no leading zero.
-    private static func number(_ bytes: UnsafeRawBufferPointer, _ place: inout Int) -> UInt64? {
-        let start = place
-        var number: UInt64 = 0
-        while place < bytes.count, case let digit = bytes[place] &- UInt8(ascii: "0"), digit < 10 {
-            guard place - start < 18 else { return nil }
-            number = number * 10 + UInt64(digit)
-            place += 1
-        }
-        guard place > start, place == start + 1 || bytes[start] != UInt8(ascii: "0") else { return nil }
-        return number
-    }
-
-    /// Up to the quotation mark, which is skipped.
-    private static func text(_ bytes: UnsafeRawBufferPointer, _ place: inout Int) -> UnsafeRawBufferPointer? {
-        let start = place
-        while place < bytes.count {
-            let byte = bytes[place]
-            if byte == UInt8(ascii: "\"") {
-                place += 1
-                return UnsafeRawBufferPointer(rebasing: bytes[start..<(place - 1)])
-            }
-            guard byte >= 0x20, byte < 0x7f, byte != UInt8(ascii: "\\") else { return nil }
-            place += 1
-        }
-        return nil
     }
 }

@@ -141,7 +141,7 @@ struct KeyCallStream: Sendable {
             return
         }
         do throws(AdminFailure) {
-            if let call = PlainPutLine.read(line, timeout: timeout) {
+            if let call = PlainCallLine.read(line, timeout: timeout) {
                 bunch.calls.append(call)
             } else {
                 let request = try AdminJSON.decodeRequest(
@@ -195,6 +195,7 @@ struct KeyCallStream: Sendable {
         switch answer {
         case .result(let id, .committed(let version)):
             buffer.writeString("{\"id\":\(id),\"version\":\"\(version)\"}")
+        case .result(let id, .found(let document)) where PlainFoundLine.write(id: id, document, into: &buffer): break
         case .result(let id, let result): buffer.writeBytes(encode(KeyCallAnswer(id: id, result)))
         case .line(let bytes): buffer.writeBytes(bytes)
         case .closed(let ending): buffer.writeBytes(encode(KeyCallAnswer(closed: ending.rawValue)))

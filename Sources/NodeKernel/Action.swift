@@ -16,7 +16,10 @@ package enum Action: Sendable {
     case openStream(StreamID, to: Address, timeout: Interval)
     /// Write one frame. Ignored when the stream is gone.
     case writeStream(StreamID, Packet)
-    /// Close after everything written before is flushed. No further input about this stream is expected.
+    /// Write one frame when little else is on its way: frames that are written later may overtake it, and when too much waits for
+    /// the stream it is given up without a word. For what is large and is asked for again when it does not come.
+    case offerStream(StreamID, Packet)
+    /// Close after everything written before is flushed; what was offered and waits is given up. No further input about this stream is expected.
     case closeStream(StreamID)
     /// The stream may stay open without a byte for as long as both ends like: no idle timeout. Ignored when it is gone.
     case keepStream(StreamID)

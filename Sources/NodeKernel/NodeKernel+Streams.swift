@@ -356,6 +356,12 @@ extension NodeKernel {
         turn.actions.append(.writeStream(id, packet))
     }
 
+    /// Behind what is written, and only while there is room; see `Action.offerStream`.
+    mutating func offer(_ message: Message, to id: StreamID, _ turn: inout Turn) {
+        let packet = Packet(cluster: configuration.cluster, sender: selfID, messages: [message])
+        turn.actions.append(.offerStream(id, packet))
+    }
+
     /// Ends a stream in order; no further input about it is expected.
     mutating func close(_ id: StreamID, _ turn: inout Turn) {
         guard streams.removeValue(forKey: id) != nil else { return }

@@ -79,12 +79,16 @@ extension NodeKernel {
         link.usedAt = turn.now
         strict.links[peer] = link
         streams[stream]?.lastProgress = turn.now
-        if waiting.count == 1 { return write([.strict(waiting[0])], to: stream, &turn) }
+        if waiting.count == 1, !waiting[0].isOfClient { return write([.strict(waiting[0])], to: stream, &turn) }
         var packed: [Message] = []
         var room = strictFrameRoom
-        for message in waiting {
-            let message = Message.strict(message)
+        for strict in waiting {
+            let message = Message.strict(strict)
             let bytes = configuration.sizes.message(message)
+            if bytes >= StrictLink.offeredBytesMin, strict.isOfClient {
+                offer(message, to: stream, &turn)
+                continue
+            }
             if bytes > room, !packed.isEmpty {
                 write(packed, to: stream, &turn)
                 packed = []
@@ -93,7 +97,7 @@ extension NodeKernel {
             packed.append(message)
             room -= bytes
         }
-        write(packed, to: stream, &turn)
+        if !packed.isEmpty { write(packed, to: stream, &turn) }
     }
 
     private mutating func openStrictLink(to peer: NodeID, _ turn: inout Turn) {
@@ -239,6 +243,15 @@ extension NodeKernel {
 }
 
 extension StrictMessage {
+    /// A question or an answer of a client, which is asked again when no answer comes. The group's own messages go ahead of large
+    /// ones: were heartbeats to wait behind them, or a stream to end for their sake, a leader would be taken for dead.
+    fileprivate var isOfClient: Bool {
+        switch self {
+        case .forward, .forwarded: true
+        case .raft, .founding, .removed, .survey, .surveyed: false
+        }
+    }
+
     /// It belongs to the stream on which its question came.
     fileprivate var isAnswer: Bool {
         switch self {

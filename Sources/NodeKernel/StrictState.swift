@@ -52,6 +52,8 @@ struct StrictLink: Sendable {
 
     /// Messages that wait for a stream; further ones are lost, as Raft allows.
     static let waitingMax = 1_024
+    /// Clients' questions and answers of at least so many bytes let others go ahead.
+    static let offeredBytesMin = 16 * 1024
     /// After a failed attempt, doubled for each further one.
     static let retryMin = Interval.milliseconds(100)
     static let retryMax = Interval.seconds(2)

@@ -107,6 +107,18 @@ package struct StrictLockChange: Hashable, Sendable {
     package var old: StrictLock.Claim?
     /// nil: it is free.
     package var new: StrictLock.Claim?
+    package var cause: Cause
+
+    package enum Cause: Hashable, Sendable {
+        /// It was free, and asked for.
+        case acquired
+        /// Its holder gave it back.
+        case released
+        /// Its holder ended the lease that held it.
+        case revoked
+        /// The lease that held it was not renewed in time.
+        case expired
+    }
 }
 
 /// What the leader's clock must know of.

@@ -50,10 +50,10 @@ extension StrictMachine {
     }
 
     /// Deletes the lease's keys and gives back its locks, each in the order of their names.
-    mutating func end(_ id: LeaseID, _ outcome: inout StrictOutcome) {
+    mutating func end(_ id: LeaseID, _ cause: StrictLockChange.Cause, _ outcome: inout StrictOutcome) {
         guard leases[id] != nil else { return }
         while let bond = firstBond(of: id, in: keysByLease) { _ = delete(bond.key, &outcome) }
-        while let bond = firstBond(of: id, in: locksByLease) { _ = withdraw(id, from: bond.key, &outcome) }
+        while let bond = firstBond(of: id, in: locksByLease) { _ = withdraw(id, from: bond.key, cause, &outcome) }
         leases.remove(id)
         outcome.leaseChanges.append(.ended(id))
     }

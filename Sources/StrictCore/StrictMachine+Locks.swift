@@ -66,13 +66,16 @@ extension StrictMachine {
         }
         let claim = StrictLock.Claim(lease: lease, token: revision)
         locks.set(name, StrictLock(holder: claim))
-        outcome.lockChanges.append(StrictLockChange(index: revision, lock: name, old: nil, new: claim))
+        outcome.lockChanges.append(
+            StrictLockChange(index: revision, lock: name, old: nil, new: claim, cause: .acquired))
         return .locked(token: revision)
     }
 
     /// The lease no longer holds the lock or waits for it; the first of those who wait gets it.
     /// - Returns: Whether it did either.
-    mutating func withdraw(_ lease: LeaseID, from name: StrictKey, _ outcome: inout StrictOutcome) -> Bool {
+    mutating func withdraw(
+        _ lease: LeaseID, from name: StrictKey, _ cause: StrictLockChange.Cause, _ outcome: inout StrictOutcome
+    ) -> Bool {
         guard let lock = locks[name] else { return false }
         if let place = lock.waiting.firstIndex(where: { $0.lease == lease }) {
             locks.modify(name) { $0.waiting.remove(at: place) }
@@ -84,7 +87,7 @@ extension StrictMachine {
                 locks.remove(name)
             }
             outcome.lockChanges.append(
-                StrictLockChange(index: revision, lock: name, old: lock.holder, new: next))
+                StrictLockChange(index: revision, lock: name, old: lock.holder, new: next, cause: cause))
         } else {
             return false
         }

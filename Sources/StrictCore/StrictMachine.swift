@@ -144,15 +144,15 @@ package struct StrictMachine: Sendable {
         case .keepAlive(let lease): return keepAlive(lease, &outcome)
         case .revoke(let lease):
             guard leases[lease] != nil else { return .refused(.noLease) }
-            end(lease, &outcome)
+            end(lease, .revoked, &outcome)
             return .leaseEnded(true)
         case .expireLease(let lease, let before):
             // A renewal that the proposer had not seen came first: the lease lives on.
             guard let state = leases[lease], state.renewed < before else { return .leaseEnded(false) }
-            end(lease, &outcome)
+            end(lease, .expired, &outcome)
             return .leaseEnded(true)
         case .acquire(let lock, let lease, let mayWait): return acquire(lock, lease, mayWait, &outcome)
-        case .release(let lock, let lease): return .released(withdraw(lease, from: lock, &outcome))
+        case .release(let lock, let lease): return .released(withdraw(lease, from: lock, .released, &outcome))
         case .raiseVersions(let above, let step): return raise(above: above, by: step)
         case .reissue(let keys):
             for key in keys { reissue(key, &outcome) }

@@ -136,6 +136,6 @@ extension EventKind {
     static let strictLockChangedDescription = Description(
         messageID: "917d75798685421681e680a48f6e8d28", level: .debug,
         subject: "A lock has gone from hand to hand",
-        meaning: "The lock @GOSSIPD_LOCK@ was obtained, handed on or given back.",
+        meaning: "The lock @GOSSIPD_LOCK@ was obtained, handed on or given back, or its holder's lease ran out.",
         action: "Nothing.")
 }

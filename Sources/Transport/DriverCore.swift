@@ -214,6 +214,8 @@ final class DriverCore {
             streams?.open(id, to: target, timeout: timeout)
         case .writeStream(let id, let packet):
             streams?.write(id, packet)
+        case .offerStream(let id, let packet):
+            streams?.offer(id, packet)
         case .closeStream(let id):
             streams?.close(id)
         case .keepStream(let id):

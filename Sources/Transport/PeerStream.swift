@@ -44,6 +44,9 @@ final class PeerStream: ChannelInboundHandler {
     private var lastProgress: NIODeadline
     private var frameBegan: NIODeadline?
     private var bufferedBytes = 0
+    /// What gives way to other frames, not encoded yet.
+    private var offered = CircularBuffer<(packet: Packet, bytes: Int)>()
+    private var offeredBytes = 0
     private var hasUnflushed = false
     private var isOutputShut = false
     /// Both ends hold it open: it does not time out while it is idle.
@@ -91,6 +94,43 @@ final class PeerStream: ChannelInboundHandler {
         channel.write(frame, promise: written)
     }
 
+    /// Writes a frame when little else is on its way, and gives it up when too much waits. What is written at once never waits for
+    /// more than `offeredWindow` of it, nor does it end the stream.
+    func offer(_ packet: Packet) {
+        guard phase == .open else { return }
+        let total = StreamFrame.lengthBytes + PacketCodec.size(of: packet)
+        guard bufferedBytes + offeredBytes + total <= table.configuration.streamBufferBytesMax, table.mayOffer(total)
+        else { return table.counters.update { $0.framesGivenUp += 1 } }
+        offered.append((packet, total))
+        offeredBytes += total
+        table.offeredBytes += total
+        writeOffered()
+    }
+
+    /// Bytes of offered frames that may be on their way to the socket at once; one frame may exceed it.
+    private static let offeredWindow = 512 << 10
+
+    private func writeOffered() {
+        while phase == .open, let next = offered.first {
+            guard bufferedBytes == 0 || bufferedBytes + next.bytes <= Self.offeredWindow else { return }
+            offered.removeFirst()
+            offeredBytes -= next.bytes
+            table.offeredBytes -= next.bytes
+            if table.hasRoom(for: next.bytes) {
+                write(next.packet)
+            } else {
+                table.counters.update { $0.framesGivenUp += 1 }
+            }
+        }
+    }
+
+    private func giveUpOffered() {
+        table.counters.update { $0.framesGivenUp += UInt64(offered.count) }
+        table.offeredBytes -= offeredBytes
+        offeredBytes = 0
+        offered.removeAll()
+    }
+
     /// Writes what waits to the socket; called once after each input's actions.
     func flush() {
         guard hasUnflushed else { return }
@@ -119,6 +159,7 @@ final class PeerStream: ChannelInboundHandler {
 
     /// The kernel is done with the stream.
     func close() {
+        giveUpOffered()
         switch phase {
         case .connecting:
             // The connection is closed when it comes about.
@@ -138,6 +179,7 @@ final class PeerStream: ChannelInboundHandler {
         let tells = (phase == .connecting || phase == .open) && isKnown
         let wasEnded = phase == .ended
         phase = .ended
+        giveUpOffered()
         check?.cancel()
         check = nil
         received = ByteBuffer()
@@ -268,6 +310,7 @@ final class PeerStream: ChannelInboundHandler {
             // Frames that the peer has begun and not finished are lost: it broke off.
             let reason: StreamEnd = received.readableBytes == 0 ? .finished : .reset
             phase = .finishing
+            giveUpOffered()
             table.deliver(.streamClosed(id, reason))
             flush()
             if bufferedBytes == 0 { end(reason) } else { scheduleCheck() }
@@ -291,6 +334,10 @@ final class PeerStream: ChannelInboundHandler {
             return
         }
         if phase == .finishing, bufferedBytes == 0 { shutOutput() }
+        if !offered.isEmpty {
+            writeOffered()
+            flush()
+        }
     }
 
     /// Everything is written: end our side, and wait for the peer's a little. Closing at once would reset the
@@ -334,38 +381,4 @@ final class PeerStream: ChannelInboundHandler {
 
 extension TimeAmount {
     init(_ interval: Interval) { self = .nanoseconds(interval.nanoseconds) }
-}
-
-extension ByteBuffer {
-    /// Appends length and packet; false, with nothing appended, when the packet breaks a bound.
-    mutating func writeFrame(_ packet: Packet, size: Int) -> Bool {
-        guard size <= Bounds.frameBytesMax, let length = UInt32(exactly: size) else { return false }
-        let before = writerIndex
-        writeInteger(length)
-        var isGood = false
-        writeWithUnsafeMutableBytes(minimumWritableBytes: size) { raw in
-            let target = UnsafeMutableRawBufferPointer(rebasing: raw[..<size])
-            let outcome = Result { () throws(EncodeFailure) in try PacketCodec.encode(packet, into: target) }
-            guard case .success(let written) = outcome, written == size else { return 0 }
-            isGood = true
-            return written
-        }
-        if !isGood { moveWriterIndex(to: before) }
-        return isGood
-    }
-
-    /// Takes the next frame; nil when its end has not arrived.
-    mutating func readFrame() -> Result<DecodedPacket?, DecodeFailure> {
-        guard let length = getInteger(at: readerIndex, as: UInt32.self) else { return .success(nil) }
-        let size: Int
-        do throws(DecodeFailure) {
-            size = try StreamFrame.packetBytes(from: length)
-        } catch {
-            return .failure(error)
-        }
-        guard readableBytes >= StreamFrame.lengthBytes + size else { return .success(nil) }
-        moveReaderIndex(forwardBy: StreamFrame.lengthBytes)
-        defer { moveReaderIndex(forwardBy: size) }
-        return decodePacket(bytes: size).map { $0 }
-    }
 }

@@ -29,6 +29,8 @@ final class StreamTable {
     private var isStopped = false
     /// Bytes that wait to be written on all streams; each stream adds and takes off its own.
     var bufferedBytes = 0
+    /// Bytes that were offered and wait for their turn, likewise.
+    var offeredBytes = 0
 
     init(
         address: Address, cluster: ClusterID, configuration: TransportConfiguration, loop: any EventLoop,
@@ -86,6 +88,8 @@ final class StreamTable {
 
     func write(_ id: StreamID, _ packet: Packet) { streams[id]?.write(packet) }
 
+    func offer(_ id: StreamID, _ packet: Packet) { streams[id]?.offer(packet) }
+
     func close(_ id: StreamID) { streams[id]?.close() }
 
     func keep(_ id: StreamID) { streams[id]?.keep() }
@@ -99,6 +103,9 @@ final class StreamTable {
     // MARK: What streams tell
 
     func hasRoom(for bytes: Int) -> Bool { bufferedBytes + bytes <= configuration.streamBuffersBytesMax }
+
+    /// What is offered leaves the room of what must be written alone.
+    func mayOffer(_ bytes: Int) -> Bool { hasRoom(for: bytes + offeredBytes) }
 
     func needsFlush(_ stream: PeerStream) { if unflushed.last !== stream { unflushed.append(stream) } }
 

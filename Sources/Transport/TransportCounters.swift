@@ -50,6 +50,8 @@ package struct TransportCounters: Hashable, Sendable {
     package var streamsDisplaced: UInt64 = 0
     /// Outbound streams beyond the bound, and streams whose write buffer grew beyond its bound.
     package var streamsEndedAtLimit: UInt64 = 0
+    /// Large frames that were not written because too much waited for their stream, or for all: they are asked for again.
+    package var framesGivenUp: UInt64 = 0
     package var streamsTimedOut: UInt64 = 0
     /// Streams that were ended because the key that they were opened with, or plain bytes, are no longer accepted.
     package var streamsEndedByKeys: UInt64 = 0

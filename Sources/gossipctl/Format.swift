@@ -58,19 +58,66 @@ enum Format {
         }
     }
 
-    /// Bytes in one line of a table: text, or base64 when it is none.
+    /// Bytes in one line: text, or base64 when it is none.
     static func preview(_ bytes: [UInt8]) -> String {
         let (text, base64) = ByteText.split(Array(bytes.prefix(4096)))
         if let text { return text }
         return "base64:" + (base64 ?? "")
     }
 
-    /// A content in one line of a table.
+    /// A content in one line.
     static func preview(_ content: KeyContent) -> String {
         switch content {
         case .register(let bytes): preview(bytes)
         case .set(let elements): elements.prefix(64).map(preview).joined(separator: ", ")
         case .counter(let value): String(value)
         }
+    }
+
+    /// Bytes of a value in a cell of a table.
+    private static let cellBytesMax = 200
+    /// Of what is no text: the rest says as little.
+    private static let cellBinaryBytesMax = 48
+
+    /// Bytes in a cell of a table. Of what is long there is the size and the beginning: the size first, for the terminal's width cuts
+    /// the end.
+    static func cell(_ bytes: [UInt8]) -> String {
+        if let text = String(validating: bytes, as: UTF8.self) {
+            guard bytes.count > cellBytesMax else { return text }
+            return cut(begin(text), of: bytes.count)
+        }
+        guard bytes.count > cellBinaryBytesMax else { return "base64:" + ByteText.base64(bytes) }
+        return cut("base64:" + ByteText.base64(Array(bytes.prefix(cellBinaryBytesMax))), of: bytes.count)
+    }
+
+    /// A content in a cell of a table.
+    static func cell(_ content: KeyContent) -> String {
+        switch content {
+        case .register(let bytes): return cell(bytes)
+        case .counter(let value): return String(value)
+        case .set(let elements):
+            var shown: [String] = []
+            var bytes = 0
+            for element in elements {
+                bytes += element.count
+                guard shown.isEmpty || bytes <= cellBytesMax else {
+                    return "(\(elements.count) elements) " + shown.joined(separator: ", ") + ", \u{2026}"
+                }
+                shown.append(cell(element))
+            }
+            return shown.joined(separator: ", ")
+        }
+    }
+
+    private static func cut(_ start: String, of bytes: Int) -> String { "(\(Self.bytes(bytes))) \(start)\u{2026}" }
+
+    /// The first characters that fit.
+    private static func begin(_ text: String) -> String {
+        var taken = 0
+        return String(
+            text.prefix { character in
+                taken += character.utf8.count
+                return taken <= cellBytesMax
+            })
     }
 }

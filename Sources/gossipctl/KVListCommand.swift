@@ -11,6 +11,9 @@ struct KVListCommand: DaemonCommand {
         discussion: """
             The prefix is compared letter by letter: app/ lists app/db, app lists apple/x as well.
 
+            Of a value of more than 200 bytes, or 48 that are no text, the table has the size and the beginning; kv get and \
+            --output json have all of it.
+
             A prefix of strict keys alone is read from the leader, or with --consistency local from this node's copy. A prefix \
             that holds strict keys and others is read from this node's copy; the column CLASS tells how old that may be.
 
@@ -42,7 +45,7 @@ struct KVListCommand: DaemonCommand {
             if showsClass { cells.append(.init(Self.word(entry))) }
             cells += [
                 .init(entry.writtenAt.map { String($0.description.prefix(19)) + "Z" } ?? "-"), .init(entry.author.name),
-                .init(Format.preview(entry.content)),
+                .init(Format.cell(entry.content)),
             ]
             table.add(cells)
         }

@@ -20,6 +20,9 @@ struct LeaseTiming: Hashable, Sendable {
 
     func isOver(at now: ContinuousClock.Instant) -> Bool { now >= end }
 
+    /// Whether half of its time is left at least.
+    func isFresh(at now: ContinuousClock.Instant) -> Bool { now <= confirmed + ttl / 2 }
+
     /// The renewal that was sent then has succeeded.
     mutating func renewed(sentAt sent: ContinuousClock.Instant) {
         confirmed = max(confirmed, sent)

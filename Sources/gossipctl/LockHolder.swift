@@ -25,6 +25,8 @@ struct LockHolder: Sendable {
         let sent = ContinuousClock.now
         let lease = try await client.grantLease(ttl).lease
         let renewals = Renewals(client: client, lease: lease, timing: LeaseTiming(ttl: ttl, grantedAt: sent))
+        // Beside all that follows: an answer may take longer than the lease lives.
+        async let _: Void = renewals.keepUp()
         let token: UInt64
         do throws(AdminFailure) {
             switch try await acquire(lease, renewals) {
@@ -83,7 +85,6 @@ struct LockHolder: Sendable {
             if let signal = CaughtSignals.take().first { return .signal(signal.number) }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, Self.pollMax)
-            renewals.step()
             if let reason = renewals.loss(at: .now) {
                 throw AdminFailure(
                     .unavailable, "the lease that waits for lock \(name.description.quoted) is over: \(reason)")
@@ -95,10 +96,13 @@ struct LockHolder: Sendable {
                 found = now
             }
         }
-        guard let token = found.token, renewals.loss(at: .now) == nil else {
-            throw AdminFailure(.unavailable, "lock \(name.description.quoted) was had too late: try again")
+        // Most of the lease's time is left when the command starts.
+        while renewals.loss(at: .now) == nil {
+            if let token = found.token, renewals.isFresh(at: .now) { return .token(token) }
+            if let signal = CaughtSignals.take().first { return .signal(signal.number) }
+            try? await Task.sleep(for: Self.stepMax)
         }
-        return .token(token)
+        throw AdminFailure(.unavailable, "lock \(name.description.quoted) was had too late: try again")
     }
 
     private func unlessUnavailable<Result>(
@@ -112,7 +116,7 @@ struct LockHolder: Sendable {
         }
     }
 
-    /// Until the command has ended: renews, passes signals on, and ends the command when the lock is lost.
+    /// Until the command has ended: passes signals on, and ends the command when the lock is lost.
     private func attend(_ process: LockedProcess, _ renewals: Renewals) async -> (status: Int32, isLost: Bool) {
         var step = Duration.milliseconds(1)
         var killAt: ContinuousClock.Instant?
@@ -131,8 +135,6 @@ struct LockHolder: Sendable {
                 killAt = now + grace
                 Terminal.complain("lock \(name.description.quoted) is lost: \(reason); the command is told to stop")
                 process.send(SIGTERM)
-            } else {
-                renewals.step()
             }
             try? await Task.sleep(for: step)
             step = min(step * 2, Self.stepMax)
@@ -176,6 +178,11 @@ final class Renewals: Sendable {
         state = Mutex(State(timing: timing))
     }
 
+    /// Whether the greater part of the lease's time is left at least.
+    func isFresh(at now: ContinuousClock.Instant) -> Bool {
+        state.withLock { !$0.isEnded && $0.timing.isFresh(at: now) }
+    }
+
     /// Why another may have what the lease held; nil while it lives.
     func loss(at now: ContinuousClock.Instant) -> String? {
         state.withLock { state in
@@ -186,8 +193,18 @@ final class Renewals: Sendable {
         }
     }
 
+    /// Renews until the task is cancelled.
+    func keepUp() async {
+        while !Task.isCancelled {
+            step()
+            try? await Task.sleep(for: Self.tick)
+        }
+    }
+
+    private static let tick = Duration.milliseconds(20)
+
     /// Sends a renewal when it is time for one.
-    func step() {
+    private func step() {
         let sent = ContinuousClock.now
         let isDue = state.withLock { state in
             guard !state.isAsking, !state.isEnded, sent >= state.timing.due else { return false }

@@ -7,8 +7,6 @@ import DaemonConfig
 import Logging
 import NodeKernel
 import Persistence
-import RaftCore
-import StrictGroup
 import SystemdSupport
 import Transport
 import UnixSignals
@@ -80,7 +78,7 @@ extension Daemon {
         notifier.stopping(status: "stopping")
         let purpose = if case .restart = reason { "stopping for a restart, without leaving" } else { "stopping" }
         logger.event(.stopping, "\(purpose)", metadata: ["reason": "\(reason.word)"])
-        await handOverLead()
+        await StrictAccess(configuration.strict, driver).handOverLead()
         async let handled: Void = stopHandlers(handling)
         await stopDelivery(delivering)
         await handled
@@ -118,15 +116,6 @@ extension Daemon {
         logger.event(.stopped, "stopped")
         // What a process has said counts only while the manager still knows the process.
         notifier.barrier()
-    }
-
-    /// A leader of the strict group that stops lets another one take over first: the others need not miss it before.
-    private func handOverLead() async {
-        let patience = Interval.milliseconds(300)
-        guard case .strict(.status(let status)) = await driver.perform(.strict(.status, within: patience)),
-            status.role == .leader, status.voters.count > 1
-        else { return }
-        _ = await driver.perform(.strict(.operate(.transfer(to: nil)), within: patience))
     }
 
     private func tellDouble(_ address: Address) {

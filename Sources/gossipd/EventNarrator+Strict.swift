@@ -134,15 +134,25 @@ extension EventNarrator {
     }
 
     private static func tell(_ change: StrictLockChange) -> Narration {
+        let ranOut =
+            switch change.cause {
+            case .expired: true
+            case .acquired, .released, .revoked: false
+            }
         let message =
             switch (change.old, change.new) {
             case (nil, let new?): "lock \(change.lock) was taken by lease \(new.lease) under token \(new.token)"
             case (let old?, let new?):
-                "lock \(change.lock) went from lease \(old.lease) to lease \(new.lease) under token \(new.token)"
-            case (let old?, nil): "lock \(change.lock) was given back by lease \(old.lease)"
+                "lock \(change.lock) went from lease \(old.lease)\(ranOut ? ", which ran out," : "") to lease \(new.lease) "
+                    + "under token \(new.token)"
+            case (let old?, nil):
+                ranOut
+                    ? "lock \(change.lock) is free: lease \(old.lease), which held it under token \(old.token), ran out"
+                    : "lock \(change.lock) was given back by lease \(old.lease)"
             case (nil, nil): "lock \(change.lock) is free"
             }
-        return Narration(kind: .strictLockChanged, message: message, fields: ["lock": change.lock.text])
+        return Narration(
+            kind: .strictLockChanged, message: message, reason: "\(change.cause)", fields: ["lock": change.lock.text])
     }
 
     private func names(_ ids: [NodeID]) -> String {

@@ -83,7 +83,8 @@ extension KernelNode {
             case .recover(let evenIfBehind): .recover(evenIfBehind: evenIfBehind)
             }
         guard case .done(let status) = try await strict.ask(.operate(order), timeout) else { throw .unexpectedReply }
-        return try await document(status)
+        guard case .remove(let gone) = order else { return try await document(status) }
+        return try await document(await strict.settled(status, without: gone, within: timeout))
     }
 
     /// A member that an operator means. One that membership has forgotten is found among the group's.

@@ -72,6 +72,7 @@ struct KernelNode: NodeHandle {
     }
 
     func leave() async throws(AdminFailure) -> LeaveResult {
+        await strict.handOverLead()
         guard case .left(let outcome) = try await ask(.leave(deadline: leaveTimeout)) else { throw .unexpectedReply }
         return LeaveResult(acknowledgedBy: outcome.acknowledged, peersTotal: outcome.asked)
     }

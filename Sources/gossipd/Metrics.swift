@@ -204,7 +204,8 @@ struct Metrics: Sendable {
         for (reason, count) in [
             ("truncated", counters.datagramsTruncated), ("receive_error", counters.datagramReceiveErrors),
             ("other_cluster", counters.otherClusterPackets), ("too_large_to_send", counters.encodeFailures),
-            ("stream_limit", counters.streamsEndedAtLimit), ("accept_error", counters.streamAcceptErrors),
+            ("stream_limit", counters.streamsEndedAtLimit), ("stream_full", counters.framesGivenUp),
+            ("accept_error", counters.streamAcceptErrors),
             ("stream_key", counters.streamsEndedByKeys), ("command_limit", counters.commandsRefused),
             ("name_unresolved", counters.resolutionFailures),
         ] {

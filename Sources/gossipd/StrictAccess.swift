@@ -59,11 +59,33 @@ struct StrictAccess: Sendable {
         return status
     }
 
+    /// The removal of a leader is answered before another one leads: how things stand once this node knows of that one, or after two
+    /// seconds.
+    func settled(_ answer: StrictStatus, without gone: NodeID, within timeout: Duration) async -> StrictStatus {
+        let deadline = ContinuousClock.now + min(timeout, .seconds(2))
+        var latest = answer
+        while latest.leader == nil || latest.leader == gone, ContinuousClock.now < deadline {
+            if let status = try? await status() { latest = status }
+            guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { break }
+        }
+        return latest
+    }
+
     /// Voters, and how many of them have a change for good at least.
     func voters() async -> (quorum: Int, total: Int) {
         if let known = votersKnown.fresh { return known }
         guard let status = try? await status() else { return (0, 0) }
         return (status.voters.isEmpty ? 0 : status.quorum, status.voters.count)
+    }
+
+    /// How long a leader that goes tries to hand over: three elections' time.
+    static let handOverTime = Duration.seconds(1)
+
+    /// A leader of the group that stops or leaves lets another one take over first: the others need not miss it before. When none
+    /// can, or none does in time, it goes all the same.
+    func handOverLead() async {
+        guard isOn, let status = try? await status(), status.role == .leader, status.voters.count > 1 else { return }
+        _ = try? await ask(.operate(.transfer(to: nil)), Self.handOverTime)
     }
 
     // MARK: Reading

@@ -17,6 +17,8 @@ extension FakeNode {
         package var failure: AdminFailure?
         package var staleness: UInt64 = 12
         package var renewals = 0
+        /// So many renewals come before anything about a single lock is answered.
+        package var renewalsBeforeLocks = 0
         package var lastTimeout: Duration?
         package var orders: [StrictOrderRequest] = []
         package var document = StrictDocument(prefixes: [], role: "client", term: 0)
@@ -189,6 +191,14 @@ extension FakeNode {
 
     // MARK: Leases and locks
 
+    /// An answer that takes long: until there were as many renewals as the test wants, for five seconds at most.
+    private func awaitRenewals() async {
+        for _ in 0..<1_000 {
+            if peek({ $0.strict.renewals >= $0.strict.renewalsBeforeLocks }) { return }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
     package func grantLease(_ ttl: Duration, timeout: Duration) async throws(AdminFailure) -> LeaseDocument {
         try with { state throws(AdminFailure) in
             try reach(&state, timeout)
@@ -236,7 +246,8 @@ extension FakeNode {
     package func acquireLock(
         _ name: ConfigurationKey, lease: UInt64, mayWait: Bool, timeout: Duration
     ) async throws(AdminFailure) -> LockDocument {
-        try with { state throws(AdminFailure) in
+        await awaitRenewals()
+        return try with { state throws(AdminFailure) in
             try reach(&state, timeout)
             guard state.strict.leases[lease] != nil else { throw AdminFailure(.notFound, "the lease has ended") }
             state.strict.index += 1
@@ -259,7 +270,8 @@ extension FakeNode {
     package func lock(
         _ name: ConfigurationKey, lease: UInt64, timeout: Duration
     ) async throws(AdminFailure) -> LockDocument {
-        try with { state throws(AdminFailure) in
+        await awaitRenewals()
+        return try with { state throws(AdminFailure) in
             try reach(&state, timeout)
             return document(name, lease, state)
         }

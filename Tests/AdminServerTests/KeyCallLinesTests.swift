@@ -3,6 +3,7 @@
 
 import AdminModel
 import ClusterTypes
+import NIOCore
 import Testing
 
 @testable import AdminServer
@@ -58,7 +59,7 @@ import Testing
     }
 
     private static func quick(_ line: String) -> KeyCall? {
-        PlainPutLine.read(Array(line.utf8)[...], timeout: .seconds(5))
+        PlainCallLine.read(Array(line.utf8)[...], timeout: .seconds(5))
     }
 
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
@@ -77,7 +78,9 @@ import Testing
             let ids = [
                 "0", "1", "00", "01", "-1", "1.0", "1e2", "", "999999999999999999", "18446744073709551615", "7 ",
             ]
-            var line = #"{"id":\#(ids.randomElement(using: &rng) ?? ""),"put":"\#(text())","value":"\#(text())"}"#
+            let id = ids.randomElement(using: &rng) ?? ""
+            var line = #"{"id":\#(id),"put":"\#(text())","value":"\#(text())"}"#
+            if Bool.random(using: &rng) { line = #"{"id":\#(id),"get":"\#(text())"}"# }
             if Int.random(in: 0..<4, using: &rng) == 0 {
                 let place = line.unicodeScalars.indices.randomElement(using: &rng) ?? line.startIndex
                 switch Int.random(in: 0..<3, using: &rng) {
@@ -97,9 +100,58 @@ import Testing
         for id in ["0", "7", "999999999999999999"] {
             let line = #"{"id":\#(id),"put":"app/key","value":"a value: {1, 2}"}"#
             #expect(Self.quick(line) != nil && Self.quick(line) == Self.slow(line))
+            let get = #"{"id":\#(id),"get":"app/key"}"#
+            #expect(Self.quick(get) != nil && Self.quick(get) == Self.slow(get))
         }
         let most = String(repeating: "v", count: AdminLimits.valueBytesMax)
         #expect(Self.quick(#"{"id":1,"put":"a","value":"\#(most)"}"#) != nil)
         #expect(Self.quick(#"{"id":1,"put":"a","value":"\#(most)v"}"#) == nil)
+    }
+
+    @Test(arguments: 1...20 as ClosedRange<UInt64>)
+    func `what is written the quick way is what JSON writes, or it is left alone`(seed: UInt64) throws {
+        var rng = SeededGenerator(seed: seed)
+        let pieces = ["a", "/", "0", " ", "\\", "\"", "é", "\u{7f}", "}", "{", "\u{1}", "x", "~"]
+        func text() -> String {
+            (0..<Int.random(in: 1...8, using: &rng)).map { _ in
+                Int.random(in: 0..<9, using: &rng) > 0 ? "k" : pieces.randomElement(using: &rng) ?? ""
+            }.joined()
+        }
+        func time() -> Timestamp? {
+            Bool.random(using: &rng)
+                ? nil : Timestamp(milliseconds: Int64.random(in: 0...4_000_000_000_000, using: &rng))
+        }
+        var written = 0
+        for _ in 0..<500 {
+            var value = Array(text().utf8)
+            if Int.random(in: 0..<20, using: &rng) == 0 { value.append(0xff) }
+            let contents: [KeyContent] = [
+                .register(value), .register(value), .register([]), .set([value]), .counter(7),
+            ]
+            guard let key = try? ConfigurationKey(text()), let content = contents.randomElement(using: &rng) else {
+                continue
+            }
+            var document = KeyDocument(
+                key: key, content: content, keyClass: Bool.random(using: &rng) ? .strict : .eventual,
+                version: String(UInt64.random(in: 0 ... .max, using: &rng)), writtenAt: time(),
+                author: MemberIdentity(id: text(), name: text()))
+            switch Int.random(in: 0..<12, using: &rng) {
+            case 0: document.lease = text()
+            case 1: document.expiresAt = time()
+            case 2: document.stalenessMilliseconds = 3
+            case 3: document.author.address = text()
+            default: break
+            }
+            let id = UInt64.random(in: 0 ... .max, using: &rng)
+            var buffer = ByteBuffer()
+            guard PlainFoundLine.write(id: id, document, into: &buffer) else {
+                #expect(buffer.readableBytes == 0)
+                continue
+            }
+            written += 1
+            let wanted = try AdminJSON.encode(KeyCallAnswer(id: id, .found(document)))
+            #expect(String(buffer: buffer) == String(decoding: wanted, as: UTF8.self))
+        }
+        #expect(written > 50)
     }
 }

@@ -69,6 +69,31 @@ import Testing
         }
     }
 
+    @Test func `the lease is renewed while the answer to the request for the lock takes longer than the lease lives`()
+        async throws
+    {
+        try await StrictTests.withStrict { fixture in
+            fixture.node.peek { $0.strict.renewalsBeforeLocks = 4 }
+            let outcome = try await Self.run(fixture, ["--ttl", "1s"], "echo $GOSSIPD_LOCK_TOKEN")
+            #expect(outcome == Outcome(0, "2\n", ""))
+            #expect(fixture.node.peek { $0.strict.renewals } >= 4)
+        }
+    }
+
+    @Test func `the place in line is kept while the answer to where it is takes longer than the lease lives`()
+        async throws
+    {
+        try await StrictTests.withStrict { fixture in
+            let other = try await fixture.client.grantLease(.seconds(60)).lease
+            _ = try await fixture.client.acquireLock(try ConfigurationKey("deploy"), lease: other, mayWait: false)
+            async let waiting = Self.run(fixture, ["--ttl", "1s"], "echo ran")
+            try await Self.line(of: 2, fixture)
+            fixture.node.peek { $0.strict.renewalsBeforeLocks = $0.strict.renewals + 4 }
+            _ = try await fixture.client.revokeLease(other)
+            #expect(try await waiting == Outcome(0, "ran\n", ""))
+        }
+    }
+
     @Test func `when the group ends the lease the command gets SIGTERM, and the exit status is 75`() async throws {
         try await StrictTests.withStrict { fixture in
             async let running = Self.run(

@@ -110,7 +110,8 @@ struct KernelPair {
             case .openStream(let id, _, _):
                 streams += 1
                 queue.push((node, .streamClosed(id, .refused)), at: clock.now)
-            case .writeStream, .closeStream, .keepStream, .resolve, .reply, .event, .ringChanged, .stopped, .refused,
+            case .writeStream, .offerStream, .closeStream, .keepStream, .resolve, .reply, .event, .ringChanged,
+                .stopped, .refused,
                 .strict:
                 break
             }

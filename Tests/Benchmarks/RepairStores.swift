@@ -186,7 +186,7 @@ struct RepairExchange {
             ends[peer][other] = id
             queue.push(.input(node: peer, .streamAccepted(other, from: Fixture.address(node))), at: now + Self.latency)
             queue.push(.input(node: node, .streamOpened(id)), at: now + Self.latency * 2)
-        case .writeStream(let id, let packet):
+        case .writeStream(let id, let packet), .offerStream(let id, let packet):
             guard let other = ends[node][id] else { return }
             let step = (steps[node][id] ?? 0) + 1
             count(packet, step, from: node, id, other)

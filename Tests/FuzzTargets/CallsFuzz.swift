@@ -46,7 +46,7 @@ enum CallsFuzz {
     private static func check(_ line: [UInt8]) throws(FuzzFailure) {
         let request = try? AdminJSON.decodeRequest(KeyCallRequest.self, from: line)
         let call = try? request?.meaning(timeout: timeout)
-        if let plain = KeyCallInspection.plainPut(line, timeout: timeout) {
+        if let plain = KeyCallInspection.plainCall(line, timeout: timeout) {
             try require(plain == call, "the quick way reads \(plain), the JSON decoder \(String(describing: call))")
         }
         guard let request, let call else { return }
@@ -54,7 +54,7 @@ enum CallsFuzz {
         guard let written, !written.contains(UInt8(ascii: "\n")) else {
             throw FuzzFailure("a call cannot be written in one line: \(request)")
         }
-        if let plain = KeyCallInspection.plainPut(written, timeout: timeout) {
+        if let plain = KeyCallInspection.plainCall(written, timeout: timeout) {
             try require(plain == call, "the quick way reads \(plain) for \(call)")
         }
         let again = try? AdminJSON.decodeRequest(KeyCallRequest.self, from: written)

@@ -171,7 +171,7 @@ private struct KernelFuzzDriver {
         case .send(let packet, _):
             let bytes = try? PacketCodec.encode(packet, limit: 1_400)
             try require(bytes != nil, "the kernel sends a datagram that cannot be encoded: \(packet)")
-        case .writeStream(_, let packet):
+        case .writeStream(_, let packet), .offerStream(_, let packet):
             for case .strict(.survey(let id, _)) in packet.messages { survey = id }
             let bytes = try? PacketCodec.encode(packet, limit: Bounds.frameBytesMax)
             try require(bytes != nil, "the kernel writes a frame that cannot be encoded: \(packet)")

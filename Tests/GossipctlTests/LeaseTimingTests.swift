@@ -14,6 +14,7 @@ import Testing
         #expect(!timing.isOver(at: start + .milliseconds(8_999)) && timing.isOver(at: start + .seconds(9)))
         timing.renewed(sentAt: start + .seconds(3))
         #expect(timing.due == start + .seconds(6) && timing.end == start + .seconds(12))
+        #expect(timing.isFresh(at: start + .milliseconds(7_500)) && !timing.isFresh(at: start + .milliseconds(7_501)))
     }
 
     @Test func `a failed renewal is tried again soon and moves the end by nothing`() {

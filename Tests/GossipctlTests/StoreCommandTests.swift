@@ -32,6 +32,44 @@ import Testing
     }
 }
 
+@Suite struct CellTests {
+    private static let text = String(repeating: "x", count: 199)
+
+    @Test(
+        arguments: [
+            ("", ""), ("app", "app"), (text + "y", text + "y"), (text + "yz", "(201 B) " + text + "y\u{2026}"),
+            // No character is cut in two.
+            (text + "\u{e9}", "(201 B) " + text + "\u{2026}"),
+            (String(repeating: "z", count: 500_000), "(488.3 KiB) " + String(repeating: "z", count: 200) + "\u{2026}"),
+        ])
+    func `of a long value there is the size and the beginning`(value: String, cell: String) {
+        #expect(Format.cell(.register(Array(value.utf8))) == cell)
+    }
+
+    @Test func `of what is no text there is less, and of a set the number of its elements`() {
+        let short = [UInt8](repeating: 0xff, count: 3)
+        #expect(Format.cell(.register(short)) == "base64:////")
+        let long = [UInt8](repeating: 0xff, count: 2_048)
+        #expect(Format.cell(.register(long)) == "(2.0 KiB) base64:" + String(repeating: "/", count: 64) + "\u{2026}")
+        #expect(Format.cell(.set([Array("a".utf8), Array("b".utf8)])) == "a, b")
+        let element = [UInt8](repeating: UInt8(ascii: "e"), count: 150)
+        let shown = String(repeating: "e", count: 150)
+        #expect(Format.cell(.set([element, element, element])) == "(3 elements) \(shown), \u{2026}")
+        #expect(Format.cell(.counter(-5)) == "-5")
+    }
+
+    @Test func `the table of kv list cuts what its document has whole`() throws {
+        let value = [UInt8](repeating: UInt8(ascii: "v"), count: 1_024)
+        let entry = KeyDocument(
+            key: try ConfigurationKey("a"), content: .register(value), version: "1", writtenAt: nil,
+            author: MemberIdentity(id: "1", name: "web-1"))
+        let list = KeyListDocument(entries: [entry])
+        let table = KVListCommand.render(list, Terminal(width: nil, colours: false))
+        #expect(table.contains("web-1  (1.0 KiB) vvv") && table.utf8.count < 400)
+        #expect(try AdminJSON.encode(list).count > 1_024)
+    }
+}
+
 @Suite struct DiffTextTests {
     let plain = Terminal(width: nil, colours: false)
 

@@ -17,11 +17,14 @@ private final class Group: Sendable {
         var machine = StrictMachine()
         var index: LogIndex = 10
         var failure: StrictFailure?
+        /// Told one after the other; the last one stays.
+        var statuses = [StrictStatus()]
         var calls: [StrictCall] = []
     }
     private let state = Mutex(State())
 
     func fail(with failure: StrictFailure?) { state.withLock { $0.failure = failure } }
+    func tell(_ statuses: [StrictStatus]) { state.withLock { $0.statuses = statuses } }
     var calls: [StrictCall] { state.withLock { $0.calls } }
     var leases: Int { state.withLock { $0.machine.leaseCount } }
 
@@ -36,7 +39,8 @@ private final class Group: Sendable {
             case .read(.entry(let key)): return .found(.entry(state.machine.entry(key)), at: state.index)
             case .read(.lock(let name)): return .found(.lock(state.machine.lock(name)), at: state.index)
             case .read, .operate: return .failed(.notConfigured)
-            case .status: return .status(StrictStatus())
+            case .status:
+                return .status(state.statuses.count > 1 ? state.statuses.removeFirst() : state.statuses[0])
             }
         }
     }
@@ -46,9 +50,10 @@ private final class Group: Sendable {
 struct StrictAccessTests {
     private let group = Group()
     private let key: ConfigurationKey
-    private var access: StrictAccess {
-        StrictAccess(
-            prefixes: ["strict/"], call: { [group] call, _ in group.call(call) }, begin: { _, _, _ in }, age: { 5 })
+    private var access: StrictAccess { access(group) }
+
+    private func access(_ group: Group) -> StrictAccess {
+        StrictAccess(prefixes: ["strict/"], call: { call, _ in group.call(call) }, begin: { _, _, _ in }, age: { 5 })
     }
 
     init() throws { key = try ConfigurationKey("strict/a") }
@@ -220,5 +225,49 @@ struct StrictAccessTests {
             #expect((failure.outcome == .unknown) == isOpen, "\(refusal)")
             #expect(!failure.message.hasSuffix("."), "\(refusal)")
         }
+    }
+
+    private static func status(_ role: RaftRole?, leader: Int, voters: [Int], term: Term) -> StrictStatus {
+        func id(_ number: Int) -> NodeID { NodeID(high: 1, low: UInt64(number)) }
+        var status = StrictStatus()
+        (status.role, status.leader, status.term) = (role, id(leader), term)
+        status.voters = voters.map(id)
+        status.reachable = status.voters
+        return status
+    }
+
+    @Test("A leader that goes hands over; who does not lead, or votes alone, does not")
+    func handOver() async {
+        for (status, asks) in [
+            (Self.status(.leader, leader: 1, voters: [1, 2, 3], term: 4), true),
+            (Self.status(.follower, leader: 2, voters: [1, 2, 3], term: 4), false),
+            (Self.status(nil, leader: 2, voters: [2, 3, 4], term: 4), false),
+            (Self.status(.leader, leader: 1, voters: [1], term: 4), false),
+        ] {
+            let group = Group()
+            group.tell([status])
+            // That nobody takes over holds nothing up.
+            await access(group).handOverLead()
+            #expect(group.calls == (asks ? [.status, .operate(.transfer(to: nil))] : [.status]))
+        }
+        let off = Group()
+        await StrictAccess(prefixes: [], call: { call, _ in off.call(call) }, begin: { _, _, _ in }, age: { nil })
+            .handOverLead()
+        #expect(off.calls.isEmpty)
+    }
+
+    @Test("After the removal of a leader the next one is told, or what is known when none comes")
+    func successor() async {
+        let gone = NodeID(high: 1, low: 1)
+        let answer = Self.status(.follower, leader: 1, voters: [2, 3], term: 4)
+        let next = Self.status(.follower, leader: 3, voters: [2, 3], term: 5)
+        var electing = answer
+        electing.leader = nil
+        group.tell([answer, electing, next])
+        let told = await access.settled(answer, without: gone, within: .seconds(60))
+        #expect(told == next && group.calls.count == 3)
+        #expect(await access.settled(next, without: gone, within: .seconds(60)) == next && group.calls.count == 3)
+        group.tell([electing])
+        #expect(await access.settled(answer, without: gone, within: .milliseconds(30)) == electing)
     }
 }

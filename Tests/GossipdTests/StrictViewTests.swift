@@ -73,6 +73,36 @@ struct StrictViewTests {
         #expect(told.message == "lock deploy was taken by lease 7 under token 8" && told.kind.level == .debug)
     }
 
+    @Test("A lock that its holder's lease lost is told otherwise than one that was given back")
+    func locks() throws {
+        var narrator = narrator()
+        var machine = StrictMachine()
+        var index: LogIndex = 0
+        func tell(_ operation: StrictOperation) throws -> Narration? {
+            index += 1
+            let outcome = machine.apply(StrictCommand(time: 0, operation), at: index)
+            return outcome.lockChanges.first.flatMap { narrator.tellStrict(.lockChanged($0)) }
+        }
+        let lock = try #require(StrictKey("deploy"))
+        for _ in 1...4 { _ = try tell(.grantLease(milliseconds: 10_000)) }
+        for lease: LeaseID in 1...4 { _ = try tell(.acquire(lock: lock, lease: lease, mayWait: true)) }
+        let told = try [
+            StrictOperation.release(lock: lock, lease: 1), .expireLease(2, ifRenewedBefore: 3), .revoke(3),
+            .expireLease(4, ifRenewedBefore: 5),
+        ].map { try tell($0) }
+        #expect(
+            told.map { $0?.message } == [
+                "lock deploy went from lease 1 to lease 2 under token 9",
+                "lock deploy went from lease 2, which ran out, to lease 3 under token 10",
+                "lock deploy went from lease 3 to lease 4 under token 11",
+                "lock deploy is free: lease 4, which held it under token 11, ran out",
+            ])
+        #expect(told.map { $0?.reason } == ["released", "expired", "revoked", "expired"])
+        _ = try tell(.acquire(lock: lock, lease: 1, mayWait: false))
+        let last = try tell(.revoke(1))
+        #expect(last?.message == "lock deploy was given back by lease 1" && last?.reason == "revoked")
+    }
+
     private func group(reached: Int, leader: Bool = true, voters: Int = 3) -> StrictDocument {
         var document = StrictDocument(prefixes: ["strict/"], role: "follower", term: 4)
         document.group = "00000000000000ff"

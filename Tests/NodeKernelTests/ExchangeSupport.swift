@@ -155,7 +155,7 @@ struct ExchangePair {
             ends[id] = accepted
             flights.append((at, false, .streamAccepted(accepted, from: Address(ipv4: 0x0a00_0001, port: 40_000))))
             flights.append((at, true, .streamOpened(id)))
-        case .writeStream(let id, let packet):
+        case .writeStream(let id, let packet), .offerStream(let id, let packet):
             guard let target = other(id) else { return }
             frames.append(Frame(isFromLeft: isFromLeft, packet: packet))
             flights.append((at, !isFromLeft, .streamPacket(target, packet)))

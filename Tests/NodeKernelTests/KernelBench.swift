@@ -5,6 +5,8 @@ import ClusterTypes
 import NodeKernel
 import SWIMCore
 import StoreCore
+import StrictCore
+import StrictGroup
 
 /// Where Testing has a `Tag` of its own.
 typealias MemberTag = Tag
@@ -57,6 +59,7 @@ enum FakeSizes {
         case .userEvent(let notice): 60 + notice.event.name.utf8.count + notice.event.payload.count
         case .userEventMarks(let marks): 5 + 40 * marks.marks.count
         case .sentinel: 4
+        case .strict(.forward(_, .change(_, .put(_, let value, _)))): 200 + value.count
         case .strict: 200
         case .strictMark: 100
         case .storeRequest(let request): 13 + 40 * request.context.entries.count
@@ -164,7 +167,7 @@ struct KernelBench {
         switch action {
         case .send(let packet, let to): sent.append((packet, to))
         case .openStream(let id, let to, _): opened.append((id, to))
-        case .writeStream(let id, let packet): written.append((id, packet))
+        case .writeStream(let id, let packet), .offerStream(let id, let packet): written.append((id, packet))
         case .closeStream(let id): closed.append(id)
         case .keepStream(let id): kept.append(id)
         case .setTimer(let token, let at):

@@ -158,7 +158,7 @@ struct KernelCluster {
             case .openStream(let id, let to, _):
                 connects += 1
                 connect(End(node: number, stream: id), to: self.number(at: to))
-            case .writeStream(let id, let packet):
+            case .writeStream(let id, let packet), .offerStream(let id, let packet):
                 if let other = ends[End(node: number, stream: id)], isReachable(number, other.node) {
                     fly(.frame(other.stream, packet), to: other.node)
                 }

@@ -105,6 +105,23 @@ struct StrictKernelTests {
         #expect(bench.answers(to: asked).count == 1)
     }
 
+    @Test("A large question of a client gives way to other frames, a small one does not", arguments: [100, 100_000])
+    func offers(bytes: Int) throws {
+        var bench = client()
+        bench.hear([.strictMark(Self.mark(changes: 0))], from: 5)
+        let value = [UInt8](repeating: 1, count: bytes)
+        bench.command(
+            .strict(.change(.put(try #require(StrictKey("lock/a")), value: value, lease: 0)), within: .seconds(3)))
+        let stream = try #require(bench.opened.first?.id)
+        bench.handle(.streamOpened(stream))
+        // The session first, which is small.
+        let registration = try #require(bench.forwards().first)
+        #expect(!registration.isOffered)
+        bench.clear()
+        bench.hear([.strict(.forwarded(id: registration.id, .reply(.answer(.session(7)))))], on: stream, from: 2)
+        #expect(bench.forwards().map(\.isOffered) == [bytes > 16_384])
+    }
+
     @Test("A refused stream is tried again after a while, not at once")
     func backsOff() throws {
         var bench = client()
@@ -203,4 +220,21 @@ struct StrictKernelTests {
     }
 
     private struct Unexpected: Error { var what: String }
+}
+
+extension KernelBench {
+    /// Clients' questions that went out, and whether they give way to other frames.
+    fileprivate func forwards() -> [(id: UInt64, isOffered: Bool)] {
+        log.flatMap { action -> [(id: UInt64, isOffered: Bool)] in
+            let (packet, isOffered): (Packet, Bool)
+            switch action {
+            case .writeStream(_, let written): (packet, isOffered) = (written, false)
+            case .offerStream(_, let offered): (packet, isOffered) = (offered, true)
+            default: return []
+            }
+            return packet.messages.compactMap { message in
+                if case .strict(.forward(let id, _)) = message { (id, isOffered) } else { nil }
+            }
+        }
+    }
 }

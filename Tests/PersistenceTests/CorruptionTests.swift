@@ -104,7 +104,8 @@ struct CorruptionTests {
                 try database.commit((0..<2_000).map { writer.put("key/\($0)", "value", at: 1_000) })
                 // A torn page under the history, where an opening does not look.
                 let root =
-                    Int(try scratch.sql("SELECT rootpage FROM sqlite_schema WHERE name = 'history_key'") ?? "") ?? 0
+                    Int(try scratch.sql("SELECT rootpage FROM sqlite_schema WHERE name = 'history_part_key'") ?? "")
+                    ?? 0
                 try #require(root > 0)
                 try scratch.sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 try overwrite(scratch, at: (root - 1) * 4_096, with: [UInt8](repeating: 0xee, count: 4_096))

@@ -253,8 +253,8 @@ struct StoreDatabaseTests {
             let failure = try #require(throws: PersistenceFailure.self) { try scratch.store() }
             #expect(
                 failure
-                    == .newerSchema(file: scratch.data + "/store.db", version: 99, supported: 1))
-            #expect(failure.description.contains("has schema 99, and this version knows schemas up to 1"))
+                    == .newerSchema(file: scratch.data + "/store.db", version: 99, supported: 2))
+            #expect(failure.description.contains("has schema 99, and this version knows schemas up to 2"))
             #expect(!scratch.names().contains { $0.contains("corrupt") })
         }
     }
@@ -268,7 +268,7 @@ struct StoreDatabaseTests {
             let (database, recovery) = try scratch.store()
             #expect(recovery.warnings.isEmpty)
             try database.commit([[.row(register("a", "1", 1, at: 1))]])
-            #expect(try scratch.sql("PRAGMA user_version") == "1")
+            #expect(try scratch.sql("PRAGMA user_version") == "2")
             #expect(try scratch.sql("PRAGMA application_id") == "1735618609")
             #expect(try scratch.sql("PRAGMA journal_mode") == "wal")
         }

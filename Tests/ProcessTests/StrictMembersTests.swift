@@ -88,6 +88,31 @@ extension ProcessTests {
             }
         }
 
+        @Test("A leader that leaves hands over first; when one is removed, the answer names the next")
+        func leaderGoes() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Cluster.strict(5, voters: 5, in: arena)
+                let first = try await cluster[0].knowsLeader()
+                var rest = cluster.daemons.filter { $0.name != first }
+                let left = try await cluster.daemon(named: first).gossipctl("leave")
+                #expect(left.status == 0, "\(left)")
+                let second = try await eventually("another leads", within: .seconds(10)) {
+                    let leader = try await rest[0].client.strictGroup().leader?.name
+                    return leader == first ? nil : leader
+                }
+                let told = try await cluster.daemon(named: second).gossipctl("events")
+                #expect(told.output.contains("\(second) leads the strict group in term"), "\(told)")
+                #expect(told.output.contains("the leader hands over"), "\(told)")
+
+                let term = try await rest[0].client.strictGroup().term
+                rest.removeAll { $0.name == second }
+                let removed = try await rest[0].gossipctl("strict", "remove", second)
+                #expect(removed.status == 0 && !removed.output.contains("term \(term), "), "\(removed)")
+                let named = rest.contains { removed.output.contains("leader \($0.name), ") }
+                #expect(named, "\(removed)")
+            }
+        }
+
         @Test("A dead voter is replaced by another node, and comes back as a client that may not found anything")
         func replace() async throws {
             try await Arena.with { arena in

@@ -77,6 +77,35 @@ extension ProcessTests {
             }
         }
 
+        @Test("A burst of large answers ends no stream between the voters, and each is had")
+        func largeAnswers() async throws {
+            try await Arena.with { arena in
+                let cluster = try await Cluster.strict(3, in: arena)
+                let leader = try await cluster[0].knowsLeader()
+                let value = [UInt8](repeating: UInt8(ascii: "v"), count: 500_000)
+                for name in ["a", "b"] {
+                    _ = try await cluster[0].client.put(try ConfigurationKey("strict/\(name)"), value: value)
+                }
+                let request = StrictTransactionRequest(then: [.get("strict/a"), .get("strict/b")])
+                // More than a stream may hold, to one voter.
+                let asked = try #require(cluster.daemons.first { $0.name != leader })
+                let bytes = try await withThrowingTaskGroup(of: Int.self) { tasks in
+                    for _ in 0..<60 {
+                        tasks.addTask {
+                            let answer = try await asked.client.transact(request)
+                            return answer.results.reduce(0) { $0 + ($1.value?.utf8.count ?? 0) }
+                        }
+                    }
+                    return try await tasks.reduce(into: []) { $0.append($1) }
+                }
+                #expect(bytes == Array(repeating: 1_000_000, count: 60))
+                for daemon in cluster.daemons {
+                    let ended = try await daemon.metric("gossipd_transport_drops_total", "reason=\"stream_limit\"")
+                    #expect(ended == 0, "\(daemon.name)")
+                }
+            }
+        }
+
         @Test("One process of all holds a lock at a time, under tokens that grow")
         func lock() async throws {
             try await Arena.with { arena in

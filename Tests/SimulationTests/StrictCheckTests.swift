@@ -2,7 +2,10 @@
 // Owns the proof that the checks of strict keys notice a group that breaks its promises.
 
 import ClusterTypes
+import NodeKernel
 import Simulator
+import StrictCore
+import StrictGroup
 import Testing
 
 @Suite("Checks of strict keys")
@@ -51,5 +54,16 @@ struct StrictCheckTests {
         #expect(all.repeats > 0 && all.expiries > 50 && all.tokens > 50, "\(all.text)")
         #expect(all.fencedWrites > 30 && all.fencedRefusals > 30 && all.unknown > 50, "\(all.text)")
         #expect(all.states > 5_000 && all.looks > 50_000, "\(all.text)")
+    }
+
+    @Test("A token that a client was told and no group ever gave is found")
+    func inventedToken() throws {
+        let lock = try #require(StrictKey("deploy"))
+        var check = StrictCheck(nodes: 1)
+        let (id, now) = (CommandID(rawValue: 1), Instant(nanoseconds: 1))
+        check.issued(id, nil, claim: StrictClaim(lock: lock, lease: 2, isHeld: false), node: 0, at: now)
+        check.answered(id, .answer(.locked(token: 3)), at: now)
+        let words = "lease 2 was told that it holds deploy under 3, which it never did"
+        #expect(check.violations.contains { $0.first == [words] })
     }
 }

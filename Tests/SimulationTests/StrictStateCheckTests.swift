@@ -73,7 +73,7 @@ struct StrictStateCheckTests {
         story.run(.registerSession)
         let stamp = SessionStamp(session: story.machine.appliedIndex, sequence: 1, answeredThrough: 0)
         for _ in 0..<2 { story.run(.put(key, value: [3], lease: 0), session: stamp) }
-        story.check.told(lock, lease: second, token: token)
+        #expect(story.check.gave(lock, to: second, token: token))
         #expect(story.check.violations.count == 0, "\(story.check.violations)")
         #expect(story.check.tokens == 2 && story.check.expiries == 1 && story.check.repeats == 1)
         #expect(story.check.fencedWrites == 2 && story.check.fencedRefusals == 1)
@@ -159,9 +159,9 @@ struct StrictStateCheckTests {
 
     @Test("A token that a client was told and nobody was given is found")
     func inventedToken() {
-        var (story, _, second) = claimed()
-        story.check.told(lock, lease: second, token: 3)
-        #expect(story.tells("lease 2 was told that it holds deploy under 3, which it never did"))
+        let (story, first, second) = claimed()
+        #expect(story.check.gave(lock, to: first, token: 3))
+        #expect(!story.check.gave(lock, to: second, token: 3))
     }
 
     @Test(

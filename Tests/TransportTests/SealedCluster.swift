@@ -241,7 +241,7 @@ final class SealedCluster {
             if let to = number(at: target) {
                 push(.connect(end, to: to, key: node.seal.streamKey(to: target)), after: 2)
             }
-        case .writeStream(let id, let packet):
+        case .writeStream(let id, let packet), .offerStream(let id, let packet):
             guard let other = ends[End(node: node.number, stream: id)], isReachable(node.number, other.node) else {
                 return
             }

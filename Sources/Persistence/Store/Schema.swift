@@ -80,7 +80,11 @@ enum Schema {
             queued_at INTEGER NOT NULL,
             data BLOB NOT NULL
         ) STRICT;
+        """,
         """
+        DROP INDEX history_key;
+        CREATE INDEX history_part_key ON history (revision >> 16, key);
+        """,
     ]
 
     /// The file's version. A newer one and another program's file (`corrupt`) are refused before anything is changed.

@@ -71,12 +71,19 @@ extension StoreReading {
     private func value(after put: HistoryRow) throws(StoreReadFailure) -> KeyView.Content? {
         let next = try query { () throws(PersistenceFailure) -> Before? in
             let statement = try connection.prepare(
-                "SELECT before_type, before FROM history WHERE key = ?1 AND revision > ?2 AND before_type IS NOT 8"
-                    + " ORDER BY revision LIMIT 1")
-            statement.bind(1, put.key)
-            statement.bind(2, put.revision)
-            guard try statement.step() else { return nil }
-            return Before.read(statement, type: 0, content: 1) ?? .unknown
+                "SELECT before_type, before FROM history WHERE \(HistoryPart.column) = ?1 AND key = ?2"
+                    + " AND revision > ?3 AND before_type IS NOT 8 ORDER BY revision LIMIT 1")
+            let parts = try HistoryParts(connection)
+            var start = put.revision
+            while let part = try parts.oldest(after: start) {
+                statement.bind(1, part.number)
+                statement.bind(2, put.key)
+                statement.bind(3, put.revision)
+                if try statement.step() { return Before.read(statement, type: 0, content: 1) ?? .unknown }
+                statement.reset()
+                start = part.last
+            }
+            return nil
         }
         switch next {
         case .content(let content): return content
@@ -98,18 +105,25 @@ extension StoreReading {
     func walk(
         _ key: String, from revision: UInt64, _ body: (HistoryRow) throws(StoreReadFailure) -> Bool
     ) throws(StoreReadFailure) {
-        let statement = try query { () throws(PersistenceFailure) in
+        let (statement, parts) = try query { () throws(PersistenceFailure) in
             let statement = try connection.prepare(
-                "SELECT \(HistoryRow.columns) FROM history WHERE key = ?1 AND revision < ?2 ORDER BY revision DESC")
-            statement.bind(1, key)
-            statement.bind(2, revision)
-            return statement
+                "SELECT \(HistoryRow.columns) FROM history WHERE \(HistoryPart.column) = ?1 AND key = ?2"
+                    + " AND revision < ?3 ORDER BY revision DESC")
+            return (statement, try HistoryParts(connection))
         }
-        while let row = try query({ () throws(PersistenceFailure) in
-            try statement.step() ? try historyRow(statement) : nil
-        }) {
-            try checkTurn()
-            if try !body(row) { return }
+        var end = revision
+        while let part = try query({ () throws(PersistenceFailure) in try parts.newest(before: end) }) {
+            statement.bind(1, part.number)
+            statement.bind(2, key)
+            statement.bind(3, revision)
+            while let row = try query({ () throws(PersistenceFailure) in
+                try statement.step() ? try historyRow(statement) : nil
+            }) {
+                try checkTurn()
+                if try !body(row) { return }
+            }
+            statement.reset()
+            end = part.first
         }
     }
 

@@ -161,13 +161,23 @@ extension StoreReading {
             let start = after.map { ConfigurationKey.precedes($0, prefix) ? prefix : $0 } ?? prefix
             // A string of text compares as its bytes do; what follows the prefix's range is found by its first key.
             let statement = try connection.prepare(
-                "SELECT key FROM history WHERE key \(after == nil ? ">=" : ">") ?1 AND revision > ?2"
-                    + " ORDER BY key LIMIT 1")
-            statement.bind(1, start)
-            statement.bind(2, oldest)
-            guard try statement.step() else { return nil }
-            let key = statement.text(0)
-            return ConfigurationKey.hasPrefix(key, prefix) ? key : nil
+                "SELECT key FROM history WHERE \(HistoryPart.column) = ?1 AND key \(after == nil ? ">=" : ">") ?2"
+                    + " AND revision > ?3 ORDER BY key LIMIT 1")
+            let parts = try HistoryParts(connection)
+            var (next, reached): (String?, UInt64) = (nil, oldest)
+            while let part = try parts.oldest(after: reached) {
+                statement.bind(1, part.number)
+                statement.bind(2, start)
+                statement.bind(3, oldest)
+                if try statement.step(), case let key = statement.text(0),
+                    next.map({ ConfigurationKey.precedes(key, $0) }) ?? true
+                {
+                    next = key
+                }
+                statement.reset()
+                reached = part.last
+            }
+            return next.flatMap { ConfigurationKey.hasPrefix($0, prefix) ? $0 : nil }
         }
     }
 }

@@ -7,6 +7,8 @@ import StoreCore
 extension StoreWriter {
     /// Entries looked at in one step: a few milliseconds.
     private static let stepMax: Int64 = 512
+    /// Where there is a long way to go, one entry of so many is looked at for too many of its key: a power of two up to 16.
+    private static let sweepStride: UInt64 = 16
     /// How long an answered request is remembered.
     static let requestAgeMilliseconds: UInt64 = 24 * 3_600_000
     /// Pages in the log from which it is folded into the file: 16 MiB.
@@ -32,7 +34,7 @@ extension StoreWriter {
         /// Entries up to here go for their age; nil: none.
         var agedThrough: UInt64?
         /// Entries to look at for too many of their key: a part of the revisions.
-        var sweep: ClosedRange<UInt64>?
+        var sweep: Sweep?
         /// Requests up to this number go.
         var requestsThrough: Int64?
 
@@ -42,12 +44,47 @@ extension StoreWriter {
         var hasWork: Bool { agedThrough != nil || sweep != nil || requestsThrough != nil }
     }
 
+    /// Revisions whose keys may have too many entries.
+    private struct Sweep {
+        var revisions: ClosedRange<UInt64>
+        /// One revision in how many is looked at.
+        var stride: UInt64 = 1
+
+        /// All of them, or one of each `stride`: which one differs, so that no key that comes at regular turns is missed.
+        var examined: [ClosedRange<UInt64>] {
+            if stride == 1 { return [revisions] }
+            return Swift.stride(from: revisions.lowerBound, to: revisions.upperBound, by: Int(stride)).map { first in
+                let one = first + (first &* 0x9e37_79b9_7f4a_7c15) >> 60
+                return one...one
+            }
+        }
+    }
+
+    /// The next step from a revision on.
+    private func planSweep(after: UInt64, last: UInt64) throws(PersistenceFailure) -> Sweep {
+        let step = UInt64(Self.stepMax)
+        let near = Sweep(revisions: (after + 1)...min(last, after + step))
+        guard last - after > step * Self.sweepStride else { return near }
+        let far = (after + 1)...(after + step * Self.sweepStride)
+        let count = try connection.prepare("SELECT count(*) FROM history WHERE revision BETWEEN ?1 AND ?2")
+        count.bind(1, far.lowerBound)
+        count.bind(2, far.upperBound)
+        guard try count.step() else { return near }
+        switch count.integer(0) {
+        // A gap.
+        case ...Self.stepMax: return Sweep(revisions: far)
+        // A long way to go: a key that is written again and again is met often enough.
+        case (Self.stepMax * Int64(Self.sweepStride) / 4 * 3)...: return Sweep(revisions: far, stride: Self.sweepStride)
+        case _: return near
+        }
+    }
+
     private func plan(now: WallTime) throws(PersistenceFailure) -> Plan {
         var plan = Plan()
         if let newest = try newestRevision(), case let last = try lastNotKept(newest), last > 0 {
             try planAge(&plan, last: last, now: now.milliseconds)
             let from = max(meta.swept, plan.agedThrough ?? 0)
-            if from < last { plan.sweep = (from + 1)...min(last, from + UInt64(Self.stepMax)) }
+            if from < last { plan.sweep = try planSweep(after: from, last: last) }
         }
         plan.requestsThrough = try requestsToForget(now: now)
         return plan
@@ -134,10 +171,7 @@ extension StoreWriter {
 
     private func carryOut(_ plan: Plan) throws(PersistenceFailure) {
         if let through = plan.agedThrough { try forget(through: through) }
-        if let sweep = plan.sweep {
-            for (revision, key) in try keys(in: sweep) { try limit(key, at: revision) }
-            meta.swept = sweep.upperBound
-        }
+        if let sweep = plan.sweep { try self.sweep(sweep) }
         if let through = plan.requestsThrough {
             try connection.execute("DELETE FROM request WHERE number <= \(through)")
         }
@@ -160,51 +194,27 @@ extension StoreWriter {
         meta.swept = max(meta.swept, revision)
     }
 
-    private func keys(in revisions: ClosedRange<UInt64>) throws(PersistenceFailure) -> [(UInt64, String)] {
-        let statement = try connection.prepare("SELECT revision, key FROM history WHERE revision BETWEEN ?1 AND ?2")
-        statement.bind(1, revisions.lowerBound)
-        statement.bind(2, revisions.upperBound)
-        var keys: [(UInt64, String)] = []
-        while try statement.step() { keys.append((statement.unsigned(0), statement.text(1))) }
-        return keys
+    /// Forgets what is too much of the keys of these entries. Each entry of a key leads here once, and the last one finds
+    /// whatever the others left: so of a long way to go a part of them is enough.
+    private func sweep(_ sweep: Sweep) throws(PersistenceFailure) {
+        for (revision, key) in try keys(in: sweep) {
+            guard let excess = try keyHistory.limit(key, at: revision, to: limits.countPerKey) else { continue }
+            meta.gapThrough = max(meta.gapThrough, excess.through)
+        }
+        meta.swept = sweep.revisions.upperBound
     }
 
-    /// Forgets entries of a key up to `revision` that have `countPerKey` newer ones. Each entry of a key leads here
-    /// once, and the last one finds whatever the others left.
-    private func limit(_ key: String, at revision: UInt64) throws(PersistenceFailure) {
-        let oldestKept = try connection.prepare(
-            "SELECT revision FROM history WHERE key = ?1 ORDER BY revision DESC LIMIT 1 OFFSET ?2")
-        oldestKept.bind(1, key)
-        oldestKept.bind(2, Int64(limits.countPerKey - 1))
-        guard try oldestKept.step() else { return }
-        let below = min(oldestKept.unsigned(0), revision + 1)
-        oldestKept.reset()
-
-        let going = try connection.prepare(
-            "SELECT \(HistoryRow.columns) FROM history WHERE key = ?1 AND revision < ?2 ORDER BY revision")
-        going.bind(1, key)
-        going.bind(2, below)
-        var last: UInt64?
-        var time: UInt64 = 0
-        while try going.step() {
-            guard let entry = HistoryRow(going) else { throw damagedHistory }
-            last = entry.revision
-            time = max(time, entry.time)
+    private func keys(in sweep: Sweep) throws(PersistenceFailure) -> [(UInt64, String)] {
+        let statement = try connection.prepare(
+            "SELECT revision, key FROM history WHERE revision BETWEEN ?1 AND ?2 ORDER BY revision")
+        var keys: [(UInt64, String)] = []
+        for revisions in sweep.examined {
+            statement.bind(1, revisions.lowerBound)
+            statement.bind(2, revisions.upperBound)
+            while try statement.step() { keys.append((statement.unsigned(0), statement.text(1))) }
+            statement.reset()
         }
-        going.reset()
-        guard let last else { return }
-        let remove = try connection.prepare("DELETE FROM history WHERE key = ?1 AND revision <= ?2")
-        remove.bind(1, key)
-        remove.bind(2, last)
-        try remove.run()
-        let mark = try connection.prepare(
-            "INSERT INTO pruned (key, revision, time) VALUES (?1, ?2, ?3)"
-                + " ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, time = max(time, excluded.time)")
-        mark.bind(1, key)
-        mark.bind(2, last)
-        mark.bind(3, time)
-        try mark.run()
-        meta.gapThrough = max(meta.gapThrough, last)
+        return keys
     }
 
     private var damagedHistory: PersistenceFailure {

@@ -11,6 +11,7 @@ final class StoreWriter {
     let limits: HistoryLimits
     var meta: StoredMeta
     var context: ContextTable
+    let keyHistory: KeyHistory
     /// The first failure that nothing can repair: what is on disk is no longer known.
     private(set) var failure: PersistenceFailure?
     private(set) var commits: UInt64 = 0
@@ -40,7 +41,6 @@ final class StoreWriter {
     private let putRow: Statement
     private let removeRow: Statement
     private let putChange: Statement
-    private let lastChange: Statement
     private let putFloor: Statement
     private let putRequest: Statement
     private let putQueued: Statement
@@ -53,6 +53,7 @@ final class StoreWriter {
         self.limits = limits
         self.meta = meta
         context = try ContextTable(connection)
+        keyHistory = try KeyHistory(connection)
         begin = try connection.prepare("BEGIN IMMEDIATE")
         end = try connection.prepare("COMMIT")
         putMeta = try connection.prepare(StoredMeta.replacement)
@@ -61,7 +62,6 @@ final class StoreWriter {
                 + " ON CONFLICT (key, part) DO UPDATE SET data = excluded.data")
         removeRow = try connection.prepare("DELETE FROM row WHERE key = ?1 AND part = ?2")
         putChange = try connection.prepare(HistoryRow.insertion)
-        lastChange = try connection.prepare("SELECT type FROM history WHERE key = ?1 ORDER BY revision DESC LIMIT 1")
         putFloor = try connection.prepare("INSERT OR REPLACE INTO floor (id, data) VALUES (1, ?1)")
         putRequest = try connection.prepare(
             "INSERT OR REPLACE INTO request (id, fingerprint, key, version, at) VALUES (?1, ?2, ?3, ?4, ?5)")
@@ -199,9 +199,7 @@ final class StoreWriter {
         case .delete: return change.type == .set && change.old == nil ? .unknown : .content(change.old)
         case .typeConflict(let kept, let aside):
             // What a register or counter showed before comes with the next change.
-            lastChange.bind(1, change.key)
-            defer { lastChange.reset() }
-            let last = try lastChange.step() ? lastChange.integer(0) : Int64(aside.rawValue)
+            let last = try keyHistory.newestType(of: change.key) ?? Int64(aside.rawValue)
             return last == Int64(KeyType.set.rawValue) && kept != .set ? .unknown : .same
         }
     }

@@ -10,7 +10,7 @@ import StrictGroup
 
 /// Watches every node's part in the group after each of its steps, and every call of a client.
 ///
-/// `RaftCheck` looks at the log, `StrictStateCheck` at what it comes to. And each history of calls must be linearizable: what
+/// `RaftCheck` looks at the log of each group, `StrictStateCheck` at what it comes to. And each history of calls must be linearizable: what
 /// clients asked and were told, and what ended with leases, which the log alone tells.
 package struct StrictCheck: Sendable {
     /// A call of a client that has no answer yet.
@@ -24,10 +24,10 @@ package struct StrictCheck: Sendable {
     }
 
     /// In the order in which they were seen.
-    private var groups: [UInt64] = []
+    private var groups: [StrictGroupCheck] = []
     private let groupsMax: Int
-    package private(set) var raft: RaftCheck
-    package private(set) var state: StrictStateCheck
+    /// Of each node: the place of the group that it was seen in last.
+    private var places: [Int?]
     private var ownViolations = Violations()
 
     private var pending: [CommandID: Pending] = [:]
@@ -43,28 +43,42 @@ package struct StrictCheck: Sendable {
 
     package init(nodes: Int, groupsMax: Int = 1) {
         self.groupsMax = groupsMax
-        raft = RaftCheck(nodes: nodes)
-        state = StrictStateCheck(nodes: nodes)
+        places = Array(repeating: nil, count: nodes)
     }
 
-    package var violations: [Violations] { [ownViolations, raft.violations, state.violations] }
+    package var violations: [Violations] { [ownViolations] + groups.flatMap(\.violations) }
+
+    /// A figure of all groups.
+    package func sum(_ figure: (RaftCheck, StrictStateCheck) -> Int) -> Int {
+        groups.reduce(0) { $0 + figure($1.raft, $1.state) }
+    }
 
     // MARK: Steps
 
     package mutating func look(at part: StrictNode, node: Int, now: Instant) {
-        if let group = part.founding.founded?.group, !groups.contains(group) {
-            groups.append(group)
-            if groups.count > groupsMax {
-                ownViolations.add(
-                    "n\(node + 1) belongs to another strict group than those before it: two were founded")
-            }
+        guard let group = part.founding.founded?.group else { return }
+        let place = groups.firstIndex { $0.group == group } ?? meet(group, part, node: node)
+        places[node] = place
+        guard let log = part.raft else { return }
+        for ended in groups[place].look(at: log, part.machine, node: node, now: now) where groupsMax == 1 {
+            note(ended, at: now)
         }
-        guard let log = part.raft, part.founding.founded?.group == groups.first else { return }
-        for entry in raft.look(at: log, node: node, now: now) {
-            let proposed = raft.writtenAt(entry.position) ?? now
-            if let ended = state.commit(entry, proposed: proposed, at: now) { note(ended, at: now) }
+    }
+
+    /// A group that was not seen before: founded, or by this node recovered from the one it was in.
+    private mutating func meet(_ group: UInt64, _ part: StrictNode, node: Int) -> Int {
+        let nodes = places.count
+        if let former = places[node] {
+            groups.append(
+                StrictGroupCheck(
+                    group: group, nodes: nodes, after: groups[former], through: part.machine.appliedIndex))
+        } else {
+            groups.append(StrictGroupCheck(group: group, nodes: nodes, keepsEntries: groupsMax > 1))
         }
-        state.look(at: part.machine, node: node)
+        if groups.count > groupsMax {
+            ownViolations.add("n\(node + 1) belongs to another strict group than those before it: two were founded")
+        }
+        return groups.count - 1
     }
 
     private mutating func note(_ ended: StrictStateCheck.Ended, at now: Instant) {
@@ -80,8 +94,7 @@ package struct StrictCheck: Sendable {
 
     /// The process is gone; its clients hear nothing more.
     package mutating func ended(node: Int) {
-        raft.ended(node: node)
-        state.ended(node: node)
+        for place in groups.indices { groups[place].ended(node: node) }
         for (id, call) in pending.sorted(by: { $0.key < $1.key }) where call.node == node {
             pending[id] = nil
             abandon(call, client: Int(id.rawValue))
@@ -132,7 +145,11 @@ package struct StrictCheck: Sendable {
     }
 
     private mutating func told(_ call: Pending, _ token: LogIndex) {
-        if groupsMax == 1, let claim = call.claim { state.told(claim.lock, lease: claim.lease, token: token) }
+        guard let claim = call.claim else { return }
+        if !groups.contains(where: { $0.state.gave(claim.lock, to: claim.lease, token: token) }) {
+            ownViolations.add(
+                "lease \(claim.lease) was told that it holds \(claim.lock.text) under \(token), which it never did")
+        }
     }
 
     private mutating func finish(_ call: Pending, _ id: CommandID, _ seen: HistoryObservation, at now: Instant) {
@@ -186,7 +203,7 @@ package struct StrictCheck: Sendable {
     /// not guess, it need not search for. nil: the call had no effect.
     private func settled(_ call: HistoryCall) -> HistoryCall? {
         guard call.returned == nil, let value = call.operation.writtenValue else { return call }
-        guard let effect = state.effects[value] else { return nil }
+        guard let effect = groups.first?.state.effects[value] else { return nil }
         var settled = call
         settled.returned = max(effect.at.nanoseconds, call.invoked)
         settled.observation = Self.observation(of: effect.answer, nil)

@@ -128,7 +128,7 @@ extension Simulation {
         case .send(let packet, to: let address): send(packet, from: node, to: address)
         case .openStream(let id, to: let address, timeout: let timeout):
             openStream(id, from: node, to: address, timeout: timeout)
-        case .writeStream(let id, let packet): writeStream(id, packet, from: node)
+        case .writeStream(let id, let packet), .offerStream(let id, let packet): writeStream(id, packet, from: node)
         case .closeStream(let id): closeStream(id, at: node)
         // Nothing here ends an idle stream.
         case .keepStream: break

@@ -30,18 +30,18 @@ package struct StrictFigures: Hashable, Sendable {
     package init() {}
 
     package init(_ check: StrictCheck) {
-        leaders = check.raft.leadersSeen
-        entries = Int(check.raft.committedThrough)
+        leaders = check.sum { raft, _ in raft.leadersSeen }
+        entries = check.sum { raft, _ in Int(raft.committedThrough) }
         answered = check.callsAnswered
         failed = check.callsFailed
         unknown = check.callsUnknown
-        looks = check.raft.looks
-        states = check.state.comparisons
-        repeats = check.state.repeats
-        expiries = check.state.expiries
-        tokens = check.state.tokens
-        fencedWrites = check.state.fencedWrites
-        fencedRefusals = check.state.fencedRefusals
+        looks = check.sum { raft, _ in raft.looks }
+        states = check.sum { _, state in state.comparisons }
+        repeats = check.sum { _, state in state.repeats }
+        expiries = check.sum { _, state in state.expiries }
+        tokens = check.sum { _, state in state.tokens }
+        fencedWrites = check.sum { _, state in state.fencedWrites }
+        fencedRefusals = check.sum { _, state in state.fencedRefusals }
         history = check.history.count
     }
 
