@@ -285,7 +285,7 @@ extension StrictNode {
 
 extension StrictFounding {
     /// Whether it is what an honest proposer may have said.
-    var isSound: Bool {
+    package var isSound: Bool {
         (1...StrictNode.foundersMax).contains(voters.count) && group != 0 && !voters.contains(.unknown)
             && zip(voters, voters.dropFirst()).allSatisfy { $0 < $1 }
     }

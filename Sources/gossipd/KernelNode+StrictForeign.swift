@@ -21,7 +21,7 @@ extension KernelNode {
                     summary: "\(other), while this host belongs to group \(group.group ?? "") (voters \(own)), "
                         + "which has no leader",
                     advice: "if that group is the right one, this one having been recovered there or given up: on "
-                        + "this host, \(rest); do not recover this group beside it",
+                        + "this host, \(rest); neither bring back its other voters nor recover it beside that one",
                     evidence: evidence)
             }
             return DoctorDocument.Finding(

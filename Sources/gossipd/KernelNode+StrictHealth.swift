@@ -110,7 +110,14 @@ extension KernelNode {
     }
 
     private static func voterFindings(_ group: StrictDocument) -> [DoctorDocument.Finding] {
-        let unreached = group.members.filter { $0.vote == .voter && !$0.isReachable }.map(\.member.name)
+        let foreign = group.foreignGroups ?? []
+        // Said there: while another group lives, nobody is to bring this one's voters back beside it.
+        if group.leader == nil, !foreign.isEmpty { return [] }
+        // Who votes in another group does not come back to this one.
+        let lost = Set(foreign.flatMap(\.voters).map(\.id))
+        let unreached = group.members.filter {
+            $0.vote == .voter && !$0.isReachable && !lost.contains($0.member.id)
+        }.map(\.member.name)
         let names = unreached.joined(separator: ", ")
         var evidence = ["reached": "\(group.votersReachable)", "needed": "\(group.quorum)"]
         if !unreached.isEmpty { evidence["missing"] = names }

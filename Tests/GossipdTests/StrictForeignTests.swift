@@ -44,7 +44,20 @@ struct StrictForeignTests {
     func leftOver() throws {
         let findings = KernelNode.strictFindings(document(leader: nil))
         let finding = try #require(findings.first { $0.code == "strict_foreign_group" })
-        #expect(finding.summary.contains("which has no leader") && finding.advice.contains("do not recover"))
+        #expect(finding.summary.contains("which has no leader") && finding.advice.contains("neither bring back"))
+        // What is said of a group without a leader otherwise would bring the old one back to life beside the new one.
+        var alone = document(leader: nil)
+        for place in 1...2 { alone.members[place].isReachable = false }
+        #expect(KernelNode.strictFindings(alone).map(\.code) == ["strict_foreign_group"])
+    }
+
+    @Test("A voter that went on in another group is not to be brought back into the former one")
+    func thrownOut() throws {
+        var former = document(leader: "a1")
+        former.members[2].isReachable = false
+        #expect(KernelNode.strictFindings(former).map(\.code) == ["strict_foreign_group", "strict_voters_missing"])
+        former.foreignGroups = [.init(group: "00000000000000ee", leader: member("a3"), voters: [member("a3")])]
+        #expect(KernelNode.strictFindings(former).map(\.code) == ["strict_foreign_group"])
     }
 
     @Test("Metrics and the event tell of it")

@@ -3,12 +3,13 @@
 
 import ClusterTypes
 import Glibc
-import Persistence
 import RaftCore
 import StrictCore
 import StrictGroup
 import Synchronization
 import Testing
+
+@testable import Persistence
 
 @Suite("Strict log")
 struct StrictLogTests {
@@ -65,6 +66,36 @@ struct StrictLogTests {
             }
             #expect(try scratch.mode(scratch.data + "/strict-log") == 0o600)
         }
+    }
+
+    @Test(
+        "founders are read as they are written: ascending, none twice, none unknown, one to nine, of a group with an id"
+    )
+    func founders() {
+        func isRead(_ founding: StrictFounding) -> Bool {
+            let ballot = FoundingBallot(round: 1, proposer: member(1))
+            let states = [
+                FoundingState(founded: founding),
+                FoundingState(accepted: AcceptedFounding(ballot: ballot, founding: founding)),
+            ]
+            let read = states.map { state in
+                var bytes = LogBytes()
+                bytes.put(StrictLogRecord.founding(revision: 3, state))
+                let records = LogReader.records(bytes.bytes)
+                #expect(records == nil || records == [.founding(revision: 3, state)])
+                return records != nil
+            }
+            #expect(read[0] == read[1])
+            return read[0]
+        }
+        func founded(_ numbers: [UInt64], group: UInt64 = 5) -> StrictFounding {
+            StrictFounding(group: group, voters: numbers.map { member($0) })
+        }
+        #expect(
+            isRead(founded([1])) && isRead(founded([1, 2, 3])) && isRead(founded(Array(1...9 as ClosedRange<UInt64>))))
+        #expect(!isRead(founded([2, 1])) && !isRead(founded([1, 2, 2])) && !isRead(founded([])))
+        #expect(!isRead(founded(Array(1...10 as ClosedRange<UInt64>))) && !isRead(founded([1, 2], group: 0)))
+        #expect(!isRead(StrictFounding(group: 5, voters: [.unknown, member(1)])))
     }
 
     @Test("an entry replaces what is at its index and all behind it, across segments and starts")

@@ -11,7 +11,7 @@ import StrictGroup
 ///                  learners and removed members, each counted in 4 bytes, of 16 bytes each. It replaces what is at its
 ///                  index and drops all after it
 ///     2 founding   revision 8, flags 1 (1 promised, 2 accepted, 4 founded, 8 removed), and of each that is there: ballot
-///                  (round 8, proposer 16), ballot and founding, founding (group 8, voters counted in 4 bytes), group 8
+///                  (round 8, proposer 16), ballot and founding, founding (group 8, voters counted in 4 bytes, ascending), group 8
 ///     3 installed  the snapshot at the frame's base took over: the log is empty behind it
 ///     4 incoming   position 16, digest 16, bytes received 8: of the snapshot in the file `incoming`; zeros: none
 enum StrictLogRecord: Hashable {
@@ -165,6 +165,8 @@ extension LogReader {
 
     private mutating func founding() -> StrictFounding? {
         guard let group = uint64(), let voters = nodeIDs(max: RaftBounds.membersMax) else { return nil }
-        return StrictFounding(group: group, voters: voters)
+        let founding = StrictFounding(group: group, voters: voters)
+        // As with memberships: what is in another order, or twice, nobody wrote.
+        return founding.isSound ? founding : nil
     }
 }
