@@ -30,7 +30,6 @@ struct RepairState: Sendable {
     var futileStoreSyncs = 0
     /// When the first of the rows that were quarantined may be taken: then a synchronisation is no longer futile.
     var quarantineEndsAt: Instant?
-    var feedSamples = FeedSamples()
     /// The bytes that repair may send now.
     var pace = RepairPace()
     /// All writes up to this token are known to be durable.

@@ -156,7 +156,7 @@ extension NodeKernel {
         flushFeed(&turn)
         // After a crash rows that only memory held are gone: what is said beside them does not wait for the disk.
         if outgoing.waitsForRows, lastRowsToken != nil { flushHeading(&outgoing, on: id, &turn) }
-        let rows = nextRows(of: &outgoing, for: stream.peer, &sync)
+        let rows = nextRows(of: &outgoing)
         sync.rowsSent += rows.count
         statistics.storeSyncRowsSent += UInt64(rows.count)
         // A row that only memory holds must not reach a peer: after a crash its dot would be used for another one.
@@ -182,11 +182,9 @@ extension NodeKernel {
     }
 
     /// Puts the next rows into frames, with what follows them.
-    private mutating func nextRows(
-        of outgoing: inout OutgoingRows, for peer: NodeID?, _ sync: inout StoreSync
-    ) -> [Row] {
+    private mutating func nextRows(of outgoing: inout OutgoingRows) -> [Row] {
         var snapshot = store.context
-        var rows: [Row]
+        let rows: [Row]
         switch outgoing.source {
         case .missing(let context, let cursor):
             let batch = store.rowsMissing(from: context, limit: Self.batchLimit, resume: cursor)
@@ -203,7 +201,6 @@ extension NodeKernel {
             outgoing.source = .listed(ids, next: next)
             outgoing.isLast = next == ids.count
         }
-        rows = withoutRefused(rows, for: peer, &sync)
         if outgoing.saysSum, rows.isEmpty || !outgoing.isLast { outgoing.heading.append(wholeSum) }
         outgoing.saysSum = false
         var bytes = 0
@@ -211,7 +208,7 @@ extension NodeKernel {
         outgoing.heading = []
         repair.pace.spend(bytes)
         // What follows the rows rides with the last of them; it is small, or bounded as `boundedContext` says.
-        if let closing = closing(of: outgoing, snapshot, sync) {
+        if let closing = closing(of: outgoing, snapshot) {
             var last = outgoing.prepared.popLast() ?? []
             last.append(closing)
             outgoing.prepared.append(last)
@@ -219,10 +216,10 @@ extension NodeKernel {
         return rows
     }
 
-    private func closing(of outgoing: OutgoingRows, _ snapshot: CausalContext, _ sync: StoreSync) -> Message? {
+    private func closing(of outgoing: OutgoingRows, _ snapshot: CausalContext) -> Message? {
         guard outgoing.isLast else { return .storeBatchEnd }
         return switch outgoing.closing {
-        case .complete: .storeComplete(toldContext(snapshot, sync))
+        case .complete: .storeComplete(boundedContext(snapshot))
         case .batchEnd: .storeBatchEnd
         case .end: .storeComplete(CausalContext())
         case .nothing: nil

@@ -55,7 +55,6 @@ struct StoreSync: Sendable {
     var ranges: RangeProgress?
     var rowsSent = 0
     var rowsReceived = 0
-    var feed = FeedTransfer.undecided
     /// A row was news to us.
     var hasLearned = false
     /// A row was quarantined or refused: the peer's context must not become ours.
