@@ -52,8 +52,8 @@ def ensure(folder, timeout=600):
         raise Trouble(f"debootstrap: status {done.returncode}: {done.stdout[-800:]}{done.stderr[-800:]}")
     # It is for the tests that need it, and started by them.
     (partial / "etc/systemd/system").mkdir(parents=True, exist_ok=True)
-    for folder in partial.glob("etc/systemd/system/*.wants"):
-        (folder / "nginx.service").unlink(missing_ok=True)
+    for wants in partial.glob("etc/systemd/system/*.wants"):
+        (wants / "nginx.service").unlink(missing_ok=True)
     (partial / ".packages").write_text(wanted, "utf-8")
     partial.rename(folder)
     return folder
